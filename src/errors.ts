@@ -1,0 +1,157 @@
+// Every failure openmcp names. Anything else that is thrown is our bug and is told to nobody but the log.
+
+export type ErrorCode =
+  | 'usage' // asked wrongly on the command line
+  | 'unavailable_option' // known by name, not built yet: refused instead of ignored
+  | 'port_taken'
+  | 'command_not_found'
+  | 'child_failed' // a child would not start, or ended with a call in flight
+  | 'upstream_unreachable'
+  | 'upstream_refused' // the upstream wants a credential that we do not have
+  | 'upstream_not_mcp'
+  | 'upstream_broke' // it spoke, and then not MCP, or not to the end
+  | 'parse'
+  | 'invalid_request'
+  | 'too_large'
+  | 'unsupported_media'
+  | 'not_acceptable'
+  | 'method_not_allowed'
+  | 'not_found'
+  | 'session_missing'
+  | 'session_unknown'
+  | 'session_ended'
+  | 'forbidden_host'
+  | 'forbidden_origin'
+  | 'header_mismatch'
+  | 'invalid_envelope'
+  | 'busy' // a cap on sessions, children or streams is reached
+  | 'timeout'
+  | 'stopping'
+  | 'internal'
+
+export interface ErrorOptions {
+  /** A thing to try, for a person. */
+  hint?: string
+  /** For the log alone: never told to a caller. */
+  detail?: string
+  /** Machine-readable company of the JSON-RPC error. */
+  data?: unknown
+  cause?: unknown
+}
+
+/** A failure with a name. The message helps a person act; `detail` is for the log alone. */
+export class OpenMcpError extends Error {
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+  readonly detail: string | undefined
+  readonly data: unknown
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'OpenMcpError'
+    this.code = code
+    this.hint = options.hint
+    this.detail = options.detail
+    this.data = options.data
+  }
+}
+
+/** What was thrown, as a failure we name; a stranger becomes `internal` and keeps its own words for the log. */
+export function toOpenMcpError(thrown: unknown): OpenMcpError {
+  if (thrown instanceof OpenMcpError) return thrown
+  const detail = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
+  return new OpenMcpError('internal', 'an internal error of openmcp', { detail, cause: thrown })
+}
+
+/** The HTTP status of each failure (CONTRACT: refusals). */
+export const HTTP_STATUS = {
+  usage: 500,
+  unavailable_option: 500,
+  port_taken: 500,
+  command_not_found: 502,
+  child_failed: 502,
+  upstream_unreachable: 502,
+  upstream_refused: 502,
+  upstream_not_mcp: 502,
+  upstream_broke: 502,
+  parse: 400,
+  invalid_request: 400,
+  too_large: 413,
+  unsupported_media: 415,
+  not_acceptable: 406,
+  method_not_allowed: 405,
+  not_found: 404,
+  session_missing: 400,
+  session_unknown: 404,
+  session_ended: 404,
+  forbidden_host: 403,
+  forbidden_origin: 403,
+  header_mismatch: 400,
+  invalid_envelope: 400,
+  busy: 503,
+  timeout: 504,
+  stopping: 503,
+  internal: 500,
+} as const satisfies Record<ErrorCode, number>
+
+/** The JSON-RPC error code of each failure (JSON-RPC 2.0 §5.1; -32001, -32020: MCP). */
+export const JSON_RPC_CODE = {
+  usage: -32603,
+  unavailable_option: -32603,
+  port_taken: -32603,
+  command_not_found: -32603,
+  child_failed: -32603,
+  upstream_unreachable: -32603,
+  upstream_refused: -32603,
+  upstream_not_mcp: -32603,
+  upstream_broke: -32603,
+  parse: -32700,
+  invalid_request: -32600,
+  too_large: -32600,
+  unsupported_media: -32000,
+  not_acceptable: -32000,
+  method_not_allowed: -32000,
+  not_found: -32601,
+  session_missing: -32000,
+  session_unknown: -32001,
+  session_ended: -32001,
+  forbidden_host: -32000,
+  forbidden_origin: -32000,
+  header_mismatch: -32020,
+  invalid_envelope: -32602,
+  busy: -32000,
+  timeout: -32001,
+  stopping: -32000,
+  internal: -32603,
+} as const satisfies Record<ErrorCode, number>
+
+/** The exit code of each failure: 2 when asked wrongly, 1 otherwise. */
+export const EXIT_CODE = {
+  usage: 2,
+  unavailable_option: 2,
+  port_taken: 1,
+  command_not_found: 1,
+  child_failed: 1,
+  upstream_unreachable: 1,
+  upstream_refused: 1,
+  upstream_not_mcp: 1,
+  upstream_broke: 1,
+  parse: 1,
+  invalid_request: 1,
+  too_large: 1,
+  unsupported_media: 1,
+  not_acceptable: 1,
+  method_not_allowed: 1,
+  not_found: 1,
+  session_missing: 1,
+  session_unknown: 1,
+  session_ended: 1,
+  forbidden_host: 1,
+  forbidden_origin: 1,
+  header_mismatch: 1,
+  invalid_envelope: 1,
+  busy: 1,
+  timeout: 1,
+  stopping: 1,
+  internal: 1,
+} as const satisfies Record<ErrorCode, number>

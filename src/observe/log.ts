@@ -1,0 +1,65 @@
+// The log: words for people and machines, on stderr only. stdout belongs to the protocol.
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
+export type LogFormat = 'text' | 'json'
+
+/** Named fields only: whoever logs says which, and never a header, an argument or a body as a whole. */
+export type Fields = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface Log {
+  error(message: string, fields?: Fields): void
+  warn(message: string, fields?: Fields): void
+  info(message: string, fields?: Fields): void
+  debug(message: string, fields?: Fields): void
+  /** Whether `debug` writes: asked before a line on a hot path is put together. */
+  readonly debugging: boolean
+}
+
+const RANK: Record<LogLevel, number> = { error: 0, warn: 1, info: 2, debug: 3 }
+
+export function createLog(options: { level: LogLevel; format: LogFormat; write: (line: string) => void; now: () => number }): Log {
+  const { format, write, now } = options
+  const most = RANK[options.level]
+  const line = format === 'json' ? jsonLine : textLine
+  const at = (level: LogLevel) => (message: string, fields: Fields = {}) => {
+    if (RANK[level] <= most) write(`${line(level, message, fields, now)}\n`)
+  }
+  return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), debugging: most >= RANK.debug }
+}
+
+function jsonLine(level: LogLevel, message: string, fields: Fields, now: () => number): string {
+  const scrubbed = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? scrub(value) : value]))
+  return JSON.stringify({ time: new Date(now()).toISOString(), level, message: scrub(message), ...scrubbed })
+}
+
+function textLine(level: LogLevel, message: string, fields: Fields): string {
+  const prefix = level === 'info' ? 'openmcp:' : `openmcp: ${level === 'warn' ? 'warning' : level}:`
+  const rest = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? quoted(printable(scrub(value))) : value}`)
+  return `${prefix} ${printable(scrub(message))}${rest.join('')}`
+}
+
+function quoted(value: string): string {
+  return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)
+}
+
+/** Control characters of a stranger would move the reader's cursor or fake a line: they are shown, not sent. */
+export function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
+  return text.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+const SECRETS: readonly [RegExp, string][] = [
+  [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[token]'],
+  [/\b(Bearer|DPoP|Basic)\s+[\w.~+/=-]{8,}/gi, '$1 [secret]'],
+  [/\b(access_token|refresh_token|client_secret|api_key|apikey|password|code)=[^\s&"']+/gi, '$1=[secret]'],
+  [/\bsk_[\w-]{16,}/g, '[key]'],
+]
+
+/** The last stage before the terminal: what looks like a secret is not written, whoever put it there. */
+export function scrub(text: string): string {
+  let clean = text
+  for (const [pattern, stand] of SECRETS) clean = clean.replace(pattern, stand)
+  return clean
+}

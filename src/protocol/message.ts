@@ -1,0 +1,143 @@
+// JSON-RPC messages as MCP uses them: parsed once, checked once, and what was checked is what is sent.
+import { isUtf8 } from 'node:buffer'
+
+import { OpenMcpError } from '../errors.ts'
+
+export type JsonRpcId = string | number
+export type JsonObject = { [member: string]: unknown }
+
+interface Base {
+  /** The parsed object. It is ours: members may be replaced before it is serialised. */
+  readonly body: JsonObject
+}
+export interface RequestMessage extends Base {
+  readonly kind: 'request'
+  readonly id: JsonRpcId
+  readonly method: string
+}
+export interface NotificationMessage extends Base {
+  readonly kind: 'notification'
+  readonly method: string
+}
+export interface ResponseMessage extends Base {
+  readonly kind: 'response'
+  readonly id: JsonRpcId
+}
+export type Message = RequestMessage | NotificationMessage | ResponseMessage
+
+/** What one HTTP body or one line held: one message, or a batch (only the 2025-03-26 revision has batches). */
+export interface Post {
+  readonly messages: readonly Message[]
+  readonly batch: boolean
+}
+
+/** The most messages in one batch: what the official SDKs accept. */
+const MAX_BATCH = 100
+
+/**
+ * Bytes → checked messages. Refuses what is not UTF-8 or not JSON (`parse`), what is not JSON-RPC 2.0 as MCP uses it, nests
+ * deeper than `maxDepth`, or holds a number that a re-serialisation would change (`invalid_request`).
+ */
+export function parsePost(bytes: Buffer, maxDepth: number): Post {
+  if (!isUtf8(bytes)) throw new OpenMcpError('parse', 'the message is not valid UTF-8')
+  const text = bytes.toString()
+  const value = parseJson(text)
+  checkCarriable(value, text, maxDepth)
+  if (!Array.isArray(value)) return { messages: [toMessage(value)], batch: false }
+  if (value.length === 0) throw new OpenMcpError('invalid_request', 'the batch is empty')
+  if (value.length > MAX_BATCH) throw new OpenMcpError('invalid_request', `the batch has more than ${MAX_BATCH} messages`)
+  return { messages: value.map(toMessage), batch: true }
+}
+
+/** The text of what was checked: one line, no raw line breaks. */
+export function textOf(post: Post): string {
+  const [first] = post.messages
+  if (!post.batch && first) return JSON.stringify(first.body)
+  return JSON.stringify(post.messages.map((message) => message.body))
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new OpenMcpError('parse', 'the message is not valid JSON', { cause })
+  }
+}
+
+/** One parsed value as a message, or a refusal that echoes its id where it has one. */
+export function toMessage(value: unknown): Message {
+  if (!isObject(value)) throw new OpenMcpError('invalid_request', 'a message must be a JSON object')
+  const { id, method } = value
+  if (value['jsonrpc'] !== '2.0') throw invalid('"jsonrpc" must be "2.0"', id)
+  if (method === undefined) return toResponse(value)
+  if (typeof method !== 'string') throw invalid('"method" must be a string', id)
+  if (id === undefined) return { kind: 'notification', method, body: value }
+  if (!isId(id)) throw invalid('"id" must be a string or an integer of at most 53 bits', id)
+  return { kind: 'request', id, method, body: value }
+}
+
+function toResponse(value: JsonObject): ResponseMessage {
+  const { id } = value
+  if (value['result'] === undefined && value['error'] === undefined) throw invalid('the message has neither "method" nor "result" nor "error"', id)
+  if (!isId(id)) throw invalid('the "id" of an answer must be a string or an integer of at most 53 bits', id)
+  return { kind: 'response', id, body: value }
+}
+
+function invalid(message: string, id: unknown): OpenMcpError {
+  return new InvalidMessage(message, isId(id) ? id : undefined)
+}
+
+/** A refusal that knows which request it answers. */
+class InvalidMessage extends OpenMcpError {
+  readonly id: JsonRpcId | undefined
+  constructor(message: string, id: JsonRpcId | undefined) {
+    super('invalid_request', message)
+    this.id = id
+  }
+}
+
+/** The id of the request that a refusal answers, where one could be read. */
+export function idOfRefusal(error: unknown): JsonRpcId | undefined {
+  return error instanceof InvalidMessage ? error.id : undefined
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function isId(value: unknown): value is JsonRpcId {
+  return typeof value === 'string' || (typeof value === 'number' && Number.isSafeInteger(value))
+}
+
+/**
+ * JSON.parse and JSON.stringify carry any nesting and any number badly: the second overflows the stack, the first rounds.
+ * Both are refused here rather than changed on the way.
+ */
+function checkCarriable(root: unknown, text: string, maxDepth: number): void {
+  let level: unknown[] = [root]
+  let rounded = false
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > maxDepth) throw new OpenMcpError('invalid_request', `the message nests deeper than ${maxDepth} levels`)
+    const below: unknown[] = []
+    for (const value of level) {
+      if (typeof value === 'number') rounded ||= Number.isInteger(value) ? !Number.isSafeInteger(value) : !Number.isFinite(value)
+      else if (typeof value === 'object' && value !== null) {
+        for (const member of Array.isArray(value) ? value : Object.values(value)) if (typeof member === 'number' || typeof member === 'object') below.push(member)
+      }
+    }
+    level = below
+  }
+  if (rounded && hasRoundedNumber(text)) throw new OpenMcpError('invalid_request', 'the message holds a number that JSON readers would round; send it as a string')
+}
+
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs
+
+function hasRoundedNumber(text: string): boolean {
+  for (const [token] of text.matchAll(STRING_OR_NUMBER)) {
+    if (token.startsWith('"')) continue
+    const value = Number(token)
+    if (!Number.isFinite(value)) return true
+    if (/^-?\d+$/.test(token) && !Number.isSafeInteger(value) && BigInt(token) !== BigInt(value)) return true
+  }
+  return false
+}
