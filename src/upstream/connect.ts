@@ -1,0 +1,127 @@
+// The only switch over the kinds of upstream: from what the operator named to something that carries exchanges.
+import { toOpenMcpError, type OpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import type { Upstream } from '../protocol/exchange.ts'
+import type { Limits } from '../protocol/limits.ts'
+import { startChild, type Child, type ChildCommand } from './child.ts'
+import type { OpenPipe, PipeEvents } from './pipe.ts'
+import { createPool } from './pool.ts'
+
+export interface Connection {
+  /** What the upstream is. For a URL that is found out first; while it cannot be, this fails and is tried anew next time. */
+  upstream(): Upstream | Promise<Upstream>
+  /** Settles when the first look is done: for words at start. Fails only with what no later try will mend. */
+  readonly started: Promise<void>
+  /** In one word, for /status. */
+  state(): 'running' | 'idle' | 'connecting' | 'unreachable'
+  /** Children, or upstream connections with a session of their own. */
+  pipes(): number
+  close(): Promise<void>
+}
+
+export interface ConnectOptions {
+  isolation: 'session' | 'shared'
+  /** The client speaks in messages (stdio): an HTTP upstream is read for it. */
+  messagesOnly: boolean
+  limits: Limits
+  log: Log
+  now: () => number
+  name: string
+}
+
+export type Target = ({ kind: 'command' } & ChildCommand) | { kind: 'remote'; urls: readonly URL[]; transport: 'auto' | 'http' | 'sse'; headers: Readonly<Record<string, string>> }
+
+export function connect(target: Target, options: ConnectOptions): Connection {
+  return target.kind === 'command' ? connectCommand(target, options) : connectRemote(target, options)
+}
+
+/**
+ * The first child is started at once: a command that does not exist is told at start, and the first client does not wait.
+ * It is handed to the first who needs one.
+ */
+function connectCommand(command: ChildCommand, options: ConnectOptions): Connection {
+  const { limits, log, name } = options
+  const start = (events: PipeEvents): Child => startChild(command, events, { limits, log, name })
+  let spare: { child: Child; events: PipeEvents | undefined; end: OpenMcpError | undefined } | undefined
+  const first = (): NonNullable<typeof spare> => {
+    const waiting: NonNullable<typeof spare> = { child: undefined as never, events: undefined, end: undefined } // filled in the next line
+    waiting.child = start({
+      line: (bytes) => waiting.events?.line(bytes),
+      tooLong: (head, tail) => waiting.events?.tooLong(head, tail),
+      ended(error) {
+        waiting.end = error
+        if (waiting.events) waiting.events.ended(error)
+        else log.error(error.message, { hint: error.hint })
+      },
+    })
+    return waiting
+  }
+  spare = first()
+  const warm = spare.child
+  const open: OpenPipe = (events) => {
+    const ready = spare
+    spare = undefined
+    if (!ready || ready.end) return start(events)
+    ready.events = events
+    return ready.child
+  }
+  const pool = createPool({ open, ...options })
+  const idle = setTimeout(() => {
+    const unused = spare
+    spare = undefined
+    void unused?.child.close()
+  }, limits.idleSeconds * 1000)
+  idle.unref()
+  return {
+    upstream: () => pool,
+    started: warm.started,
+    state: () => (pool.size > 0 ? 'running' : 'idle'),
+    pipes: () => pool.size,
+    async close() {
+      clearTimeout(idle)
+      const unused = spare
+      spare = undefined
+      await Promise.all([pool.close(), unused?.child.close()])
+    },
+  }
+}
+
+function connectRemote(target: Extract<Target, { kind: 'remote' }>, options: ConnectOptions): Connection {
+  const { log } = options
+  let found: { upstream: Upstream; pipes(): number; close(): Promise<void> } | undefined
+  let finding: Promise<Upstream> | undefined
+  let failed = false
+  const find = async (): Promise<Upstream> => {
+    try {
+      // Loaded when needed: a proxy of a stdio server never speaks HTTP upwards.
+      const { findRemote } = await import('./remote.ts')
+      found = await findRemote(target, options)
+      failed = false
+      return found.upstream
+    } catch (error) {
+      failed = true
+      throw error
+    } finally {
+      finding = undefined
+    }
+  }
+  const upstream = (): Upstream | Promise<Upstream> => found?.upstream ?? (finding ??= find())
+  const started = Promise.resolve(upstream()).then(
+    () => {},
+    (thrown: unknown) => {
+      const error = toOpenMcpError(thrown)
+      if (error.code === 'internal') throw error
+      log.warn(`${error.message}; every request will try again`, { hint: error.hint })
+    },
+  )
+  return {
+    upstream,
+    started,
+    state: () => (found ? 'running' : failed ? 'unreachable' : 'connecting'),
+    pipes: () => found?.pipes() ?? 0,
+    async close() {
+      await found?.close()
+    },
+  }
+}
+

@@ -1,0 +1,133 @@
+// One HTTP upstream: its connections, the headers that may pass in each direction, and its failures in our words.
+import { Pool, type Dispatcher } from 'undici'
+
+import { OpenMcpError } from '../errors.ts'
+import type { ForwardedHeaders, ResponseHead } from '../protocol/exchange.ts'
+import type { Limits } from '../protocol/limits.ts'
+
+export interface HttpClient {
+  /** Sends one request. Returns what ends it early; after that the handler hears nothing more. */
+  request(request: ClientRequest, handler: AnswerHandler): () => void
+  close(): Promise<void>
+}
+
+export interface ClientRequest {
+  method: 'POST' | 'GET' | 'DELETE'
+  url: URL
+  headers: ForwardedHeaders
+  body?: string | undefined
+  /** A stream that may be silent for long. */
+  endless?: boolean
+}
+
+export interface AnswerHandler {
+  head(status: number, headers: ResponseHead, flow: Flow): void
+  chunk(bytes: Buffer): void
+  end(): void
+  failed(error: OpenMcpError): void
+}
+
+export interface Flow {
+  pause(): void
+  resume(): void
+}
+
+/** Headers of an answer that may be passed on to a client. */
+const PASSED_DOWN = ['cache-control', 'retry-after', 'x-accel-buffering', 'allow', 'content-encoding', 'mcp-protocol-version', 'traceparent', 'tracestate']
+
+export function createHttpClient(origin: string, own: ForwardedHeaders, limits: Limits): HttpClient {
+  const waitMs = limits.timeoutSeconds * 1000
+  const pool = new Pool(origin, {
+    connections: null,
+    pipelining: 1,
+    headersTimeout: waitMs,
+    bodyTimeout: waitMs,
+    connect: { timeout: limits.connectSeconds * 1000 },
+    maxHeaderSize: 64 * 1024,
+  })
+  const ownPairs = Object.entries(own).flat()
+  return {
+    request({ method, url, headers, body, endless }, handler) {
+      const pairs = [...ownPairs]
+      for (const name in headers) {
+        const value = headers[name]
+        if (value !== undefined && !(name in own)) pairs.push(name, value)
+      }
+      let controller: Dispatcher.DispatchController | undefined
+      let stopped = false
+      const stop = (): void => {
+        stopped = true
+        controller?.abort(new Error('the reader left'))
+      }
+      pool.dispatch(
+        { method, path: url.pathname + url.search, headers: pairs, body: body ?? null, ...(endless ? { bodyTimeout: 0, headersTimeout: waitMs } : {}) },
+        {
+          onRequestStart(started) {
+            controller = started
+            if (stopped) stop()
+          },
+          onResponseStart(flow, status, answered) {
+            if (!stopped && status >= 200) handler.head(status, headOf(answered), flow)
+          },
+          onResponseData(_flow, chunk) {
+            if (!stopped) handler.chunk(chunk)
+          },
+          onResponseEnd() {
+            if (!stopped) handler.end()
+          },
+          onResponseError(_flow, cause) {
+            if (!stopped) handler.failed(failureOf(cause, origin, limits))
+          },
+        },
+      )
+      return stop
+    },
+    async close() {
+      await pool.destroy()
+    },
+  }
+}
+
+function headOf(headers: Record<string, string | string[] | undefined>): ResponseHead {
+  const one = (name: string): string | undefined => {
+    const value = headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+  const others: Record<string, string> = {}
+  for (const name of PASSED_DOWN) {
+    const value = one(name)
+    if (value !== undefined) others[name] = value
+  }
+  return { contentType: one('content-type'), contentLength: one('content-length'), sessionId: one('mcp-session-id'), others }
+}
+
+function failureOf(cause: unknown, origin: string, limits: Limits): OpenMcpError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
+    return new OpenMcpError('timeout', `no sign of an answer from the upstream within ${limits.timeoutSeconds} s`, { hint: '--timeout changes the limit', cause })
+  }
+  const reached = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(code)
+  if (reached) return new OpenMcpError('upstream_broke', `the upstream ${origin} closed the connection before its answer ended`, { cause })
+  return new OpenMcpError('upstream_unreachable', `the upstream ${origin} cannot be reached: ${wordsOf(code, cause)}`, { cause })
+}
+
+function wordsOf(code: string, cause: unknown): string {
+  const words: Record<string, string> = {
+    ECONNREFUSED: 'nothing listens there',
+    ENOTFOUND: 'no such host',
+    EAI_AGAIN: 'the host name could not be looked up',
+    UND_ERR_CONNECT_TIMEOUT: 'it does not answer',
+    ETIMEDOUT: 'it does not answer',
+    EHOSTUNREACH: 'no route to the host',
+  }
+  return words[code] ?? (code === '' ? (cause instanceof Error ? cause.message : 'unknown reason') : code)
+}
+
+/** The failure of an upstream that wants a credential: ours to have, so it is never passed on as a 401 to the client. */
+export function refusedBy(status: number): OpenMcpError {
+  return new OpenMcpError('upstream_refused', `the upstream wants a credential (HTTP ${status})`, { hint: "give it with -H 'Authorization: …' or --header-file" })
+}
+
+export function wantsCredential(status: number): boolean {
+  return status === 401 || status === 407
+}

@@ -1,0 +1,322 @@
+// Streamable HTTP read for a client that has one pipe (stdio, HTTP+SSE): streams become messages, a broken one is resumed.
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import { createEventReader } from '../protocol/event-stream.ts'
+import { type ForwardedHeaders, type Link, type LinkEvents, type Reply, type ResponseHead } from '../protocol/exchange.ts'
+import type { Limits } from '../protocol/limits.ts'
+import { isId, isObject, textOf, type JsonObject, type JsonRpcId, type Post } from '../protocol/message.ts'
+import { META_VERSION, encodeMirrored, metaOf, mirroredNameOf, paramsOf } from '../protocol/revision.ts'
+import { refusedBy, wantsCredential, type HttpClient } from './http-client.ts'
+import { createParamHeaders } from './param-headers.ts'
+
+const ACCEPT_BOTH: ForwardedHeaders = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
+/** How often a stream that broke is asked for again, and the wait before where the server named none (WHATWG: a few seconds). */
+const RESUME_ATTEMPTS = 5
+const RESUME_MS = 1000
+
+/** What still has to be answered of one post, and by which stream. */
+interface Exchange {
+  readonly reply: Reply
+  readonly open: Set<JsonRpcId>
+  lastEventId: string | undefined
+  retryMs: number
+  attempts: number
+  stop: () => void
+}
+
+export interface HttpLinkOptions {
+  client: HttpClient
+  url: URL
+  events: LinkEvents
+  limits: Limits
+  log: Log
+}
+
+export function createHttpLink({ client, url, events, limits, log }: HttpLinkOptions): Link {
+  const exchanges = new Set<Exchange>()
+  const paramHeaders = createParamHeaders()
+  let sessionId: string | undefined
+  let version: string | undefined
+  /** Posts that came before the answer to `initialize`: without its session id they would be strangers. */
+  let held: (() => void)[] | undefined
+  let closed = false
+  let listening: (() => void) | undefined
+
+  const baseHeaders = (): Record<string, string> => ({
+    ...(version === undefined ? {} : { 'mcp-protocol-version': version }),
+    ...(sessionId === undefined ? {} : { 'mcp-session-id': sessionId }),
+  })
+
+  function headersFor(post: Post): ForwardedHeaders {
+    const [message] = post.messages
+    const claimed = message && metaOf(message)?.[META_VERSION]
+    if (!message || message.kind === 'response' || typeof claimed !== 'string') return { ...ACCEPT_BOTH, ...baseHeaders() }
+    const name = mirroredNameOf(message)
+    return {
+      ...ACCEPT_BOTH,
+      'mcp-protocol-version': claimed,
+      'mcp-method': encodeMirrored(message.method),
+      ...(name === undefined ? {} : { 'mcp-name': encodeMirrored(name) }),
+      ...paramHeaders.of(message),
+    }
+  }
+
+  function send(post: Post, reply: Reply): void {
+    if (closed) return
+    if (held) return void held.push(() => send(post, reply))
+    const initialize = post.messages.find((message) => message.kind === 'request' && message.method === 'initialize')
+    if (initialize) held = []
+    if (cancelledModern(post)) return
+    const open = new Set<JsonRpcId>()
+    for (const message of post.messages) if (message.kind === 'request') open.add(message.id)
+    const exchange: Exchange = { reply: initialize ? learning(reply) : reply, open, lastEventId: undefined, retryMs: RESUME_MS, attempts: 0, stop: () => {} }
+    exchanges.add(exchange)
+    exchange.stop = client.request({ method: 'POST', url, headers: headersFor(post), body: textOf(post) }, answerTo(exchange, () => delivered(post)))
+  }
+
+  /** In the 2026-07-28 revision closing the stream is how a request over HTTP is cancelled. */
+  function cancelledModern(post: Post): boolean {
+    const [message] = post.messages
+    if (message?.kind !== 'notification' || message.method !== 'notifications/cancelled' || version !== undefined) return false
+    const id = paramsOf(message)?.['requestId']
+    for (const exchange of exchanges) {
+      if (!isId(id) || !exchange.open.has(id)) continue
+      exchange.stop()
+      exchanges.delete(exchange)
+    }
+    return true
+  }
+
+  /** Reads the version out of the answer to `initialize`, then lets the held posts go. */
+  function learning(reply: Reply): Reply {
+    const release = (): void => {
+      const waiting = held ?? []
+      held = undefined
+      for (const go of waiting) go()
+    }
+    return {
+      message: reply.message,
+      answer(id, text, errorCode) {
+        const result: unknown = typeof text === 'string' ? (JSON.parse(text) as JsonObject)['result'] : undefined // parsed before: it is an object
+        if (isObject(result) && typeof result['protocolVersion'] === 'string') version = result['protocolVersion']
+        reply.answer(id, text, errorCode)
+        release()
+      },
+      failed(error, id) {
+        reply.failed(error, id)
+        release()
+      },
+    }
+  }
+
+  function delivered(post: Post): void {
+    const initialized = post.messages.some((message) => message.kind === 'notification' && message.method === 'notifications/initialized')
+    if (initialized && !closed) listen(undefined, 0)
+  }
+
+  function answerTo(exchange: Exchange, onTaken: () => void): Parameters<HttpClient['request']>[1] {
+    let read: { bytes(chunk: Buffer): void; end(): void } | undefined
+    return {
+      head(status, answered) {
+        if (answered.sessionId !== undefined) sessionId ??= answered.sessionId
+        if (status < 300) onTaken()
+        read = reader(exchange, status, answered)
+      },
+      chunk(bytes) {
+        try {
+          read?.bytes(bytes)
+        } catch (error) {
+          exchange.stop()
+          fail(exchange, toOpenMcpError(error))
+        }
+      },
+      end() {
+        read?.end()
+      },
+      failed(error) {
+        if (exchange.lastEventId === undefined || error.code === 'timeout') fail(exchange, error)
+        else resume(exchange, error)
+      },
+    }
+  }
+
+  function reader(exchange: Exchange, status: number, { contentType }: ResponseHead): { bytes(chunk: Buffer): void; end(): void } {
+    if (status < 300 && contentType?.startsWith('text/event-stream')) {
+      const events = createEventReader(limits.messageBytes, ({ data, id, retryMs }) => {
+        if (id !== undefined) exchange.lastEventId = id
+        if (retryMs !== undefined) exchange.retryMs = retryMs
+        exchange.attempts = 0
+        if (data !== '') received(data, exchange)
+      })
+      return { bytes: events.feed, end: () => (exchange.open.size === 0 ? void exchanges.delete(exchange) : resume(exchange, undefined)) }
+    }
+    const pieces: Buffer[] = []
+    let size = 0
+    return {
+      bytes(chunk) {
+        size += chunk.length
+        if (size > limits.messageBytes) throw new OpenMcpError('upstream_broke', `an answer of the upstream is larger than ${limits.messageBytes} bytes`, { hint: '--max-message raises the limit' })
+        pieces.push(chunk)
+      },
+      end() {
+        const text = (pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces)).toString()
+        if (text !== '' && status < 300) received(text, exchange)
+        if (status >= 300) refused(exchange, status, text)
+        else if (exchange.open.size > 0) fail(exchange, new OpenMcpError('upstream_broke', 'the upstream ended its answer without answering'))
+        exchanges.delete(exchange)
+      },
+    }
+  }
+
+  function received(text: string, exchange: Exchange | undefined): void {
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {
+      return log.warn('the upstream sent data that is not JSON; it is dropped', { bytes: text.length })
+    }
+    if (Array.isArray(value)) for (const one of value) deliver(one, JSON.stringify(one), exchange)
+    else deliver(value, /[\r\n]/.test(text) ? JSON.stringify(value) : text, exchange)
+  }
+
+  function deliver(value: unknown, text: string, exchange: Exchange | undefined): void {
+    if (!isObject(value)) return log.warn('the upstream sent JSON that is no message; it is dropped')
+    if (typeof value['method'] === 'string') return exchange && exchange.open.size > 0 ? exchange.reply.message(text) : events.unsolicited(text)
+    const id = value['id']
+    const owner = isId(id) ? (exchange?.open.has(id) ? exchange : [...exchanges].find(({ open }) => open.has(id))) : undefined
+    if (!owner || !isId(id)) return log.debug('an answer to no request is dropped')
+    owner.open.delete(id)
+    paramHeaders.learn(value['result'])
+    const error = value['error']
+    owner.reply.answer(id, text, error === undefined ? undefined : isObject(error) && typeof error['code'] === 'number' ? error['code'] : 0)
+  }
+
+  /** An HTTP error: with a JSON-RPC error in it the client gets that, with its own id; otherwise the failure in words. */
+  function refused(exchange: Exchange, status: number, text: string): void {
+    if (wantsCredential(status)) return fail(exchange, refusedBy(status))
+    if (status === 404 && sessionId !== undefined) {
+      const error = new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' })
+      fail(exchange, error)
+      return end(error)
+    }
+    const error = jsonRpcErrorIn(text)
+    if (!error) return fail(exchange, new OpenMcpError('upstream_broke', `the upstream answered HTTP ${status} without a JSON-RPC error`))
+    for (const id of exchange.open) exchange.reply.answer(id, JSON.stringify({ jsonrpc: '2.0', id, error }), typeof error['code'] === 'number' ? error['code'] : 0)
+    exchange.open.clear()
+  }
+
+  function fail(exchange: Exchange, error: OpenMcpError): void {
+    exchanges.delete(exchange)
+    const open = [...exchange.open]
+    exchange.open.clear()
+    for (const id of open) exchange.reply.failed(error, id)
+  }
+
+  /** The stream ended before the answer: a server may do that at any time and wants to be asked again (2025-11-25, SEP-1699). */
+  function resume(exchange: Exchange, error: OpenMcpError | undefined): void {
+    if (closed) return
+    if (exchange.lastEventId === undefined || exchange.attempts >= RESUME_ATTEMPTS) {
+      return fail(exchange, error ?? new OpenMcpError('upstream_broke', 'the upstream ended the stream before its answer'))
+    }
+    exchange.attempts++
+    const timer = setTimeout(() => {
+      exchange.stop = client.request(
+        { method: 'GET', url, endless: true, headers: { accept: 'text/event-stream', ...baseHeaders(), 'last-event-id': exchange.lastEventId ?? '' } },
+        answerTo(exchange, () => {}),
+      )
+    }, exchange.retryMs)
+    exchange.stop = () => clearTimeout(timer)
+  }
+
+  /** The stream of messages that belong to no request. A server may have none (405). */
+  function listen(lastEventId: string | undefined, attempts: number): void {
+    if (closed || listening) return
+    let last = lastEventId
+    let retryMs = RESUME_MS
+    let failures = attempts
+    const again = (): void => {
+      listening = undefined
+      if (closed || failures >= RESUME_ATTEMPTS) return
+      const timer = setTimeout(() => listen(last, failures + 1), retryMs)
+      timer.unref()
+    }
+    const stream = createEventReader(limits.messageBytes, ({ data, id, retryMs: asked }) => {
+      if (id !== undefined) last = id
+      if (asked !== undefined) retryMs = asked
+      failures = 0
+      if (data !== '') received(data, undefined)
+    })
+    let isStream = false
+    const stop = client.request(
+      { method: 'GET', url, endless: true, headers: { accept: 'text/event-stream', ...baseHeaders(), ...(last === undefined ? {} : { 'last-event-id': last }) } },
+      {
+        head(status, { contentType }) {
+          isStream = status < 300 && contentType?.startsWith('text/event-stream') === true
+          if (!isStream) {
+            stop()
+            if (status === 404 && sessionId !== undefined) end(new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' }))
+          }
+        },
+        chunk(bytes) {
+          try {
+            stream.feed(bytes)
+          } catch (error) {
+            log.warn(toOpenMcpError(error).message)
+            stop()
+            again()
+          }
+        },
+        end: again,
+        failed: again,
+      },
+    )
+    listening = stop
+  }
+
+  function end(error: OpenMcpError): void {
+    if (closed) return
+    closed = true
+    listening?.()
+    for (const exchange of [...exchanges]) {
+      exchange.stop()
+      fail(exchange, error)
+    }
+    events.ended(error)
+  }
+
+  return {
+    kind: 'messages',
+    send: (post, _headers, reply) => send(post, reply),
+    async close() {
+      if (closed) return
+      closed = true
+      listening?.()
+      for (const exchange of exchanges) exchange.stop()
+      exchanges.clear()
+      if (sessionId !== undefined) await forget(client, url, baseHeaders())
+    },
+  }
+}
+
+/** Tells the upstream that its session is over. Whatever it answers: we are gone. */
+async function forget(client: HttpClient, url: URL, headers: ForwardedHeaders): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(done, 1000)
+    const stop = client.request({ method: 'DELETE', url, headers }, { head: done, chunk: () => {}, end: done, failed: done })
+    function done(): void {
+      clearTimeout(timer)
+      resolve()
+      setImmediate(stop)
+    }
+  })
+}
+
+function jsonRpcErrorIn(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) && isObject(value['error']) ? value['error'] : undefined
+  } catch {
+    return undefined
+  }
+}
+

@@ -1,0 +1,21 @@
+// A pipe carries messages, one per line, both ways, and knows nothing of what they mean: a child, an SSE server.
+import type { OpenMcpError } from '../errors.ts'
+
+export interface Pipe {
+  /** One message, one line without its line break. `undelivered` is called when the other side did not take it. */
+  send(line: string, undelivered?: (error: OpenMcpError) => void): void
+  /** Bytes that wait to be taken by the other side. */
+  readonly bufferedBytes: number
+  /** Ends the other side or the connection to it. Never throws, safe to repeat. */
+  close(): Promise<void>
+}
+
+export interface PipeEvents {
+  line(bytes: Buffer): void
+  /** A message larger than the cap was passed over; its first and last bytes. */
+  tooLong(head: Buffer, tail: Buffer): void
+  /** The other side is gone. Said once, and nothing is said after it. */
+  ended(error: OpenMcpError): void
+}
+
+export type OpenPipe = (events: PipeEvents) => Pipe
