@@ -32,7 +32,7 @@ export function isLoopbackHost(host: string): boolean {
 
 /** An UPSTREAM fit for a message: without its user, query and fragment, which may hold a secret. */
 export function shownTarget(text: string): string {
-  return text.replace(/[?#].*$/s, '').replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/]*@/i, '$1')
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1').replace(/[?#].*$/s, '')
 }
 
 function refuseUnreadable(text: string): void {
@@ -53,7 +53,11 @@ function refuseScheme(scheme: string, text: string): void {
 }
 
 function authorityOf(text: string): string {
-  return text.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '').split(/[/?#]/, 1)[0] ?? ''
+  return afterScheme(text).split(/[/?#]/, 1)[0] ?? ''
+}
+
+function afterScheme(text: string): string {
+  return text.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '')
 }
 
 function refuseAuthority(authority: string, scheme: string | undefined, text: string): void {
@@ -100,7 +104,7 @@ function urlOf(href: string, text: string): URL {
 }
 
 function namesPath(text: string): boolean {
-  return /^(?:[a-z][a-z0-9+.-]*:\/\/)?[^/?]*\//i.test(text)
+  return /^[^/?]*\//.test(afterScheme(text))
 }
 
 function withPath(url: URL, path: string): URL {
