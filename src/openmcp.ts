@@ -1,5 +1,20 @@
-import type { LogFormat, LogLevel } from './observe/log.ts'
+// The composition root: options in → a running proxy out. The only file that joins rooms.
+import type { Readable, Writable } from 'node:stream'
+
+import { createEventWriters } from './downstream/event-writer.ts'
+import { createMcpDoor } from './downstream/mcp.ts'
+import { createPassThrough, type PassedSession } from './downstream/pass-through.ts'
+import { refuse } from './downstream/refuse.ts'
+import { createSseDoor, type SseSession } from './downstream/sse.ts'
+import { createStdioDoor } from './downstream/stdio.ts'
+import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
+import { OpenMcpError } from './errors.ts'
+import { isLoopback } from './http/hosts.ts'
+import type { Log, LogFormat, LogLevel } from './observe/log.ts'
 import type { Limits } from './protocol/limits.ts'
+import { createInFlight } from './relay/in-flight.ts'
+import { createSessions } from './relay/sessions.ts'
+import { connect } from './upstream/connect.ts'
 
 /** A stdio server that openmcp starts itself. Never through a shell. */
 export interface CommandTarget {
@@ -46,4 +61,120 @@ export interface OpenMcpOptions {
   isolation: 'session' | 'shared'
   limits: Limits
   log: { level: LogLevel; format: LogFormat }
+}
+
+export interface OpenMcpIo {
+  stdin: Readable
+  stdout: Writable
+  log: Log
+  now: () => number
+}
+
+export interface OpenMcp {
+  /** Where it listens; undefined on stdio. */
+  readonly url: URL | undefined
+  /** Settles when there is nothing left to serve: on stdio the client left, or, with the reason, the server ended. Never while listening. */
+  readonly ended: Promise<OpenMcpError | undefined>
+  /** Takes no new client, lets calls in flight finish (`drainSeconds`), ends the rest. Safe to repeat. */
+  close(): Promise<void>
+}
+
+/** Until somebody has to prove who they are, everybody is one caller. */
+const ANYBODY = 'anybody'
+
+/** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
+export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
+  const { target, listen, name, isolation, limits } = options
+  if (listen && !isLoopback(listen.host) && !listen.insecureNoAuth) {
+    throw new OpenMcpError('usage', `${listen.host} can be reached by others, and nobody would have to prove who they are`, { hint: 'bind 127.0.0.1, or say --insecure-no-auth' })
+  }
+  // The child starts while the rest is loaded.
+  const connection = connect(target, { isolation, limits, log: io.log, now: io.now, name })
+  try {
+    return await (listen ? overHttp(listen) : overStdio())
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
+
+  async function overStdio(): Promise<OpenMcp> {
+    const door = createStdioDoor({ upstream: connection.messages, stdin: io.stdin, stdout: io.stdout, limits })
+    await connection.started
+    let closing: Promise<void> | undefined
+    return {
+      url: undefined,
+      ended: door.ended,
+      close: () => (closing ??= door.close().then(connection.close)),
+    }
+  }
+
+  async function overHttp(on: ListenOptions): Promise<OpenMcp> {
+    const [{ createApp }, { createHostRules }, { serve }] = await Promise.all([import('./http/app.ts'), import('./http/hosts.ts'), import('./http/serve.ts')])
+    if (target.kind === 'command') await connection.started
+    const { log, now } = io
+    const callerOf = (): string => ANYBODY
+    const writers = createEventWriters(limits)
+    const own = { limits, log, now }
+    const piped = createSessions<HttpSession>(own)
+    const passed = createSessions<PassedSession>(own)
+    const streamed = createSessions<SseSession>(own)
+    const all = [piped, passed, streamed]
+    const calls = createInFlight()
+    const mcp = createMcpDoor({
+      upstream: connection.upstream,
+      callerOf,
+      pipe: createPipeDoor({ sessions: piped, writers, limits, log }),
+      passThrough: createPassThrough({ sessions: passed, log }),
+      limits,
+      log,
+    })
+    const sse = createSseDoor({ upstream: connection.messages, callerOf, sessions: streamed, writers, calls, limits, log })
+    let lastActivityMs = now()
+    let stopping = false
+    const status = {
+      ready: () => !stopping && connection.state() !== 'unreachable',
+      lastActivity: () => new Date(lastActivityMs).toISOString(),
+      instances: () => ({ [name]: connection.state() }),
+      counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
+    }
+    const scheme = on.tls ? 'https' : 'http'
+    const listening = await serve(
+      (port) =>
+        createApp({
+          rules: createHostRules({ host: on.host, port, tls: on.tls !== undefined, allowHosts: on.allowHosts, allowOrigins: on.allowOrigins }),
+          exposeHeaders: on.exposeHeaders,
+          pathPrefix: on.pathPrefix,
+          status,
+          mcp(req, res) {
+            if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
+            lastActivityMs = now()
+            if (req.method === 'POST') res.once('close', calls.begin())
+            mcp(req, res)
+          },
+          sse: (req, res) => sse.open(req, res, `${on.pathPrefix}/messages`),
+          messages(req, res) {
+            lastActivityMs = now()
+            sse.post(req, res, new URLSearchParams(req.url.slice(req.url.indexOf('?') + 1)))
+          },
+          log,
+        }),
+      { host: on.host, port: on.port, tls: on.tls, limits },
+    )
+    let closing: Promise<void> | undefined
+    const close = async (): Promise<void> => {
+      stopping = true
+      listening.stop()
+      await calls.drained(limits.drainSeconds)
+      await Promise.all(all.map((sessions) => sessions.close()))
+      writers.close()
+      await listening.close()
+      await connection.close()
+    }
+    const shown = on.host.includes(':') ? `[${on.host}]` : on.host
+    return {
+      url: new URL(`${scheme}://${shown}:${listening.port}${on.pathPrefix}/mcp`),
+      ended: new Promise(() => {}),
+      close: () => (closing ??= close()),
+    }
+  }
 }

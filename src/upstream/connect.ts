@@ -1,15 +1,18 @@
 // The only switch over the kinds of upstream: from what the operator named to something that carries exchanges.
 import { toOpenMcpError, type OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import type { Upstream } from '../protocol/exchange.ts'
+import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { startChild, type Child, type ChildCommand } from './child.ts'
 import type { OpenPipe, PipeEvents } from './pipe.ts'
+import type { Remote } from './remote.ts'
 import { createPool } from './pool.ts'
 
 export interface Connection {
   /** What the upstream is. For a URL that is found out first; while it cannot be, this fails and is tried anew next time. */
   upstream(): Upstream | Promise<Upstream>
+  /** The same upstream for a client that has one pipe (stdio, HTTP+SSE): read into messages where it is HTTP. */
+  messages(): MessageUpstream | Promise<MessageUpstream>
   /** Settles when the first look is done: for words at start. Fails only with what no later try will mend. */
   readonly started: Promise<void>
   /** In one word, for /status. */
@@ -21,8 +24,6 @@ export interface Connection {
 
 export interface ConnectOptions {
   isolation: 'session' | 'shared'
-  /** The client speaks in messages (stdio): an HTTP upstream is read for it. */
-  messagesOnly: boolean
   limits: Limits
   log: Log
   now: () => number
@@ -74,6 +75,7 @@ function connectCommand(command: ChildCommand, options: ConnectOptions): Connect
   idle.unref()
   return {
     upstream: () => pool,
+    messages: () => pool,
     started: warm.started,
     state: () => (pool.size > 0 ? 'running' : 'idle'),
     pipes: () => pool.size,
@@ -88,16 +90,16 @@ function connectCommand(command: ChildCommand, options: ConnectOptions): Connect
 
 function connectRemote(target: Extract<Target, { kind: 'remote' }>, options: ConnectOptions): Connection {
   const { log } = options
-  let found: { upstream: Upstream; pipes(): number; close(): Promise<void> } | undefined
-  let finding: Promise<Upstream> | undefined
+  let found: Remote | undefined
+  let finding: Promise<Remote> | undefined
   let failed = false
-  const find = async (): Promise<Upstream> => {
+  const find = async (): Promise<Remote> => {
     try {
       // Loaded when needed: a proxy of a stdio server never speaks HTTP upwards.
       const { findRemote } = await import('./remote.ts')
       found = await findRemote(target, options)
       failed = false
-      return found.upstream
+      return found
     } catch (error) {
       failed = true
       throw error
@@ -105,8 +107,8 @@ function connectRemote(target: Extract<Target, { kind: 'remote' }>, options: Con
       finding = undefined
     }
   }
-  const upstream = (): Upstream | Promise<Upstream> => found?.upstream ?? (finding ??= find())
-  const started = Promise.resolve(upstream()).then(
+  const look = (): Promise<Remote> => (finding ??= find())
+  const started = look().then(
     () => {},
     (thrown: unknown) => {
       const error = toOpenMcpError(thrown)
@@ -115,7 +117,8 @@ function connectRemote(target: Extract<Target, { kind: 'remote' }>, options: Con
     },
   )
   return {
-    upstream,
+    upstream: () => found?.upstream ?? look().then((remote) => remote.upstream),
+    messages: () => found?.messages ?? look().then((remote) => remote.messages),
     started,
     state: () => (found ? 'running' : failed ? 'unreachable' : 'connecting'),
     pipes: () => found?.pipes() ?? 0,

@@ -1,7 +1,7 @@
 // What stands behind a URL: Streamable HTTP first, then HTTP+SSE (2025-11-25 basic/transports, "Backwards Compatibility").
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import type { Upstream } from '../protocol/exchange.ts'
+import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isObject } from '../protocol/message.ts'
 import type { ConnectOptions, Target } from './connect.ts'
@@ -13,6 +13,7 @@ import { createStreamableHttp } from './streamable-http.ts'
 
 export interface Remote {
   upstream: Upstream
+  messages: MessageUpstream
   pipes(): number
   close(): Promise<void>
 }
@@ -39,24 +40,19 @@ export async function findRemote(target: Extract<Target, { kind: 'remote' }>, op
   }
 }
 
-function streamableHttp(client: HttpClient, url: URL, { messagesOnly, limits, log }: ConnectOptions): Remote {
+function streamableHttp(client: HttpClient, url: URL, { limits, log }: ConnectOptions): Remote {
   log.debug('the upstream speaks Streamable HTTP', { path: url.pathname })
-  const close = (): Promise<void> => client.close()
-  if (!messagesOnly) return { upstream: createStreamableHttp(client, url), pipes: () => 0, close }
   let open = 0
-  return {
-    upstream: {
-      kind: 'messages',
-      open(events) {
-        open++
-        const link = createHttpLink({ client, url, events, limits, log })
-        return { ...link, close: () => link.close().finally(() => open--) }
-      },
-      stateless: () => createHttpLink({ client, url, events: { unsolicited: () => {}, ended: () => {} }, limits, log }),
+  const messages: MessageUpstream = {
+    kind: 'messages',
+    open(events) {
+      open++
+      const link = createHttpLink({ client, url, events, limits, log })
+      return { ...link, close: () => link.close().finally(() => open--) }
     },
-    pipes: () => open,
-    close,
+    stateless: () => createHttpLink({ client, url, events: { unsolicited: () => {}, ended: () => {} }, limits, log }),
   }
+  return { upstream: createStreamableHttp(client, url), messages, pipes: () => open, close: () => client.close() }
 }
 
 function sse(client: HttpClient, url: URL, options: ConnectOptions): Remote {
@@ -64,6 +60,7 @@ function sse(client: HttpClient, url: URL, options: ConnectOptions): Remote {
   const pool = createPool({ open: (events) => openSse(client, url, events, options.limits), ...options })
   return {
     upstream: pool,
+    messages: pool,
     pipes: () => pool.size,
     async close() {
       await pool.close()
@@ -130,7 +127,7 @@ function ask(client: HttpClient, request: Parameters<HttpClient['request']>[0], 
       },
       chunk(bytes) {
         looked.body += bytes.toString()
-        const enough = looked.contentType.startsWith('text/event-stream') && looked.body.includes('\n')
+        const enough = looked.contentType.startsWith('text/event-stream') && /^(?:event|data|id|retry):[^]*\n\r?\n/m.test(looked.body)
         if (enough || looked.body.length > LOOK_BYTES) done(looked)
       },
       end: () => done(looked),

@@ -54,7 +54,7 @@ export function openSse(client: HttpClient, url: URL, events: PipeEvents, limits
   )
 
   function named(data: string): void {
-    const where = URL.canParse(data, url) ? new URL(data, url) : undefined
+    const where = URL.canParse(data, url.href) ? new URL(data, url) : undefined
     // Another origin would get our headers, and the client's words, without anybody having named it.
     if (!where || where.origin !== url.origin) return end(new OpenMcpError('upstream_broke', 'the upstream names an endpoint of another origin'))
     if (endpoint) return

@@ -1,0 +1,97 @@
+// Every option openmcp knows by name. What is not here is refused.
+
+export interface OptionRule {
+  short?: string
+  /** What its value is called in a message. None: it takes no value. */
+  value?: string
+  /** May be given more than once. */
+  repeats?: boolean
+  /** What it speaks about: without that it would be ignored, so it is refused. */
+  needs?: 'command' | 'upstream' | 'port'
+  /** Known by name only: refused rather than ignored. */
+  notBuilt?: boolean
+}
+
+export type OptionTable = ReadonlyMap<string, OptionRule>
+
+const EVERYWHERE = {
+  help: { short: 'h' },
+  debug: {},
+} satisfies Record<string, OptionRule>
+
+/** What to connect to, and how: the same for `run` and `test`. */
+const TARGET = {
+  env: { short: 'e', value: 'NAME=VALUE', repeats: true, needs: 'command' },
+  'env-file': { value: 'FILE', repeats: true, needs: 'command' },
+  'pass-env': { value: 'NAME', repeats: true, needs: 'command' },
+  cwd: { value: 'DIR', needs: 'command' },
+  header: { short: 'H', value: "'NAME: VALUE'", repeats: true, needs: 'upstream' },
+  'header-file': { value: 'FILE', repeats: true, needs: 'upstream' },
+  transport: { value: 'auto|http|sse|stdio' },
+} satisfies Record<string, OptionRule>
+
+const LISTEN = {
+  'allow-origin': { value: 'ORIGIN', repeats: true, needs: 'port' },
+  'allow-host': { value: 'HOST', repeats: true, needs: 'port' },
+  'expose-header': { value: 'NAME', repeats: true, needs: 'port' },
+  'path-prefix': { value: '/PATH', needs: 'port' },
+  'public-url': { value: 'URL', needs: 'port' },
+  'tls-cert': { value: 'FILE', needs: 'port' },
+  'tls-key': { value: 'FILE', needs: 'port' },
+  'insecure-no-auth': { needs: 'port' },
+} satisfies Record<string, OptionRule>
+
+const LIMITS = {
+  timeout: { value: 'SECONDS' },
+  'max-body': { value: 'BYTES' },
+  'max-message': { value: 'BYTES' },
+  'max-buffer': { value: 'BYTES' },
+  'max-replay': { value: 'BYTES' },
+  'max-headers': { value: 'BYTES' },
+  'max-depth': { value: 'COUNT' },
+  'max-streams': { value: 'COUNT' },
+  'max-sessions': { value: 'COUNT' },
+  'max-children': { value: 'COUNT' },
+  idle: { value: 'SECONDS' },
+  drain: { value: 'SECONDS' },
+  'connect-timeout': { value: 'SECONDS' },
+  'stop-timeout': { value: 'SECONDS' },
+  poll: { value: 'SECONDS' },
+} satisfies Record<string, OptionRule>
+
+const NOT_BUILT = {
+  security: { notBuilt: true },
+  tsp: { value: 'MODE', notBuilt: true },
+  keys: { value: 'DIR', notBuilt: true },
+  store: { value: 'URL', notBuilt: true },
+  config: { value: 'FILE', notBuilt: true },
+  stateless: { notBuilt: true },
+  'retry-attempts': { value: 'COUNT', notBuilt: true },
+  'retry-delay': { value: 'MS', notBuilt: true },
+  endpoints: { value: 'URLS', notBuilt: true },
+  fallback: { value: 'URL', notBuilt: true },
+  openapi: { notBuilt: true },
+  'api-key': { value: 'KEY', notBuilt: true },
+  metrics: { notBuilt: true },
+  audit: { value: 'FILE', notBuilt: true },
+} satisfies Record<string, OptionRule>
+
+export const RUN_OPTIONS: OptionTable = table({
+  publish: { short: 'p', value: 'PUBLISH' },
+  ...TARGET,
+  isolation: { value: 'session|shared' },
+  name: { value: 'NAME' },
+  ...LISTEN,
+  ...LIMITS,
+  'log-level': { value: 'error|warn|info|debug' },
+  'log-format': { value: 'text|json' },
+  ...NOT_BUILT,
+  version: {},
+  ...EVERYWHERE,
+})
+
+export const TEST_OPTIONS: OptionTable = table({ ...TARGET, timeout: { value: 'SECONDS' }, ...EVERYWHERE })
+
+function table(rules: Record<string, OptionRule>): OptionTable {
+  return new Map(Object.entries(rules))
+}

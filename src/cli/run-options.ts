@@ -1,0 +1,181 @@
+// From what is typed behind `run` to the options of openmcp.
+import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { OpenMcpError } from '../errors.ts'
+import type { CommandTarget, ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
+import type { LogLevel } from '../observe/log.ts'
+import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
+import { isLoopbackHost, parseTarget, shownTarget } from '../upstream/target.ts'
+import type { Arguments } from './arguments.ts'
+import { parseHeaderName } from './headers.ts'
+import { textOf, type Machine } from './machine.ts'
+import { createMistakes } from './mistakes.ts'
+import { RUN_OPTIONS } from './option-table.ts'
+import { parsePublish, type Publish } from './publish.ts'
+import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading } from './target-options.ts'
+import { parseBytes, parseChoice, parseCount, parseHost, parseName, parseOrigin, parsePathPrefix, parsePublicUrl, parseSeconds } from './values.ts'
+
+export interface RunOptions {
+  options: OpenMcpOptions
+  /** What works and is unwise. Never holds a value that may be secret. */
+  warnings: readonly string[]
+}
+
+type Bind = NonNullable<Publish['listen']>
+
+/** Everything `run` needs, or one failure that tells all mistakes. */
+export function runOptions(args: Arguments, machine: Machine): RunOptions {
+  const reading: Reading = { args, machine, mistakes: createMistakes(args.mistakes), warnings: [] }
+  const published = reading.mistakes.attempt(() => publishOf(args))
+  if (published !== undefined) refuseUseless(reading, RUN_OPTIONS, whatIsThere(args, published))
+  const target = args.kind === 'command' ? commandTarget(reading) : remoteTarget(reading, published?.urls ?? [])
+  const listen = listenOf(reading, published?.listen)
+  const options: OpenMcpOptions = {
+    target,
+    ...(published?.listen !== undefined && { listen }),
+    name: oneOf(reading, 'name', parseName) ?? nameOf(target),
+    isolation: oneOf(reading, 'isolation', parseIsolation) ?? 'session',
+    limits: limitsOf(reading),
+    log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
+  }
+  reading.mistakes.throwIfAny()
+  return { options, warnings: reading.warnings }
+}
+
+function publishOf(args: Arguments): Publish | undefined {
+  const [publish] = args.given.get('publish') ?? []
+  const [word = ''] = args.words
+  if (args.kind === 'upstream') {
+    if (publish === undefined) return { urls: parseTarget(word) }
+    throw new OpenMcpError('usage', `${publish.as} and an upstream are two words where one belongs`, { hint: `write -p PORT:${shownTarget(word)}` })
+  }
+  if (publish !== undefined) return parsePublish(publish.value, args.kind === 'command')
+  if (args.kind === 'command') return {}
+  // An option that was refused may have been the one that says what to run.
+  if (args.mistakes.length > 0) return undefined
+  throw new OpenMcpError('usage', 'nothing to run: there is neither a COMMAND nor an upstream', {
+    hint: 'openmcp run -p 8000 npx -y @modelcontextprotocol/server-everything',
+  })
+}
+
+function whatIsThere({ kind }: Arguments, { urls, listen }: Publish): { command: boolean; upstream: boolean; port: boolean } {
+  return { command: kind === 'command', upstream: urls !== undefined, port: listen !== undefined }
+}
+
+/** Without a bind its options are read all the same, for the mistakes in them. */
+function listenOf(reading: Reading, bind: Bind = { host: '127.0.0.1', port: 0 }): ListenOptions {
+  const insecureNoAuth = allOf(reading, 'insecure-no-auth').length > 0
+  if (!isLoopbackHost(bind.host)) weighExposure(reading, bind.host, insecureNoAuth)
+  const publicUrl = oneOf(reading, 'public-url', parsePublicUrl)
+  const tls = tlsOf(reading)
+  return {
+    ...bind,
+    ...(tls !== undefined && { tls }),
+    allowHosts: distinct([...manyOf(reading, 'allow-host', parseHost), publicUrl?.hostname]),
+    allowOrigins: distinct([...manyOf(reading, 'allow-origin', parseOrigin), publicUrl?.origin]),
+    exposeHeaders: distinct(manyOf(reading, 'expose-header', parseHeaderName)),
+    pathPrefix: oneOf(reading, 'path-prefix', parsePathPrefix) ?? '',
+    insecureNoAuth,
+  }
+}
+
+function weighExposure({ mistakes, warnings }: Reading, host: string, insecureNoAuth: boolean): void {
+  if (insecureNoAuth) {
+    warnings.push(`--insecure-no-auth: listening on ${host}, where whoever reaches the port may use the server, unasked`)
+    return
+  }
+  mistakes.add(
+    new OpenMcpError('usage', `listening on ${host} would let in whoever reaches it, and nobody is asked who they are`, {
+      hint: 'leave the address out to listen on loopback, or add --insecure-no-auth if the network in front of it is trusted',
+    }),
+  )
+}
+
+function tlsOf(reading: Reading): { cert: string; key: string } | undefined {
+  const { machine, mistakes } = reading
+  const read = (path: string, as: string) => textOf(machine, as, path)
+  const cert = oneOf(reading, 'tls-cert', read)
+  const key = oneOf(reading, 'tls-key', read)
+  if (allOf(reading, 'tls-cert').length !== allOf(reading, 'tls-key').length) {
+    mistakes.add(new OpenMcpError('usage', '--tls-cert and --tls-key go together', { hint: '--tls-cert cert.pem --tls-key key.pem' }))
+    return undefined
+  }
+  if (cert === undefined || key === undefined) return undefined
+  return mistakes.attempt(() => matching(cert, key))
+}
+
+function matching(cert: string, key: string): { cert: string; key: string } {
+  const certificate = pemOf('--tls-cert', 'a certificate', () => new X509Certificate(cert))
+  const privateKey = pemOf('--tls-key', 'a private key without a passphrase', () => createPrivateKey(key))
+  if (certificate.checkPrivateKey(privateKey)) return { cert, key }
+  throw new OpenMcpError('usage', '--tls-key is not the key of --tls-cert')
+}
+
+function pemOf<T>(as: string, what: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw new OpenMcpError('usage', `${as} holds no PEM text of ${what}`, { cause })
+  }
+}
+
+const MIB = 1024 ** 2
+/** A message becomes a string, and no string of V8 is longer than about 2 ** 29 characters. */
+const TEXT = { from: 1024, to: 512 * MIB - 1024 }
+const MEMORY = { from: 0, to: 64 * 1024 * MIB }
+const MANY = { from: 1, to: 1_000_000 }
+
+const LIMIT_OPTIONS: readonly (readonly [option: string, limit: keyof Limits, read: (text: string, as: string) => number])[] = [
+  ['max-body', 'bodyBytes', (text, as) => parseBytes(text, as, TEXT)],
+  ['max-message', 'messageBytes', (text, as) => parseBytes(text, as, TEXT)],
+  ['max-buffer', 'bufferedBytes', (text, as) => parseBytes(text, as, { ...MEMORY, from: 1024 })],
+  ['max-replay', 'replayBytes', (text, as) => parseBytes(text, as, MEMORY)],
+  ['max-headers', 'headerBytes', (text, as) => parseBytes(text, as, { from: 1024, to: MIB })],
+  // JSON.stringify runs out of stack somewhere above 4000 levels.
+  ['max-depth', 'depth', (text, as) => parseCount(text, as, { from: 8, to: 2000 })],
+  ['max-streams', 'streams', (text, as) => parseCount(text, as, MANY)],
+  ['max-sessions', 'sessions', (text, as) => parseCount(text, as, MANY)],
+  ['max-children', 'children', (text, as) => parseCount(text, as, MANY)],
+  ['timeout', 'timeoutSeconds', (text, as) => parseSeconds(text, as, { from: 0 })],
+  ['idle', 'idleSeconds', (text, as) => parseSeconds(text, as, { from: 0.1 })],
+  ['connect-timeout', 'connectSeconds', (text, as) => parseSeconds(text, as, { from: 0.1 })],
+  ['drain', 'drainSeconds', (text, as) => parseSeconds(text, as, { from: 0 })],
+  ['stop-timeout', 'stopSeconds', (text, as) => parseSeconds(text, as, { from: 0 })],
+  ['poll', 'pollSeconds', (text, as) => parseSeconds(text, as, { from: 0 })],
+]
+
+function limitsOf(reading: Reading): Limits {
+  const limits = { ...DEFAULT_LIMITS }
+  for (const [option, limit, read] of LIMIT_OPTIONS) limits[limit] = oneOf(reading, option, read) ?? limits[limit]
+  return limits
+}
+
+function parseIsolation(text: string, as: string): 'session' | 'shared' {
+  if (text.toLowerCase() !== 'identity') return parseChoice(text, as, ['session', 'shared'])
+  throw new OpenMcpError('unavailable_option', `${as} identity needs --security, which is not built yet`, { hint: `${as} takes session, shared` })
+}
+
+function levelOf(reading: Reading): LogLevel {
+  const level = oneOf(reading, 'log-level', (text, as) => parseChoice(text, as, ['error', 'warn', 'info', 'debug']))
+  if (allOf(reading, 'debug').length === 0) return level ?? 'info'
+  if (level !== undefined && level !== 'debug')
+    reading.mistakes.add(new OpenMcpError('usage', `--debug and --log-level ${level} contradict each other`, { hint: 'keep one' }))
+  return 'debug'
+}
+
+/** What the server is called when nobody says: its program, or its host. */
+function nameOf(target: CommandTarget | RemoteTarget): string {
+  const source = target.kind === 'remote' ? (target.urls[0]?.hostname ?? '') : (target.command.split(/[\\/]/).at(-1) ?? '').replace(/\.(?:exe|cmd|bat)$/i, '')
+  const name = source
+    .replace(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, 64)
+  return name === '' ? 'server' : name
+}
+
+function manyOf<T>(reading: Reading, name: string, read: (text: string, as: string) => T): T[] {
+  return allOf(reading, name).flatMap(({ as, value }) => reading.mistakes.attempt(() => read(value, as)) ?? [])
+}
+
+function distinct(texts: readonly (string | undefined)[]): string[] {
+  return [...new Set(texts.filter((text) => text !== undefined))]
+}

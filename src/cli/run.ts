@@ -1,0 +1,47 @@
+// `openmcp run`: serve until told to stop.
+import { EXIT_CODE } from '../errors.ts'
+import { createLog } from '../observe/log.ts'
+import { openmcp, type OpenMcp, type OpenMcpOptions } from '../openmcp.ts'
+import { killAllChildren } from '../upstream/child.ts'
+import type { Io } from './io.ts'
+
+const STOP_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
+type StopSignal = keyof typeof STOP_SIGNALS
+
+/** Exit code: 0 when stopped or left, 1 when the server is gone; a second signal ends it at once with 128 + its number. */
+export async function run(options: OpenMcpOptions, warnings: readonly string[], io: Io): Promise<number> {
+  const log = createLog({ ...options.log, write: (line) => void io.stderr.write(line), now: Date.now })
+  for (const warning of warnings) log.warn(warning)
+  const signalled = firstSignal()
+  process.once('exit', killAllChildren)
+  const proxy = await openmcp(options, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
+  announce(proxy, options, log.info)
+  const reason = await Promise.race([proxy.ended, signalled])
+  if (typeof reason === 'string') log.info('stopping', { signal: reason })
+  await proxy.close()
+  if (reason === undefined || typeof reason === 'string') return 0
+  log.error(reason.message, { hint: reason.hint })
+  return EXIT_CODE[reason.code]
+}
+
+function announce(proxy: OpenMcp, { target, listen }: OpenMcpOptions, say: (words: string) => void): void {
+  const what = target.kind === 'command' ? [target.command, ...target.args].join(' ') : (target.urls[0]?.origin ?? '')
+  if (!proxy.url) return say(`serving ${what} on stdio`)
+  const sse = new URL(proxy.url)
+  sse.pathname = `${listen?.pathPrefix ?? ''}/sse`
+  say(`listening on ${proxy.url.href} (older clients: ${sse.href})`)
+}
+
+/** The first signal stops in order; the second ends everything now. */
+function firstSignal(): Promise<StopSignal> {
+  return new Promise((resolve) => {
+    let asked = false
+    for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(128 + STOP_SIGNALS[signal])
+        asked = true
+        resolve(signal)
+      })
+    }
+  })
+}

@@ -1,0 +1,137 @@
+// What `run` and `test` connect to, with its environment or its headers.
+import { OpenMcpError } from '../errors.ts'
+import type { CommandTarget, RemoteTarget } from '../openmcp.ts'
+import { isLoopbackHost } from '../upstream/target.ts'
+import type { Arguments, Given } from './arguments.ts'
+import { childEnvironment, isSet } from './child-environment.ts'
+import { isEnvName, parseEnvFile } from './env-file.ts'
+import { namesSecret, parseHeader, parseHeaderFile } from './headers.ts'
+import { textOf, type Machine } from './machine.ts'
+import type { Mistakes } from './mistakes.ts'
+import type { OptionTable } from './option-table.ts'
+import { parseChoice } from './values.ts'
+
+export interface Reading {
+  args: Arguments
+  machine: Machine
+  mistakes: Mistakes
+  warnings: string[]
+}
+
+/** Every use of an option, in the order typed. */
+export function allOf({ args }: Pick<Reading, 'args'>, name: string): readonly Given[] {
+  return args.given.get(name) ?? []
+}
+
+/** The value of an option that is given at most once; undefined when it is not given, or wrong (which is noted). */
+export function oneOf<T>(reading: Reading, name: string, read: (text: string, as: string) => T): T | undefined {
+  const [given] = allOf(reading, name)
+  return given === undefined ? undefined : reading.mistakes.attempt(() => read(given.value, given.as))
+}
+
+/** COMMAND with its arguments, environment and directory. */
+export function commandTarget(reading: Reading): CommandTarget {
+  const { args, machine, mistakes } = reading
+  const [command = '', ...rest] = args.words
+  if (command === '') mistakes.add(new OpenMcpError('usage', 'COMMAND is empty'))
+  transportOf(reading, ['auto', 'stdio'], 'a COMMAND speaks stdio')
+  const cwd = oneOf(reading, 'cwd', (path, as) => {
+    if (machine.isDirectory(path)) return machine.resolve(path)
+    throw new OpenMcpError('usage', `${as}: there is no directory ${path}`)
+  })
+  return { kind: 'command', command, args: rest, env: environmentOf(reading), ...(cwd !== undefined && { cwd }) }
+}
+
+/** A remote server with the headers it is sent. */
+export function remoteTarget(reading: Reading, urls: readonly URL[]): RemoteTarget {
+  const transport = transportOf(reading, ['auto', 'http', 'sse'], 'an upstream speaks http or sse')
+  const headers = headersOf(reading)
+  warnOfUrl(urls[0], Object.keys(headers).length > 0, reading.warnings)
+  return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers }
+}
+
+/** Notes every option that speaks about something that is not there: it would do nothing, and its user expects something. */
+export function refuseUseless({ args, mistakes }: Reading, table: OptionTable, there: { command: boolean; upstream: boolean; port: boolean }): void {
+  for (const [name, uses] of args.given) {
+    const needs = table.get(name)?.needs
+    if (needs !== undefined && !there[needs]) mistakes.add(useless(uses[0]?.as ?? name, needs))
+  }
+}
+
+function useless(as: string, needs: 'command' | 'upstream' | 'port'): OpenMcpError {
+  if (needs === 'port') return new OpenMcpError('usage', `${as} is for a port, and openmcp serves its own stdio here`, { hint: 'add -p PORT' })
+  if (needs === 'command') return new OpenMcpError('usage', `${as} is for a COMMAND, and there is an upstream instead`, { hint: `drop ${as}` })
+  return new OpenMcpError('usage', `${as} is for an upstream, and there is a COMMAND instead`, {
+    hint: 'give a COMMAND its settings with -e NAME=VALUE or --env-file FILE',
+  })
+}
+
+function transportOf(reading: Reading, fit: readonly string[], why: string): string | undefined {
+  return oneOf(reading, 'transport', (text, as) => {
+    if (['tcp', 'ws', 'websocket'].includes(text))
+      throw new OpenMcpError('unavailable_option', `${as} ${text} is not built yet`, { hint: `${as} takes auto, http, sse, stdio` })
+    const alias = ['streamable-http', 'streamablehttp'].includes(text.toLowerCase()) ? 'http' : text
+    const transport = parseChoice(alias, as, ['auto', 'http', 'sse', 'stdio'])
+    if (fit.includes(transport)) return transport
+    throw new OpenMcpError('usage', `${as} ${transport} does not fit: ${why}`, { hint: `drop ${as}` })
+  })
+}
+
+function environmentOf(reading: Reading): Record<string, string> {
+  const { machine, mistakes, warnings } = reading
+  const set: [string, string][] = []
+  for (const { as, value: file } of allOf(reading, 'env-file')) {
+    set.push(...(mistakes.attempt(() => parseEnvFile(textOf(machine, as, file), file)) ?? []))
+  }
+  for (const { as, value } of allOf(reading, 'env')) {
+    const setting = mistakes.attempt(() => parseSetting(value, as))
+    if (setting === undefined) continue
+    set.push(setting)
+    if (namesSecret(setting[0]) && setting[1] !== '')
+      warnings.push(`${as} ${setting[0]}: other programs of this machine can read a command line; --env-file and --pass-env keep a secret off it`)
+  }
+  const pass = allOf(reading, 'pass-env').flatMap(({ as, value }) => mistakes.attempt(() => parsePassed(value, as)) ?? [])
+  for (const name of pass)
+    if (!isSet(name, machine.env, machine.platform)) warnings.push(`--pass-env ${name}: it is not set here, so the child does not get it`)
+  return childEnvironment({ env: machine.env, platform: machine.platform, pass, set })
+}
+
+function parseSetting(text: string, as: string): [string, string] {
+  const equals = text.indexOf('=')
+  const name = text.slice(0, Math.max(equals, 0))
+  if (equals !== -1 && isEnvName(name)) return [name, text.slice(equals + 1)]
+  // The text is not repeated: it may be a secret whose name was forgotten.
+  throw new OpenMcpError('usage', `${as} takes NAME=VALUE`, { hint: '--pass-env NAME hands on a variable of yours' })
+}
+
+function parsePassed(text: string, as: string): string {
+  if (isEnvName(text)) return text
+  throw new OpenMcpError('usage', `${as} takes the name of a variable, and no value`, { hint: '-e NAME=VALUE sets one' })
+}
+
+function headersOf(reading: Reading): Record<string, string> {
+  const { machine, mistakes, warnings } = reading
+  const headers = new Map<string, string>()
+  const add = (as: string, [name, value]: readonly [string, string]) => {
+    if (headers.has(name)) mistakes.add(new OpenMcpError('usage', `${as}: ${name} is given more than once`))
+    headers.set(name, value)
+  }
+  for (const { as, value: file } of allOf(reading, 'header-file')) {
+    for (const header of mistakes.attempt(() => parseHeaderFile(textOf(machine, as, file), file)) ?? []) add(as, header)
+  }
+  for (const [index, { as, value }] of allOf(reading, 'header').entries()) {
+    const header = mistakes.attempt(() => parseHeader(value, `${as} (number ${index + 1})`))
+    if (header === undefined) continue
+    add(as, header)
+    if (namesSecret(header[0])) warnings.push(`${as} ${header[0]}: other programs of this machine can read a command line; --header-file keeps a secret off it`)
+  }
+  return Object.fromEntries(headers)
+}
+
+function warnOfUrl(url: URL | undefined, hasHeaders: boolean, warnings: string[]): void {
+  if (url === undefined) return
+  const secret = [...url.searchParams.keys()].find(namesSecret)
+  if (secret !== undefined)
+    warnings.push(`the upstream's URL carries '${secret}': URLs end up in logs and command lines; --header-file keeps a secret out of them`)
+  if (hasHeaders && url.protocol === 'http:' && !isLoopbackHost(url.hostname)) warnings.push(`headers go to ${url.host} unencrypted: the upstream is http://`)
+}

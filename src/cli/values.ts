@@ -1,0 +1,96 @@
+// Single values of options: text in, a checked value out. `as` is the option as it was typed.
+import { OpenMcpError } from '../errors.ts'
+
+/** A timer of Node cannot wait longer. */
+const MAX_SECONDS = Math.floor((2 ** 31 - 1) / 1000)
+
+interface Range {
+  from: number
+  to: number
+}
+
+export function parseSeconds(text: string, as: string, { from }: Pick<Range, 'from'>): number {
+  const seconds = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+  if (seconds >= from && seconds <= MAX_SECONDS) return seconds
+  const least = from === 0 ? '' : `, at least ${from}`
+  throw new OpenMcpError('usage', `${as}: '${text}' is no number of seconds`, { hint: `${as} takes seconds like 30 or 0.5${least}, at most ${MAX_SECONDS}` })
+}
+
+export function parseCount(text: string, as: string, { from, to }: Range): number {
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (count >= from && count <= to) return count
+  throw new OpenMcpError('usage', `${as}: '${text}' is not a count`, { hint: `${as} takes a whole number from ${from} to ${to}` })
+}
+
+const UNITS = new Map([
+  ['', 1],
+  ['k', 1024],
+  ['m', 1024 ** 2],
+  ['g', 1024 ** 3],
+])
+
+export function parseBytes(text: string, as: string, { from, to }: Range): number {
+  const [, digits, unit = ''] = /^(\d+)([kmg]?)$/i.exec(text) ?? []
+  const bytes = digits === undefined ? Number.NaN : Number(digits) * (UNITS.get(unit.toLowerCase()) ?? Number.NaN)
+  if (bytes >= from && bytes <= to) return bytes
+  throw new OpenMcpError('usage', `${as}: '${text}' is not a size`, {
+    hint: `${as} takes bytes like 65536, 64k, 8m or 1g, from ${shownBytes(from)} to ${shownBytes(to)}`,
+  })
+}
+
+function shownBytes(bytes: number): string {
+  const [unit, size] = [...UNITS].reverse().find(([, each]) => bytes >= each && bytes % each === 0) ?? ['', 1]
+  return `${bytes / size}${unit}`
+}
+
+export function parseChoice<const T extends string>(text: string, as: string, choices: readonly T[]): T {
+  const choice = choices.find((each) => each === text.toLowerCase())
+  if (choice !== undefined) return choice
+  throw new OpenMcpError('usage', `${as}: '${text}' is none of its choices`, { hint: `${as} takes ${choices.join(', ')}` })
+}
+
+/** A server's name goes into paths and logs. */
+export function parseName(text: string, as: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text
+  throw new OpenMcpError('usage', `${as}: '${text}' is not a name`, { hint: 'use up to 64 letters, digits, dots, dashes and underscores' })
+}
+
+/** A web origin as browsers send it: scheme, host, and a port that is not the usual one. */
+export function parseOrigin(text: string, as: string): string {
+  const hint = `${as} takes an origin like https://app.example or http://localhost:3000`
+  if (text === '*') throw new OpenMcpError('usage', `${as}: '*' would let every web page in`, { hint })
+  // Extensions and editors have origins whose scheme the URL standard gives no origin to.
+  if (/^(?!https?:|file:)[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(?::\d+)?$/.test(text)) return text
+  const url = webUrlOf(text)
+  if (url !== undefined && url.href === `${url.origin}/` && !/[?#\\]|^[^/]*\/\/.*\/./.test(text)) return url.origin
+  throw new OpenMcpError('usage', `${as}: '${text}' is not an origin`, { hint })
+}
+
+/** A host without its port, as URL.hostname has it: lower case, an IPv6 address in brackets. */
+export function parseHost(text: string, as: string): string {
+  const url = /^(?:\[[\da-f:.]+\]|[^\s:/?#@[\]\\*%]+)$/i.test(text) ? webUrlOf(`http://${text}/`) : undefined
+  if (url !== undefined) return url.hostname
+  throw new OpenMcpError('usage', `${as}: '${text}' is not a host`, {
+    hint: `${as} takes a name or an address, without a port: mcp.example.com, 192.168.1.5, [fd00::1]`,
+  })
+}
+
+/** `/x` or `/x/y`, without a slash at its end; `/` is no prefix at all. */
+export function parsePathPrefix(text: string, as: string): string {
+  if (text === '/') return ''
+  const path = text.replace(/\/$/, '')
+  if (/^(?:\/[A-Za-z0-9._~-]+)+$/.test(path) && !path.split('/').some((part) => part === '.' || part === '..')) return path
+  throw new OpenMcpError('usage', `${as}: '${text}' is not a path`, { hint: `${as} takes a path like /mcp-servers` })
+}
+
+/** The address under which clients know us, when that is not the one we listen on. */
+export function parsePublicUrl(text: string, as: string): URL {
+  const url = webUrlOf(text)
+  if (url !== undefined && url.username === '' && url.password === '' && !/[?#\\\s]/.test(text) && /^https?:\/\//i.test(text)) return url
+  throw new OpenMcpError('usage', `${as}: not a public URL`, { hint: `${as} takes a URL like https://mcp.example.com, without user, query and fragment` })
+}
+
+function webUrlOf(text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url?.protocol === 'http:' || url?.protocol === 'https:' ? url : undefined
+}

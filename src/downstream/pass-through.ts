@@ -1,0 +1,171 @@
+// Streamable HTTP in front of Streamable HTTP: our checks, our session ids, and otherwise the upstream's own words.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import type { ByteReply, HttpUpstream } from '../protocol/exchange.ts'
+import { textOf, type JsonRpcId, type Post } from '../protocol/message.ts'
+import { checkModernPost, type Era } from '../protocol/revision.ts'
+import type { Session, Sessions } from '../protocol/session.ts'
+import { refuse } from './refuse.ts'
+import { forwardedHeadersOf, headerOf, mirroredHeadersOf } from './request.ts'
+
+/** A session of the upstream, known to our client by a name of ours. */
+export interface PassedSession {
+  readonly upstreamId: string
+  /** The upstream has said itself that it is over. */
+  gone: boolean
+  close(): Promise<void>
+}
+
+export interface PassThroughOptions {
+  sessions: Sessions<PassedSession>
+  log: Log
+}
+
+export interface PassThrough {
+  post(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string; post: Post; era: Era }): void
+  get(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
+  delete(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
+}
+
+const KEEP_ALIVE_MS = 15_000
+const KEEP_ALIVE = Buffer.from(': keepalive\n\n')
+const LF = 10
+const CR = 13
+
+export function createPassThrough({ sessions, log }: PassThroughOptions): PassThrough {
+  /** Streams that are open now, to be kept alive between two events. */
+  const streams = new Set<{ res: ServerResponse; atBreak: boolean; silent: boolean }>()
+  const timer = setInterval(() => {
+    for (const stream of streams) {
+      if (stream.silent && stream.atBreak) stream.res.write(KEEP_ALIVE)
+      stream.silent = true
+    }
+  }, KEEP_ALIVE_MS)
+  timer.unref()
+
+  function sessionOf(req: IncomingMessage, caller: string): Session<PassedSession> | undefined {
+    const id = headerOf(req, 'mcp-session-id')
+    if (id === undefined) return undefined
+    const session = sessions.find(caller, id)
+    if (!session) throw new OpenMcpError('session_unknown', 'session not found', { hint: 'it has ended or never was: initialize again' })
+    return session
+  }
+
+  function openSession(upstream: HttpUpstream, caller: string, upstreamId: string): Session<PassedSession> | OpenMcpError {
+    const value: PassedSession = { upstreamId, gone: false, close: () => (value.gone ? Promise.resolve() : forget(upstream, upstreamId)) }
+    try {
+      return sessions.open(caller, value)
+    } catch (error) {
+      void value.close()
+      return toOpenMcpError(error)
+    }
+  }
+
+  function exchange(
+    upstream: HttpUpstream,
+    { req, res, caller }: { req: IncomingMessage; res: ServerResponse; caller: string },
+    how: { method: 'POST' | 'GET' | 'DELETE'; session: Session<PassedSession> | undefined; body?: string; era?: Era; id?: JsonRpcId | undefined },
+  ): void {
+    const { method, session, era = 'legacy' } = how
+    let release = session?.hold()
+    let stream: { res: ServerResponse; atBreak: boolean; silent: boolean } | undefined
+    let over = false
+    const finish = (): void => {
+      over = true
+      if (stream) streams.delete(stream)
+      release?.()
+    }
+    const reply: ByteReply = {
+      head(status, { contentType, contentLength, sessionId, others }) {
+        const head: Record<string, string> = { ...others }
+        if (contentType !== undefined) head['content-type'] = contentType
+        if (contentLength !== undefined) head['content-length'] = contentLength
+        if (sessionId !== undefined && !session && status < 300) {
+          const opened = openSession(upstream, caller, sessionId)
+          if (opened instanceof OpenMcpError) {
+            stop()
+            return reply.failed(opened)
+          }
+          release = opened.hold()
+          head['mcp-session-id'] = opened.id
+        }
+        // The upstream knows its session no more: then neither do we.
+        if (session && (status === 404 || (method === 'DELETE' && status < 300))) {
+          session.value.gone = true
+          void sessions.end(session)
+        }
+        res.writeHead(status, head)
+        if (contentType?.startsWith('text/event-stream')) {
+          stream = { res, atBreak: true, silent: false }
+          streams.add(stream)
+          res.flushHeaders()
+        }
+      },
+      chunk(bytes) {
+        if (stream) {
+          stream.silent = false
+          stream.atBreak = endsAtBreak(bytes)
+        }
+        return res.write(bytes)
+      },
+      drained: (resume) => void res.once('drain', resume),
+      end() {
+        res.end()
+        finish()
+      },
+      failed(error) {
+        finish()
+        if (res.headersSent) res.destroy()
+        else refuse(res, error, { log, era, id: how.id })
+      },
+    }
+    const stop = upstream.exchange({ method, sessionId: session?.value.upstreamId, headers: forwardedHeadersOf(req), body: how.body }, reply)
+    res.once('close', () => {
+      if (over) return
+      finish()
+      stop()
+    })
+  }
+
+  return {
+    post(upstream, request) {
+      const { req, post, era } = request
+      if (era === 'modern') checkModernPost(post, mirroredHeadersOf(req), false)
+      const session = era === 'modern' ? undefined : sessionOf(req, request.caller)
+      const [first] = post.messages
+      exchange(upstream, request, { method: 'POST', session, body: textOf(post), era, id: !post.batch && first?.kind === 'request' ? first.id : undefined })
+    },
+    get(upstream, request) {
+      exchange(upstream, request, { method: 'GET', session: sessionOf(request.req, request.caller) })
+    },
+    delete(upstream, request) {
+      exchange(upstream, request, { method: 'DELETE', session: sessionOf(request.req, request.caller) })
+    },
+  }
+}
+
+/** Whether an event is complete here, so that a comment may stand before the next one. */
+function endsAtBreak(bytes: Buffer): boolean {
+  const last = bytes.length - 1
+  return bytes[last] === LF && (bytes[last - 1] === LF || (bytes[last - 1] === CR && bytes[last - 2] === LF))
+}
+
+/** Tells the upstream that a session is over that our client left, or let lie. */
+function forget(upstream: HttpUpstream, sessionId: string): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      resolve()
+    }
+    const timer = setTimeout(() => {
+      stop()
+      done()
+    }, 1000)
+    const stop = upstream.exchange(
+      { method: 'DELETE', sessionId, headers: {}, body: undefined },
+      { head: () => {}, chunk: () => true, drained: () => {}, end: done, failed: done },
+    )
+  })
+}

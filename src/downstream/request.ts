@@ -1,0 +1,34 @@
+// What is read of a request's headers.
+import type { IncomingMessage } from 'node:http'
+
+import type { ForwardedHeaders } from '../protocol/exchange.ts'
+import type { MirroredHeaders } from '../protocol/revision.ts'
+
+/** One header; of a repeated one Node keeps the first or joins them, both of which fail the comparisons here. */
+export function headerOf(req: IncomingMessage, name: string): string | undefined {
+  const value = req.headers[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+export function mirroredHeadersOf(req: IncomingMessage): MirroredHeaders {
+  return { version: headerOf(req, 'mcp-protocol-version'), method: headerOf(req, 'mcp-method'), name: headerOf(req, 'mcp-name') }
+}
+
+/** Whether the client takes this media type. A client that says nothing takes anything (RFC 9110 §12.5.1). */
+export function takes(req: IncomingMessage, type: 'application/json' | 'text/event-stream'): boolean {
+  const accept = req.headers.accept
+  return accept === undefined || accept.includes(type) || accept.includes('*/*') || accept.includes(`${type.slice(0, type.indexOf('/'))}/*`)
+}
+
+const FORWARDED = new Set(['accept', 'content-type', 'last-event-id', 'traceparent', 'tracestate', 'baggage'])
+
+/** The headers that may go up: what MCP needs and tracing; never `authorization`, `cookie`, or anything unknown but `mcp-*`. */
+export function forwardedHeadersOf(req: IncomingMessage): ForwardedHeaders {
+  const forwarded: Record<string, string> = {}
+  for (const name in req.headers) {
+    const value = req.headers[name]
+    if (typeof value !== 'string') continue
+    if (FORWARDED.has(name) || (name.startsWith('mcp-') && name !== 'mcp-session-id')) forwarded[name] = value
+  }
+  return forwarded
+}

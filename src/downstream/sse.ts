@@ -1,0 +1,125 @@
+// HTTP+SSE (2024-11-05): one stream down that names where to post up. Old, and still what many clients speak.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import { errorText } from '../protocol/answer.ts'
+import { eventOf } from '../protocol/event-stream.ts'
+import { NO_HEADERS, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import type { Limits } from '../protocol/limits.ts'
+import { parsePost, type Post } from '../protocol/message.ts'
+import type { Session, Sessions } from '../protocol/session.ts'
+import { checkJsonBody, readBody } from './body.ts'
+import type { EventWriter, EventWriters } from './event-writer.ts'
+import { refuse } from './refuse.ts'
+import { takes } from './request.ts'
+
+export interface SseSession {
+  send(post: Post): void
+  close(): Promise<void>
+}
+
+export interface SseDoorOptions {
+  upstream(): MessageUpstream | Promise<MessageUpstream>
+  callerOf(req: IncomingMessage): string
+  sessions: Sessions<SseSession>
+  writers: EventWriters
+  /** Told of every call that begins; what it returns is called when the call is answered. */
+  calls: { begin(): () => void }
+  limits: Limits
+  log: Log
+}
+
+export interface SseDoor {
+  /** `GET /sse`. `messagesPath` is what the client is told to post to: a path, so that it holds behind any host name. */
+  open(req: IncomingMessage, res: ServerResponse, messagesPath: string): void
+  /** `POST /messages?sessionId=…` */
+  post(req: IncomingMessage, res: ServerResponse, query: URLSearchParams): void
+}
+
+export function createSseDoor({ upstream, callerOf, sessions, writers, calls, limits, log }: SseDoorOptions): SseDoor {
+  function opened(found: MessageUpstream, req: IncomingMessage, res: ServerResponse, messagesPath: string): void {
+    if (res.destroyed) return
+    // What comes before the stream is open waits here; it is opened in the same turn.
+    let write = (text: Text): void => void early.push(text)
+    const early: Text[] = []
+    const begun: (() => void)[] = []
+    const reply: Reply = {
+      message: (text) => write(text),
+      answer(_id, text) {
+        write(text)
+        begun.pop()?.()
+      },
+      failed(error, id) {
+        write(errorText(error, id))
+        begun.pop()?.()
+      },
+    }
+    let session: Session<SseSession> | undefined
+    let writer: EventWriter | undefined
+    const link = found.open({
+      unsolicited: (text) => write(text),
+      ended: () => session && void sessions.end(session),
+    })
+    const value: SseSession = {
+      send(post) {
+        for (const message of post.messages) if (message.kind === 'request') begun.push(calls.begin())
+        link.send(post, NO_HEADERS, reply)
+      },
+      async close() {
+        for (const over of begun.splice(0)) over()
+        writer?.end()
+        await link.close()
+      },
+    }
+    try {
+      session = sessions.open(callerOf(req), value)
+    } catch (error) {
+      void link.close()
+      return refuse(res, error, { log })
+    }
+    const here = session
+    const stream = writers.open(res, `event: endpoint\ndata: ${messagesPath}?sessionId=${here.id}\n\n`)
+    writer = stream
+    write = (text) => stream.write(eventOf(text))
+    for (const text of early) write(text)
+    here.hold()
+    res.once('close', () => void sessions.end(here))
+  }
+
+  function received(req: IncomingMessage, res: ServerResponse, query: URLSearchParams, body: Buffer): void {
+    try {
+      const session = sessions.find(callerOf(req), query.get('sessionId') ?? query.get('session_id') ?? '')
+      if (!session) throw new OpenMcpError('session_unknown', 'session not found', { hint: 'open /sse again' })
+      const post = parsePost(body, limits.depth)
+      res.writeHead(202, { 'content-type': 'text/plain', 'content-length': 8 }).end('Accepted')
+      session.value.send(post)
+    } catch (error) {
+      refuse(res, error, { log })
+    }
+  }
+
+  return {
+    open(req, res, messagesPath) {
+      if (!takes(req, 'text/event-stream')) return refuse(res, new OpenMcpError('not_acceptable', 'the client must take text/event-stream'), { log })
+      const act = (found: MessageUpstream): void => {
+        try {
+          opened(found, req, res, messagesPath)
+        } catch (error) {
+          refuse(res, toOpenMcpError(error), { log })
+        }
+      }
+      const found = upstream()
+      if (found instanceof Promise) found.then(act, (error: unknown) => refuse(res, error, { log }))
+      else act(found)
+    },
+    post(req, res, query) {
+      try {
+        checkJsonBody(req)
+      } catch (error) {
+        return refuse(res, error, { log })
+      }
+      readBody(req, limits.bodyBytes, (tooLarge, body) => (tooLarge ? refuse(res, tooLarge, { log }) : received(req, res, query, body)))
+    },
+  }
+}

@@ -1,0 +1,130 @@
+// stdio: one client, on our own stdin and stdout. When it goes, so do we.
+import type { Readable, Writable } from 'node:stream'
+
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import { errorText } from '../protocol/answer.ts'
+import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import type { Limits } from '../protocol/limits.ts'
+import { createLineReader } from '../protocol/lines.ts'
+import { idOfRefusal, parsePost, type Post } from '../protocol/message.ts'
+
+export interface StdioDoorOptions {
+  upstream(): MessageUpstream | Promise<MessageUpstream>
+  stdin: Readable
+  stdout: Writable
+  limits: Limits
+}
+
+export interface StdioDoor {
+  /** Settles when stdin has ended and every call in flight was answered or waited for long enough; with the reason when the upstream is gone. */
+  readonly ended: Promise<OpenMcpError | undefined>
+  close(): Promise<void>
+}
+
+export function createStdioDoor({ upstream, stdin, stdout, limits }: StdioDoorOptions): StdioDoor {
+  let link: Link | undefined
+  let opening: Promise<void> | undefined
+  let inFlight = 0
+  let leaving: (() => void) | undefined
+  let finished: ((reason?: OpenMcpError) => void) | undefined
+  const ended = new Promise<OpenMcpError | undefined>((resolve) => {
+    finished = resolve
+  })
+
+  let pending = ''
+  const flush = (): void => {
+    const text = pending
+    pending = ''
+    if (text !== '') stdout.write(text)
+  }
+  function write(text: Text): void {
+    if (typeof text === 'string') {
+      if (pending === '') setImmediate(flush)
+      pending += `${text}\n`
+      return
+    }
+    flush()
+    for (const piece of text) stdout.write(piece)
+    stdout.write('\n')
+  }
+  const settled = (): void => {
+    inFlight--
+    if (inFlight === 0) leaving?.()
+  }
+  const reply: Reply = {
+    message: write,
+    answer(_id, text) {
+      write(text)
+      settled()
+    },
+    failed(error, id) {
+      write(errorText(error, id))
+      settled()
+    },
+  }
+
+  function send(post: Post): void {
+    for (const message of post.messages) if (message.kind === 'request') inFlight++
+    if (link) return link.send(post, NO_HEADERS, reply)
+    opening ??= open()
+    opening.then(
+      () => link?.send(post, NO_HEADERS, reply),
+      (thrown: unknown) => {
+        opening = undefined
+        for (const message of post.messages) if (message.kind === 'request') reply.failed(toOpenMcpError(thrown), message.id)
+      },
+    )
+  }
+  async function open(): Promise<void> {
+    const found = await upstream()
+    link = found.open({
+      unsolicited: write,
+      ended(error) {
+        link = undefined
+        finished?.(error)
+      },
+    })
+  }
+
+  const lines = createLineReader(limits.messageBytes, {
+    line(bytes) {
+      let post: Post
+      try {
+        post = parsePost(bytes, limits.depth)
+      } catch (thrown) {
+        return write(errorText(toOpenMcpError(thrown), idOfRefusal(thrown)))
+      }
+      send(post)
+    },
+    tooLong: () => write(errorText(new OpenMcpError('too_large', `the message is larger than ${limits.messageBytes} bytes`, { hint: '--max-message raises the limit' }), undefined)),
+  })
+  stdin.on('data', lines.feed)
+  stdin.once('end', () => {
+    lines.end()
+    void leave()
+  })
+  stdin.on('error', () => void leave())
+  // The reader is gone: nobody is left to serve.
+  stdout.on('error', () => finished?.())
+
+  async function leave(): Promise<void> {
+    await opening?.catch(() => {})
+    if (inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        leaving = resolve
+        setTimeout(resolve, limits.drainSeconds * 1000).unref()
+      })
+    }
+    flush()
+    finished?.()
+  }
+
+  return {
+    ended,
+    async close() {
+      flush()
+      stdin.pause()
+      await link?.close()
+    },
+  }
+}

@@ -1,0 +1,267 @@
+// Streamable HTTP (2025-03-26 to 2026-07-28) in front of an upstream that speaks in messages.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { OpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import { eventOf } from '../protocol/event-stream.ts'
+import { NO_HEADERS, type Link, type MessageUpstream, type Text } from '../protocol/exchange.ts'
+import type { Limits } from '../protocol/limits.ts'
+import { isObject, type JsonRpcId, type Post } from '../protocol/message.ts'
+import { checkModernPost, isPrimedVersion, type Era } from '../protocol/revision.ts'
+import type { Session, Sessions } from '../protocol/session.ts'
+import type { EventWriters } from './event-writer.ts'
+import { createPatience } from './patience.ts'
+import { createPostReply, type PostReply, type PostStream } from './post-reply.ts'
+import { createReplayStream, parseEventId, type ReplayStream } from './replay.ts'
+import { headerOf, mirroredHeadersOf, takes } from './request.ts'
+
+/** What one HTTP session stands on. */
+export interface HttpSession {
+  readonly link: Link
+  /** The revision agreed on at `initialize`. */
+  version: string | undefined
+  /** The stream of messages that belong to no request; its key is 0. */
+  general: ReplayStream | undefined
+  /** Streams of posts by their key. */
+  readonly streams: Map<number, ReplayStream>
+  nextKey: number
+  close(): Promise<void>
+}
+
+export interface PipeDoorOptions {
+  sessions: Sessions<HttpSession>
+  writers: EventWriters
+  limits: Limits
+  log: Log
+}
+
+export interface PipeDoor {
+  post(upstream: MessageUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string; post: Post; era: Era }): void
+  get(request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
+  delete(request: { req: IncomingMessage; res: ServerResponse; caller: string }): Promise<void>
+}
+
+/** Revisions whose `MCP-Protocol-Version` is taken without having been agreed on. */
+const LEGACY_VERSIONS = new Set(['2024-10-07', '2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'])
+/** Finished streams of a session that can still be asked for. */
+const FINISHED_KEPT = 16
+
+export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptions): PipeDoor {
+  const patience = createPatience()
+
+  function initialize(upstream: MessageUpstream, res: ServerResponse, caller: string, post: Post, id: JsonRpcId): void {
+    const value: HttpSession = {
+      link: upstream.open({
+        unsolicited: (text) => generalOf(value).send(text),
+        ended: () => void sessions.end(session),
+      }),
+      version: undefined,
+      general: undefined,
+      streams: new Map(),
+      nextKey: 1,
+      async close() {
+        value.general?.detach()
+        for (const stream of value.streams.values()) stream.detach()
+        await value.link.close()
+      },
+    }
+    const session = openOrLeave(value, caller)
+    const release = session.hold()
+    const reply = createPostReply({
+      res,
+      expected: [id],
+      batch: false,
+      era: 'legacy',
+      // Its answer decides whether there is a session, and the head that would open a stream has to name it.
+      takesStream: false,
+      streamAlways: false,
+      openStream: () => neverAStream(),
+      aside: (text) => generalOf(value).send(text),
+      headers: (errorCode) => (errorCode === undefined ? { 'mcp-session-id': session.id } : undefined),
+      done: release,
+    })
+    value.link.send(post, NO_HEADERS, {
+      message: reply.message,
+      answer(answered, text, errorCode) {
+        if (errorCode === undefined) value.version = versionIn(text)
+        reply.answer(answered, text, errorCode)
+        if (errorCode !== undefined) void sessions.end(session)
+      },
+      failed(error, failedId) {
+        reply.failed(error, failedId)
+        void sessions.end(session)
+      },
+    })
+  }
+
+  function openOrLeave(value: HttpSession, caller: string): Session<HttpSession> {
+    try {
+      return sessions.open(caller, value)
+    } catch (error) {
+      void value.close()
+      throw error
+    }
+  }
+
+  function generalOf(value: HttpSession): ReplayStream {
+    value.general ??= createReplayStream({ key: 0, limits, writers })
+    return value.general
+  }
+
+  function inSession(session: Session<HttpSession>, req: IncomingMessage, res: ServerResponse, post: Post): void {
+    const { value } = session
+    const expected = requestIdsOf(post)
+    if (expected.length === 0) {
+      value.link.send(post, NO_HEADERS, IGNORED)
+      return accepted(res)
+    }
+    const release = session.hold()
+    const takesStream = takes(req, 'text/event-stream')
+    const primed = isPrimedVersion(value.version)
+    let poll: NodeJS.Timeout | undefined
+    const openStream = (): PostStream => {
+      const stream = createReplayStream({ key: value.nextKey++, limits, writers })
+      const key = value.nextKey - 1
+      value.streams.set(key, stream)
+      stream.attach(res, { after: undefined, primed })
+      if (primed && limits.pollSeconds > 0) poll = setTimeout(() => stream.detach(), limits.pollSeconds * 1000)
+      return {
+        send: stream.send,
+        finish() {
+          stream.finish()
+          forgetFinished(value)
+        },
+      }
+    }
+    const reply = createPostReply({
+      res,
+      expected,
+      batch: post.batch,
+      era: 'legacy',
+      takesStream,
+      streamAlways: primed && takesStream,
+      openStream,
+      aside: (text) => generalOf(value).send(text),
+      headers: () => undefined,
+      done() {
+        clearTimeout(poll)
+        patience.over(reply)
+        release()
+      },
+    })
+    patience.begin(reply)
+    value.link.send(post, NO_HEADERS, reply)
+  }
+
+  function forgetFinished(value: HttpSession): void {
+    const finished = [...value.streams].filter(([, stream]) => stream.finished)
+    let bytes = finished.reduce((sum, [, stream]) => sum + stream.bytes, 0)
+    for (const [key, stream] of finished.slice(0, -1)) {
+      if (finished.length <= FINISHED_KEPT && bytes <= limits.replayBytes) break
+      bytes -= stream.bytes
+      value.streams.delete(key)
+      finished.shift()
+    }
+  }
+
+  function stateless(upstream: MessageUpstream, req: IncomingMessage, res: ServerResponse, caller: string, post: Post): void {
+    checkModernPost(post, mirroredHeadersOf(req), true)
+    const link = upstream.stateless(caller)
+    const expected = requestIdsOf(post)
+    if (expected.length === 0) {
+      link.send(post, NO_HEADERS, IGNORED)
+      void link.close()
+      return accepted(res)
+    }
+    const takesStream = takes(req, 'text/event-stream')
+    const reply: PostReply = createPostReply({
+      res,
+      expected,
+      batch: false,
+      era: 'modern',
+      takesStream,
+      streamAlways: false,
+      openStream() {
+        const writer = writers.open(res, ': open\n\n')
+        return { send: (text) => writer.write(eventOf(text)), finish: writer.end }
+      },
+      aside: () => log.debug('a message was dropped: the client takes no event stream'),
+      headers: () => undefined,
+      done() {
+        patience.over(reply)
+        void link.close()
+      },
+    })
+    // Closing the stream is how a request is cancelled (2026-07-28 basic/utilities/cancellation).
+    res.once('close', () => {
+      patience.over(reply)
+      void link.close()
+    })
+    patience.begin(reply)
+    link.send(post, NO_HEADERS, reply)
+  }
+
+  function sessionOf(req: IncomingMessage, caller: string): Session<HttpSession> {
+    const id = headerOf(req, 'mcp-session-id')
+    if (id === undefined) throw new OpenMcpError('session_missing', 'the Mcp-Session-Id header is missing', { hint: 'begin with an initialize request' })
+    const session = sessions.find(caller, id)
+    if (!session) throw new OpenMcpError('session_unknown', 'session not found', { hint: 'it has ended or never was: initialize again' })
+    const version = headerOf(req, 'mcp-protocol-version')
+    if (version !== undefined && version !== session.value.version && !LEGACY_VERSIONS.has(version)) {
+      throw new OpenMcpError('invalid_request', 'unsupported MCP-Protocol-Version', { hint: `this session speaks ${session.value.version ?? 'a revision up to 2025-11-25'}` })
+    }
+    return session
+  }
+
+  return {
+    post(upstream, { req, res, caller, post, era }) {
+      if (!takes(req, 'application/json') && !takes(req, 'text/event-stream')) throw notAcceptable()
+      if (era === 'modern') return stateless(upstream, req, res, caller, post)
+      const [first] = post.messages
+      if (!post.batch && first?.kind === 'request' && first.method === 'initialize') return initialize(upstream, res, caller, post, first.id)
+      inSession(sessionOf(req, caller), req, res, post)
+    },
+    get({ req, res, caller }) {
+      if (!takes(req, 'text/event-stream')) throw notAcceptable()
+      const session = sessionOf(req, caller)
+      const last = headerOf(req, 'last-event-id')
+      const from = last === undefined ? undefined : parseEventId(last)
+      const stream = from === undefined || from.key === 0 ? generalOf(session.value) : session.value.streams.get(from.key)
+      if ((last !== undefined && from === undefined) || !stream) throw new OpenMcpError('invalid_request', 'this Last-Event-ID is not of this session, or too old')
+      stream.attach(res, { after: from?.number, primed: isPrimedVersion(session.value.version) })
+      res.once('close', session.hold())
+    },
+    async delete({ req, res, caller }) {
+      await sessions.end(sessionOf(req, caller))
+      res.writeHead(200, { 'content-length': 0 }).end()
+    },
+  }
+}
+
+/** A post of notifications and answers alone: nothing of it is answered. */
+const IGNORED = { message: () => {}, answer: () => {}, failed: () => {} }
+
+function requestIdsOf(post: Post): JsonRpcId[] {
+  const ids: JsonRpcId[] = []
+  for (const message of post.messages) if (message.kind === 'request') ids.push(message.id)
+  return ids
+}
+
+function accepted(res: ServerResponse): void {
+  res.writeHead(202, { 'content-length': 0 }).end()
+}
+
+function neverAStream(): never {
+  throw new OpenMcpError('internal', 'the answer to initialize is never a stream')
+}
+
+function notAcceptable(): OpenMcpError {
+  return new OpenMcpError('not_acceptable', 'the client must take application/json and text/event-stream', { hint: 'send Accept: application/json, text/event-stream' })
+}
+
+function versionIn(text: Text): string | undefined {
+  const value: unknown = JSON.parse(typeof text === 'string' ? text : Buffer.concat(text).toString())
+  const result = isObject(value) ? value['result'] : undefined
+  const version = isObject(result) ? result['protocolVersion'] : undefined
+  return typeof version === 'string' ? version : undefined
+}

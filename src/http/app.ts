@@ -1,0 +1,69 @@
+// The security order, read downwards: nothing below a line runs before it.
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import helmet from 'helmet'
+
+import { OpenMcpError } from '../errors.ts'
+import { refuse } from '../downstream/refuse.ts'
+import type { Log } from '../observe/log.ts'
+import { accessLog, checkHost, checkOrigin } from './doors.ts'
+import { health, readiness, status, type Status } from './health.ts'
+import type { HostRules } from './hosts.ts'
+
+export interface AppOptions {
+  rules: HostRules
+  exposeHeaders: readonly string[]
+  /** `/x` or nothing: every path is served below it. */
+  pathPrefix: string
+  status: Status
+  mcp: RequestHandler
+  sse: RequestHandler
+  messages: RequestHandler
+  log: Log
+}
+
+export function createApp({ rules, exposeHeaders, pathPrefix, status: state, mcp, sse, messages, log }: AppOptions): Express {
+  const app = express()
+  app.disable('x-powered-by').disable('etag').set('query parser', false).set('case sensitive routing', true)
+  const at = (...paths: string[]): string[] => paths.map((path) => pathPrefix + path)
+
+  app.use(accessLog(log))
+  app.use(helmet(API_DOOR))
+  app.use(checkHost(rules, log)) //                     403
+  app.use(checkOrigin(rules, exposeHeaders, log)) //    403; preflights end here
+
+  // Open doors.
+  app.get(at('/healthz', '/health'), health())
+  app.get(at('/readyz'), readiness(state))
+  app.get(at('/status'), status(state))
+
+  // Ways in.
+  app.all(at('/mcp'), mcp)
+  app.all(at('/sse'), onlyMethod('GET', sse, log))
+  app.all(at('/messages', '/message'), onlyMethod('POST', messages, log))
+
+  app.use((_req, res) => refuse(res, new OpenMcpError('not_found', 'there is nothing at this path', { hint: 'MCP is served at /mcp and /sse' }), { log }))
+  app.use(lastResort(log))
+  return app
+}
+
+/** An API speaks to programs: nothing is framed, loaded or referred from here. */
+const API_DOOR = {
+  contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+  referrerPolicy: { policy: 'no-referrer' },
+} as const
+
+function onlyMethod(method: 'GET' | 'POST', handler: RequestHandler, log: Log): RequestHandler {
+  return (req, res, next) => {
+    if (req.method === method) return void handler(req, res, next)
+    refuse(res, new OpenMcpError('method_not_allowed', `only ${method} is a method of this endpoint`), { log, headers: { allow: method } })
+  }
+}
+
+function lastResort(log: Log): ErrorRequestHandler {
+  return (error: unknown, _req, res, _next) => {
+    if (res.headersSent) return void res.destroy()
+    // What the router cannot decode is the client's mistake, not ours.
+    const known = error instanceof URIError ? new OpenMcpError('invalid_request', 'the path cannot be decoded') : error
+    refuse(res, known, { log })
+  }
+}

@@ -1,0 +1,55 @@
+// The middleware before every door, one act each.
+import { randomBytes } from 'node:crypto'
+import type { RequestHandler } from 'express'
+
+import { OpenMcpError } from '../errors.ts'
+import { refuse } from '../downstream/refuse.ts'
+import type { Log } from '../observe/log.ts'
+import type { HostRules } from './hosts.ts'
+
+/** A line per request, for those who debug: method and path, never the query, a header or a body. */
+export function accessLog(log: Log): RequestHandler {
+  return (req, res, next) => {
+    if (log.debugging) {
+      const id = randomBytes(6).toString('base64url')
+      const beganMs = performance.now()
+      res.once('close', () => log.debug('request', { id, method: req.method, path: req.path, status: res.statusCode, ms: Math.round(performance.now() - beganMs) }))
+    }
+    next()
+  }
+}
+
+export function checkHost(rules: HostRules, log: Log): RequestHandler {
+  return (req, res, next) => {
+    if (rules.allowsHost(req.headers.host, req.socket.localAddress)) return next()
+    refuse(res, new OpenMcpError('forbidden_host', 'this Host is not served here', { hint: '--allow-host adds a name', detail: `Host: ${req.headers.host}` }), { log })
+  }
+}
+
+const ALLOWED_HEADERS = 'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id, mcp-method, mcp-name, x-api-key'
+const PREFLIGHT_SECONDS = '600'
+
+/** A foreign page is refused; one that the operator named gets the CORS headers it needs, on errors too. */
+export function checkOrigin(rules: HostRules, exposeHeaders: readonly string[], log: Log): RequestHandler {
+  const exposed = ['mcp-session-id', 'mcp-protocol-version', 'www-authenticate', ...exposeHeaders].join(', ')
+  return (req, res, next) => {
+    const { origin } = req.headers
+    if (origin === undefined) return next()
+    if (!rules.allowsOrigin(origin)) {
+      return refuse(res, new OpenMcpError('forbidden_origin', 'this Origin may not call here', { hint: '--allow-origin adds one', detail: `Origin: ${origin}` }), { log })
+    }
+    if (rules.grantsOrigin(origin)) {
+      res.setHeader('access-control-allow-origin', origin)
+      res.setHeader('access-control-expose-headers', exposed)
+      res.setHeader('vary', 'Origin')
+    }
+    // CORS answers before authentication: a preflight carries no token.
+    if (req.method !== 'OPTIONS' || req.headers['access-control-request-method'] === undefined) return next()
+    const asked = (req.headers['access-control-request-headers'] ?? '').split(',').map((name) => name.trim().toLowerCase())
+    const params = asked.filter((name) => /^mcp-param-[\w-]{1,64}$/.test(name))
+    res.setHeader('access-control-allow-methods', 'GET, POST, DELETE, OPTIONS')
+    res.setHeader('access-control-allow-headers', [ALLOWED_HEADERS, ...params].join(', '))
+    res.setHeader('access-control-max-age', PREFLIGHT_SECONDS)
+    res.writeHead(204).end()
+  }
+}

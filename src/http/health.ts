@@ -1,0 +1,31 @@
+// Liveness, readiness and counts. What is open to everybody says nothing else.
+import type { RequestHandler } from 'express'
+
+export interface Status {
+  /** Whether the upstream could be asked now. */
+  ready(): boolean
+  /** ISO 8601; when a client was last served. */
+  lastActivity(): string
+  /** Servers by name and their state. */
+  instances(): Readonly<Record<string, string>>
+  counts(): Readonly<Record<string, number>>
+}
+
+export function health(): RequestHandler {
+  return (_req, res) => void res.type('text/plain').send('ok\n')
+}
+
+export function readiness({ ready }: Status): RequestHandler {
+  return (_req, res) => {
+    const isReady = ready()
+    res
+      .status(isReady ? 200 : 503)
+      .type('text/plain')
+      .send(isReady ? 'ready\n' : 'not ready\n')
+  }
+}
+
+/** The key names of Python's mcp-proxy, whose users ask for them. */
+export function status({ lastActivity, instances, counts }: Status): RequestHandler {
+  return (_req, res) => void res.json({ api_last_activity: lastActivity(), server_instances: instances(), ...counts() })
+}

@@ -1,0 +1,27 @@
+// What the ways in may ask of sessions. They are kept by the relay.
+
+export interface Session<V> {
+  /** 256 random bits, base64url. A name, not a credential: whoever uses it is checked on every request. */
+  readonly id: string
+  readonly caller: string
+  readonly value: V
+  /** While held (a call in flight, a stream open) a session is not idle. Returns the release. */
+  hold(): () => void
+}
+
+export interface Sessions<V extends SessionValue> {
+  /** A new session; refuses with `busy` at the cap when none of the caller's own lies idle. */
+  open(caller: string, value: V): Session<V>
+  find(caller: string, id: string): Session<V> | undefined
+  /** Ends it and what it stands on. Safe to repeat. */
+  end(session: Session<V>): Promise<void>
+  readonly size: number
+  /** Sessions with a call in flight or a stream open. */
+  readonly held: number
+  close(): Promise<void>
+}
+
+export interface SessionValue {
+  /** Ends what the session stands on: streams, the link upstream. */
+  close(): Promise<void>
+}

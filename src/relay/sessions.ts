@@ -1,0 +1,89 @@
+// Sessions: each belongs to one caller and for anybody else does not exist. They end when left, when idle, or when their
+// upstream does; there are never more than the cap.
+import { randomBytes } from 'node:crypto'
+
+import { OpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import type { Limits } from '../protocol/limits.ts'
+import type { Session, SessionValue, Sessions } from '../protocol/session.ts'
+
+interface Entry<V> extends Session<V> {
+  holds: number
+  usedMs: number
+}
+
+export function createSessions<V extends SessionValue>({ limits, log, now }: { limits: Limits; log: Log; now: () => number }): Sessions<V> {
+  const entries = new Map<string, Entry<V>>()
+  const idleMs = limits.idleSeconds * 1000
+
+  const sweeper = setInterval(() => {
+    const oldest = now() - idleMs
+    for (const entry of entries.values()) {
+      if (entry.holds > 0 || entry.usedMs > oldest) continue
+      log.info('a session was idle for too long and is ended', { idleSeconds: limits.idleSeconds })
+      void end(entry)
+    }
+  }, Math.max(50, Math.min(30_000, idleMs / 4)))
+  sweeper.unref()
+
+  async function end(session: Session<V>): Promise<void> {
+    if (!entries.delete(session.id)) return
+    await session.value.close()
+  }
+
+  /** At the cap the caller's own session that lay idle longest makes room: clients that never say goodbye must not lock one out. */
+  function makeRoom(caller: string): boolean {
+    let oldest: Entry<V> | undefined
+    for (const entry of entries.values()) if (entry.holds === 0 && entry.caller === caller && (!oldest || entry.usedMs < oldest.usedMs)) oldest = entry
+    if (!oldest) return false
+    log.warn('the cap on sessions is reached; the one that was idle longest is ended', { sessions: limits.sessions })
+    void end(oldest)
+    return true
+  }
+
+  return {
+    open(caller, value) {
+      if (entries.size >= limits.sessions && !makeRoom(caller)) {
+        throw new OpenMcpError('busy', `${limits.sessions} sessions are open`, { hint: 'try again later, or raise --max-sessions' })
+      }
+      const entry: Entry<V> = {
+        id: randomBytes(32).toString('base64url'),
+        caller,
+        value,
+        holds: 0,
+        usedMs: now(),
+        hold() {
+          entry.holds++
+          let held = true
+          return () => {
+            if (!held) return
+            held = false
+            entry.holds--
+            entry.usedMs = now()
+          }
+        },
+      }
+      entries.set(entry.id, entry)
+      return entry
+    },
+    find(caller, id) {
+      const entry = entries.get(id)
+      if (!entry || entry.caller !== caller) return undefined
+      entry.usedMs = now()
+      return entry
+    },
+    end,
+    get size() {
+      return entries.size
+    },
+    get held() {
+      let held = 0
+      for (const entry of entries.values()) if (entry.holds > 0) held++
+      return held
+    },
+    async close() {
+      clearInterval(sweeper)
+      await Promise.all([...entries.values()].map(end))
+    },
+  }
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+
+const RETRIES = 0
+
+export default defineConfig({
+  test: {
+    retry: RETRIES,
+    projects: [
+      { test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/slow/**'], testTimeout: 20_000 } },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+    ],
+  },
+})
