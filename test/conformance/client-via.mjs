@@ -8,7 +8,7 @@ import { startOpenmcp } from './openmcp.mjs'
 const upstream = process.argv.at(-1)
 const settings = JSON.parse(process.env.CONFORMANCE_OPENMCP)
 
-const openmcp = await startOpenmcp({ ...settings, publish: `0:${upstream}`, onLine: line => console.error(line) })
+const openmcp = await startOpenmcp({ ...settings, publish: `0:${upstream}`, onLine: (line) => console.error(line) })
 const client = spawn(process.execPath, [join(import.meta.dirname, 'fixture-client.mjs'), openmcp.url], {
   stdio: ['ignore', 'inherit', 'inherit'],
 })

@@ -6,8 +6,11 @@ const ORDER = ['FAILURE', 'WARNING', 'SKIPPED', 'SUCCESS']
 
 /** What a leg lost against the reference: checks that got worse, that vanished, or that appear only to complain. */
 export function lostChecks(reference, leg) {
-  return unionOfKeys(reference.scenarios, leg.scenarios).flatMap(scenario =>
-    lostInScenario(reference.scenarios[scenario] ?? {}, leg.scenarios[scenario] ?? {}).map(loss => ({ scenario, ...loss })),
+  return unionOfKeys(reference.scenarios, leg.scenarios).flatMap((scenario) =>
+    lostInScenario(reference.scenarios[scenario] ?? {}, leg.scenarios[scenario] ?? {}).map((loss) => ({
+      scenario,
+      ...loss,
+    })),
   )
 }
 
@@ -21,12 +24,12 @@ export function oneLine(words) {
 
 /** The leg of a run that another run's leg is measured against. */
 export function sameLeg(run, { role, revision }) {
-  return run.legs.find(leg => leg.role === role && leg.revision === revision)
+  return run.legs.find((leg) => leg.role === role && leg.revision === revision)
 }
 
 function lostInScenario(before, now) {
   return unionOfKeys(before, now)
-    .map(check => ({ check, was: before[check]?.status, is: now[check]?.status, why: now[check]?.why }))
+    .map((check) => ({ check, was: before[check]?.status, is: now[check]?.status, why: now[check]?.why }))
     .filter(({ was, is }) => isWorse(was, is))
 }
 
@@ -41,10 +44,8 @@ function unionOfKeys(one, other) {
 }
 
 function main(files) {
-  const [reference, other] = files.map(file => JSON.parse(readFileSync(file, 'utf8')))
-  const lost = other.legs.flatMap(leg =>
-    lostChecks(sameLeg(reference, leg), leg).map(loss => `LOST ${leg.role} ${leg.revision} ${describeLoss(loss)}`),
-  )
+  const [reference, other] = files.map((file) => JSON.parse(readFileSync(file, 'utf8')))
+  const lost = other.legs.flatMap((leg) => lostChecks(sameLeg(reference, leg), leg).map((loss) => `LOST ${leg.role} ${leg.revision} ${describeLoss(loss)}`))
   console.log([...lost, `${other.target} against ${reference.target}: ${lost.length} lost`].join('\n'))
   return lost.length > 0 ? 1 : 0
 }

@@ -69,10 +69,9 @@ const scenarios = {
   },
 }
 
-const run = scenarios[scenario]
-if (!run) throw new Error(`unknown scenario ${scenario}`)
-const client = await run()
-await client.close()
+if (!(scenario in scenarios)) throw new Error(`unknown scenario ${scenario}`)
+const connected = await scenarios[scenario]()
+await connected.close()
 
 async function connect({ capabilities = {}, fetch } = {}) {
   const negotiation = revision === MODERN ? { versionNegotiation: { mode: 'auto' } } : {}

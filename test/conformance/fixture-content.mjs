@@ -5,10 +5,10 @@ export const PNG = {
 }
 export const WAV = { data: 'UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=', mimeType: 'audio/wav' }
 
-export const text = words => ({ type: 'text', text: words })
+export const text = (words) => ({ type: 'text', text: words })
 export const image = () => ({ type: 'image', ...PNG })
 export const audio = () => ({ type: 'audio', ...WAV })
-export const embedded = resource => ({ type: 'resource', resource })
+export const embedded = (resource) => ({ type: 'resource', resource })
 
 /** The result of a tool: what it has to say, in order. */
-export const says = (...content) => ({ content: content.map(part => (typeof part === 'string' ? text(part) : part)) })
+export const says = (...content) => ({ content: content.map((part) => (typeof part === 'string' ? text(part) : part)) })

@@ -1,12 +1,7 @@
 // The fixture server over HTTP, both eras on one path: node fixture-http.mjs [--port PORT]
 import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import {
-  NodeStreamableHTTPServerTransport,
-  localhostHostValidation,
-  localhostOriginValidation,
-  toNodeHandler,
-} from '@modelcontextprotocol/node'
+import { NodeStreamableHTTPServerTransport, localhostHostValidation, localhostOriginValidation, toNodeHandler } from '@modelcontextprotocol/node'
 import { classifyInboundRequest, createMcpHandler, isInitializeRequest } from '@modelcontextprotocol/server'
 import express from 'express'
 import { buildServer } from './fixture-server.mjs'
@@ -25,14 +20,14 @@ app.use(onlyFromThisMachine(localhostHostValidation(), localhostOriginValidation
 app.use(express.json({ limit: '4mb' }))
 app.all('/mcp', (req, res) => (isModern(req) ? serveModern(req, res, req.body) : serveLegacy(req, res)))
 
-const listener = app.listen(Number(options.port), HOST, error => {
+const listener = app.listen(Number(options.port), HOST, (error) => {
   if (error) throw error
   console.error(`fixture: listening on http://${HOST}:${listener.address().port}/mcp`)
 })
 
 function onlyFromThisMachine(...checks) {
   // A check that says no has answered the request itself.
-  return (req, res, next) => checks.every(allows => allows(req, res)) && next()
+  return (req, res, next) => checks.every((allows) => allows(req, res)) && next()
 }
 
 function isModern({ method, headers, body }) {
@@ -48,22 +43,24 @@ function isModern({ method, headers, body }) {
 }
 
 async function serveLegacy(req, res) {
-  const id = req.headers['mcp-session-id']
-  if (id !== undefined) {
-    const session = sessions.get(id)
-    return session ? session.handleRequest(req, res, req.body) : refuse(res, 404, -32001, 'Session not found')
-  }
-  if (!isInitializeRequest(req.body)) return refuse(res, 400, -32000, 'Bad Request: no session')
+  const sessionId = req.headers['mcp-session-id']
+  const session = sessionId === undefined && isInitializeRequest(req.body) ? await openSession() : sessions.get(sessionId)
+  if (session) await session.handleRequest(req, res, req.body)
+  else if (sessionId === undefined) refuse(res, 400, -32000, 'Bad Request: no session')
+  else refuse(res, 404, -32001, 'Session not found')
+}
 
+async function openSession() {
   const session = new NodeStreamableHTTPServerTransport({
     sessionIdGenerator: randomUUID,
     eventStore: createEventStore(),
     retryInterval: RETRY_MS,
-    onsessioninitialized: id => void sessions.set(id, session),
+    onsessioninitialized: (id) => void sessions.set(id, session),
   })
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- a transport is no EventTarget
   session.onclose = () => sessions.delete(session.sessionId)
   await buildServer('legacy').connect(session)
-  await session.handleRequest(req, res, req.body)
+  return session
 }
 
 function refuse(res, status, code, message) {
@@ -73,7 +70,7 @@ function refuse(res, status, code, message) {
 /** Keeps what a session sent, so that a stream can be taken up again after its last seen event. */
 function createEventStore() {
   const events = []
-  const at = id => events.findIndex(event => event.id === id)
+  const at = (id) => events.findIndex((event) => event.id === id)
   return {
     async storeEvent(streamId, message) {
       const id = `${streamId}_${events.length}`

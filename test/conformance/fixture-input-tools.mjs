@@ -27,7 +27,7 @@ export const inputTools = {
     description: 'Needs the roots of the client',
     call: (_args, context) => {
       const roots = rootsOf(context, 'client_roots')
-      if (roots) return says(roots.map(root => root.uri).join(' '))
+      if (roots) return says(roots.map((root) => root.uri).join(' '))
       return inputRequired({ inputRequests: { client_roots: inputRequired.listRoots() } })
     },
   },
@@ -56,8 +56,8 @@ export const inputTools = {
       const state = context.mcpReq.requestState()
       const name = accepted(context, 'step1')?.name
       const color = accepted(context, 'step2')?.color
-      if (state?.step === 2 && color) return says(`${state.name} likes ${color}`)
-      if (state?.step === 1 && name) {
+      if (state?.step === 2 && typeof color === 'string') return says(`${state.name} likes ${color}`)
+      if (state?.step === 1 && typeof name === 'string') {
         return inputRequired({
           inputRequests: { step2: ask('Step 2: What is your favorite color?', { color: { type: 'string' } }) },
           requestState: await requestState.mint({ step: 2, name }),
@@ -81,8 +81,7 @@ export const inputTools = {
     description: 'Asks only for what the client said it can do',
     call: (_args, context) => {
       if (context.mcpReq.inputResponses) return says('received')
-      const { sampling, elicitation } =
-        context.mcpReq.envelope?.['io.modelcontextprotocol/clientCapabilities'] ?? {}
+      const { sampling, elicitation } = context.mcpReq.envelope?.['io.modelcontextprotocol/clientCapabilities'] ?? {}
       const inputRequests = {
         ...(sampling && { answer: sample('ping') }),
         ...(elicitation && askForName()),
@@ -92,14 +91,13 @@ export const inputTools = {
   },
   test_missing_capability: {
     description: 'Needs an answer of the model, whether or not the client has one',
-    call: (_args, context) =>
-      sampled(context, 'answer') ? says('received') : inputRequired({ inputRequests: { answer: sample('ping') } }),
+    call: (_args, context) => (sampled(context, 'answer') ? says('received') : inputRequired({ inputRequests: { answer: sample('ping') } })),
   },
 }
 
 export const inputPrompt = {
   description: 'Needs an answer of the user',
-  get: context => {
+  get: (context) => {
     const about = accepted(context, 'user_context')?.context
     if (typeof about !== 'string') {
       return inputRequired({

@@ -25,8 +25,8 @@ export function buildServer(era, announce) {
         logging: {},
         completions: {},
       },
-      cacheHints: Object.fromEntries(CACHED_METHODS.map(method => [method, CACHE])),
-      requestState: { verify: requestState.verify },
+      cacheHints: Object.fromEntries(CACHED_METHODS.map((method) => [method, CACHE])),
+      requestState,
     },
   )
   const toListeners = announce ?? {
@@ -41,19 +41,12 @@ export function buildServer(era, announce) {
 
 function addTools(mcp, era, announce) {
   for (const [name, { description, inputSchema = NO_ARGUMENTS, call }] of toolsOf(era)) {
-    mcp.registerTool(name, { description, inputSchema: fromJsonSchema(inputSchema) }, (args, context) =>
-      call(args, context, announce),
-    )
+    mcp.registerTool(name, { description, inputSchema: fromJsonSchema(inputSchema) }, (args, context) => call(args, context, announce))
   }
 }
 
 function addPrompts(mcp, era) {
-  const argument = description => z.string().describe(description)
-  const user = (...parts) => ({ messages: parts.map(content => ({ role: 'user', content })) })
-
-  mcp.registerPrompt('test_simple_prompt', { description: 'Text' }, () =>
-    user(text('This is a simple prompt for testing.')),
-  )
+  mcp.registerPrompt('test_simple_prompt', { description: 'Text' }, () => user(text('This is a simple prompt for testing.')))
   mcp.registerPrompt(
     'test_prompt_with_arguments',
     {
@@ -74,9 +67,7 @@ function addPrompts(mcp, era) {
         text('Please process the embedded resource above.'),
       ),
   )
-  mcp.registerPrompt('test_prompt_with_image', { description: 'An image and text' }, () =>
-    user(image(), text('Please analyze the image above.')),
-  )
+  mcp.registerPrompt('test_prompt_with_image', { description: 'An image and text' }, () => user(image(), text('Please analyze the image above.')))
   if (era === 'modern') {
     const { description, get } = inputPrompt
     mcp.registerPrompt('test_input_required_result_prompt', { description }, get)
@@ -84,31 +75,36 @@ function addPrompts(mcp, era) {
 }
 
 function addResources(mcp, era) {
-  const one = contents => ({ contents: [contents] })
   const plain = { mimeType: 'text/plain' }
 
-  mcp.registerResource('static-text', 'test://static-text', plain, uri =>
+  mcp.registerResource('static-text', 'test://static-text', plain, (uri) =>
     one({ uri: uri.href, ...plain, text: 'This is the content of the static text resource.' }),
   )
-  mcp.registerResource('static-binary', 'test://static-binary', { mimeType: PNG.mimeType }, uri =>
+  mcp.registerResource('static-binary', 'test://static-binary', { mimeType: PNG.mimeType }, (uri) =>
     one({ uri: uri.href, mimeType: PNG.mimeType, blob: PNG.data }),
   )
-  mcp.registerResource('watched', 'test://watched-resource', plain, uri =>
-    one({ uri: uri.href, ...plain, text: 'Watched resource content' }),
-  )
-  mcp.registerResource(
-    'template',
-    new ResourceTemplate('test://template/{id}/data', { list: undefined }),
-    { mimeType: 'application/json' },
-    (uri, { id }) =>
-      one({
-        uri: uri.href,
-        mimeType: 'application/json',
-        text: JSON.stringify({ id, templateTest: true, data: `Data for ID: ${id}` }),
-      }),
+  mcp.registerResource('watched', 'test://watched-resource', plain, (uri) => one({ uri: uri.href, ...plain, text: 'Watched resource content' }))
+  mcp.registerResource('template', new ResourceTemplate('test://template/{id}/data', { list: undefined }), { mimeType: 'application/json' }, (uri, { id }) =>
+    one({
+      uri: uri.href,
+      mimeType: 'application/json',
+      text: JSON.stringify({ id, templateTest: true, data: `Data for ID: ${id}` }),
+    }),
   )
   if (era === 'legacy') {
     mcp.server.setRequestHandler('resources/subscribe', () => ({}))
     mcp.server.setRequestHandler('resources/unsubscribe', () => ({}))
   }
+}
+
+function argument(description) {
+  return z.string().describe(description)
+}
+
+function user(...parts) {
+  return { messages: parts.map((content) => ({ role: 'user', content })) }
+}
+
+function one(contents) {
+  return { contents: [contents] }
 }

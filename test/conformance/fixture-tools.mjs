@@ -6,11 +6,11 @@ import { inputTools } from './fixture-input-tools.mjs'
 
 // Work that takes a moment, so that what a tool reports in between travels on its own.
 const WORK_MS = 50
-// Longer than closing a stream takes, so that the answer finds the stream closed.
-const AWAY_MS = 100
+// Long enough for the stream to be closed, by this tool or by a proxy in front, before the answer is there.
+const AWAY_MS = 1_500
 
 const object = (properties, required = Object.keys(properties)) => ({ type: 'object', properties, required })
-const string = description => ({ type: 'string', ...(description && { description }) })
+const string = (description) => ({ type: 'string', ...(description && { description }) })
 
 /** The tools one protocol era sees: `Map` of name to `{ description, inputSchema, call(args, context, announce) }`. */
 export function toolsOf(era) {
@@ -61,6 +61,7 @@ const toolsOfBothEras = {
   test_tool_with_progress: {
     description: 'Reports progress when asked to',
     call: async (_args, { mcpReq }) => {
+      // oxlint-disable-next-line no-underscore-dangle -- the protocol's own name
       const progressToken = mcpReq._meta?.progressToken
       for (const progress of [0, 50, 100]) {
         if (progress > 0) await wait(WORK_MS)
@@ -87,6 +88,7 @@ const toolsOfBothEras = {
       },
       allOf: [{ anyOf: [{ required: ['phone'] }, { required: ['email'] }] }],
       if: { properties: { contactMethod: { const: 'phone' } }, required: ['contactMethod'] },
+      // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema, never awaited
       then: { required: ['phone'] },
       else: { required: ['email'] },
       additionalProperties: false,

@@ -7,12 +7,14 @@ const START_LIMIT_MS = 20_000
 const STOP_LIMIT_MS = 5_000
 
 const running = new Set()
+// The last resort, when the run itself ends by a mistake.
+process.once('exit', () => running.forEach((child) => child.kill()))
 
 /** Runs a Node program to its end, or to the limit. Answers its exit code (null when stopped) and all it wrote. */
 export async function runProgram(args, { cwd, env, limitMs }) {
   const child = start(args, { cwd, env: { ...process.env, ...env } })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', part => (output += part))
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => (output += part))
   const limit = setTimeout(() => void stop(child), limitMs)
   const [code] = await once(child, 'close')
   clearTimeout(limit)
@@ -21,17 +23,17 @@ export async function runProgram(args, { cwd, env, limitMs }) {
 
 /** Starts a Node program that serves HTTP and says on stderr where. Answers its address, without a path. */
 export async function startServer(args, { env, onLine }) {
-  const child = start(args, { stdio: ['ignore', 'inherit', 'pipe'], env: { ...process.env, ...env } })
+  const child = start(args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } })
   const heard = []
+  let limit
   const address = new Promise((resolve, reject) => {
-    const limit = setTimeout(() => reject(new Error(`no address after ${START_LIMIT_MS / 1000} s`)), START_LIMIT_MS)
-    child.once('exit', code => reject(new Error(`ended with exit code ${code} before it named its address`)))
-    createInterface(child.stderr).on('line', line => {
+    limit = setTimeout(() => reject(new Error(`no address after ${START_LIMIT_MS / 1000} s`)), START_LIMIT_MS)
+    child.once('close', (code) => reject(new Error(`ended with exit code ${code} before it named its address`)))
+    createInterface(child.stderr).on('line', (line) => {
       onLine(line)
       heard.push(line)
-      const named = /http:\/\/127\.0\.0\.1:\d+/.exec(line)
-      if (named) resolve(named[0])
-      if (named) clearTimeout(limit)
+      const named = /listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(line)
+      if (named) resolve(named[1])
     })
   })
   try {
@@ -39,6 +41,8 @@ export async function startServer(args, { env, onLine }) {
   } catch (error) {
     await stop(child)
     throw new Error([`${args.join(' ')}: ${error.message}`, ...heard.slice(-10)].join('\n  '), { cause: error })
+  } finally {
+    clearTimeout(limit)
   }
 }
 

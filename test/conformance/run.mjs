@@ -1,6 +1,6 @@
 // Runs the official conformance suite against a server directly and through openmcp, and compares check by check.
 //   node test/conformance/run.mjs [--only direct|http|stdio] [--out DIR] [--openmcp FILE]
-import { createWriteStream, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeLoss, lostChecks, oneLine, sameLeg } from './compare.mjs'
@@ -15,7 +15,7 @@ const here = import.meta.dirname
 const TARGETS = {
   http: {
     options: [],
-    publish: fixtureUrl => `0:${fixtureUrl}`,
+    publish: (fixtureUrl) => `0:${fixtureUrl}`,
     withClients: true,
   },
   stdio: {
@@ -24,9 +24,15 @@ const TARGETS = {
     command: [process.execPath, join(here, 'fixture-stdio.mjs')],
   },
 }
-const WATCHDOG_MS = 15 * 60_000
+const WATCHDOG_MS = 10 * 60_000
 
-const { only, out, program } = readOptions()
+let settings
+try {
+  settings = readSettings()
+} catch (error) {
+  complain(error.message)
+  process.exit(2)
+}
 
 process.once('SIGINT', () => void leave(130))
 process.once('SIGTERM', () => void leave(143))
@@ -45,18 +51,17 @@ try {
 async function runAll() {
   const fixtureUrl = await startFixture()
   const direct = await runDirect(fixtureUrl)
-  const others = Object.keys(TARGETS).filter(name => only === undefined || only === name)
-  let well = direct.well
-  for (const name of others) {
-    const { well: asWell } = await runThroughOpenmcp(name, fixtureUrl, direct)
-    well &&= asWell
+  const targets = Object.keys(TARGETS).filter((target) => settings.only === undefined || settings.only === target)
+  const runs = [direct]
+  for (const target of targets) {
+    // A target that does not start is a failure, and no reason not to try the next.
+    runs.push(await runThroughOpenmcp(target, fixtureUrl, direct).catch((error) => failedRun(target, error)))
   }
-  return well
+  return runs.every((run) => run.well)
 }
 
 async function startFixture() {
-  const onLine = line => console.error(line)
-  const { origin } = await startServer([join(here, 'fixture-http.mjs')], { onLine })
+  const { origin } = await startServer([join(here, 'fixture-http.mjs')], { onLine: console.error })
   return `${origin}/mcp`
 }
 
@@ -65,17 +70,18 @@ function runDirect(url) {
 }
 
 async function runThroughOpenmcp(target, fixtureUrl, direct) {
+  const { program } = settings
   const { options, publish, command, withClients } = TARGETS[target]
   const directory = makeDirectory(target)
-  const log = createWriteStream(join(directory, 'openmcp.log'))
   const openmcp = await startOpenmcp({
     program,
     options,
     publish: publish(fixtureUrl),
     command,
     directory,
-    onLine: line => log.write(`${line}\n`),
+    onLine: (line) => appendFileSync(join(directory, 'openmcp.log'), `${line}\n`),
   })
+  console.error(`openmcp: ${target} on ${openmcp.url}`)
   const run = await runTarget({
     target,
     url: openmcp.url,
@@ -87,14 +93,18 @@ async function runThroughOpenmcp(target, fixtureUrl, direct) {
     }),
   })
   await openmcp.stop()
-  log.end()
   return run
+}
+
+function failedRun(target, error) {
+  complain(`${target}: ${error.message}`)
+  return { well: false }
 }
 
 /** Runs and reports every leg of a target, and keeps the result as a file that compare.mjs can read. */
 async function runTarget({ target, url, directory, client, env, reference }) {
   const run = { target, suite: SUITE_VERSION, node: process.version, well: true, legs: [] }
-  const add = leg => {
+  const add = (leg) => {
     run.legs.push(leg)
     run.well = report(target, leg, reference && sameLeg(reference, leg)) && run.well
   }
@@ -104,21 +114,25 @@ async function runTarget({ target, url, directory, client, env, reference }) {
   for (const revision of client ? REVISIONS : []) {
     add(await runClientLeg({ client, env, revision, directory: join(directory, `client-${revision}`) }))
   }
-  writeFileSync(join(out, `${target}.json`), `${JSON.stringify(run, null, 1)}\n`)
+  writeFileSync(join(settings.out, `${target}.json`), `${JSON.stringify(run, null, 1)}\n`)
   return run
 }
 
 /** One line for the leg, one for each required scenario that fails and each check that was lost. */
 function report(target, leg, reference) {
-  const { role, revision, seconds, required, scenarios } = leg
-  const count = status => Object.values(scenarios).flatMap(Object.values).filter(check => check.status === status).length
-  const failing = required.filter(scenario => !passes(scenarios[scenario]))
+  const { role, revision, seconds, finished, required, scenarios } = leg
+  const count = (status) =>
+    Object.values(scenarios)
+      .flatMap(Object.values)
+      .filter((check) => check.status === status).length
+  const failing = required.filter((scenario) => !passes(scenarios[scenario]))
   const lost = reference ? lostChecks(reference, leg) : []
   const figures = [
     `required ${required.length - failing.length}/${required.length}`,
     `checks ${count('SUCCESS')} ok ${count('FAILURE')} failed`,
     ...(reference ? [`${lost.length} lost`] : []),
     `${seconds.toFixed(1)} s`,
+    ...(finished ? [] : ['stopped before its end']),
   ]
   console.log(`${target} ${role} ${revision}: ${figures.join(', ')}`)
   for (const scenario of failing) console.log(`  FAILED ${scenario}: ${firstComplaint(scenarios[scenario])}`)
@@ -127,7 +141,7 @@ function report(target, leg, reference) {
 }
 
 function passes(checks = {}) {
-  const statuses = Object.values(checks).map(check => check.status)
+  const statuses = Object.values(checks).map((check) => check.status)
   return statuses.includes('SUCCESS') && !statuses.includes('FAILURE')
 }
 
@@ -137,30 +151,25 @@ function firstComplaint(checks = {}) {
 }
 
 function makeDirectory(target) {
-  const directory = join(out, target)
+  const directory = join(settings.out, target)
   rmSync(directory, { recursive: true, force: true })
   mkdirSync(directory, { recursive: true })
   return directory
 }
 
-function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        only: { type: 'string' },
-        out: { type: 'string', default: join(here, 'results') },
-        openmcp: { type: 'string', default: join(here, '../../dist/openmcp.mjs') },
-      },
-    })
-    const names = ['direct', ...Object.keys(TARGETS)]
-    if (values.only !== undefined && !names.includes(values.only)) throw new Error(`--only is one of ${names.join(', ')}`)
-    const needed = resolve(values.openmcp)
-    if (values.only !== 'direct' && !existsSync(needed)) throw new Error(`${needed} is missing: npm run build makes it`)
-    return { only: values.only, out: resolve(values.out), program: needed }
-  } catch (error) {
-    complain(error.message)
-    process.exit(2)
-  }
+function readSettings() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      out: { type: 'string', default: join(here, 'results') },
+      openmcp: { type: 'string', default: join(here, '../../dist/openmcp.mjs') },
+    },
+  })
+  const { only, out, openmcp } = values
+  const names = ['direct', ...Object.keys(TARGETS)]
+  if (only !== undefined && !names.includes(only)) throw new Error(`--only is one of ${names.join(', ')}`)
+  if (only !== 'direct' && !existsSync(openmcp)) throw new Error(`${openmcp} is missing: npm run build makes it`)
+  return { only, out: resolve(out), program: resolve(openmcp) }
 }
 
 async function leave(code, why) {
