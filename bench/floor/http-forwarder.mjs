@@ -4,16 +4,7 @@
 import http from 'node:http'
 import { createPool } from '../lib/http-client.mjs'
 
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-  'te',
-  'trailer',
-  'host',
-])
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'host'])
 const [port, origin, client] = process.argv.slice(2)
 const forward = { http: createHttpForward, net: createNetForward }[client](new URL(origin))
 

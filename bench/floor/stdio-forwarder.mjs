@@ -26,12 +26,12 @@ let childIsReady = false
 const server = http.createServer((req, res) => {
   if (req.method === 'DELETE') {
     sessions.delete(req.headers['mcp-session-id'])
-    return res.writeHead(200).end()
-  }
-  if (req.method !== 'POST') return res.writeHead(405).end()
-  const parts = []
-  req.on('data', (chunk) => parts.push(chunk))
-  req.on('end', () => receive(req, res, parts.length === 1 ? parts[0] : Buffer.concat(parts)))
+    res.writeHead(200).end()
+  } else if (req.method === 'POST') {
+    const parts = []
+    req.on('data', (chunk) => parts.push(chunk))
+    req.on('end', () => receive(req, res, parts.length === 1 ? parts[0] : Buffer.concat(parts)))
+  } else res.writeHead(405).end()
 })
 server.keepAliveTimeout = 60_000
 server.listen(Number(port), '127.0.0.1', 65_535)
@@ -81,7 +81,7 @@ function receive(req, res, body) {
   }
   message.id = nextId++
   waiting.set(message.id, exchange)
-  const meta = message.params?._meta
+  const { _meta: meta } = message.params ?? {}
   if (meta?.progressToken !== undefined) {
     exchange.token = meta.progressToken
     exchange.ourToken = `t${message.id}`

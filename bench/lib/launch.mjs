@@ -28,7 +28,7 @@ export function launch({ command, args, env = {}, cwd }, { stdout = 'ignore' } =
         launched.exit ??= exit
         resolve(launched.exit)
       }
-      child.on('exit', (code, signal) => note({ code, signal }))
+      child.on('exit', (code, endedBy) => note({ code, signal: endedBy }))
       child.on('error', (error) => note({ error: error.message }))
     }),
     stop: (graceMs) => stop(launched, graceMs),

@@ -44,11 +44,12 @@ export async function openSessions(target, wanted, { maxMs = 15_000, listen = fa
 export async function runCalls(sessions, { seconds, inflight, bytes, tool = 'echo' }) {
   const args = argumentsOf(tool, bytes)
   const callMs = []
-  return timed({ sessions, seconds, inflight }, async (session) => {
+  const counted = await timed({ sessions, seconds, inflight }, async (session) => {
     const sinceMs = performance.now()
     await session.call(tool, args, { atLeastBytes: bytes })
     callMs.push(performance.now() - sinceMs)
-  }).then((counted) => ({ ...counted, ...latencies(callMs) }))
+  })
+  return { ...counted, ...latencies(callMs) }
 }
 
 /** Lets the server send progress notifications, so many per call. The rate is that of notifications which arrived. */
@@ -56,9 +57,7 @@ export async function runNotifications(sessions, { seconds, notifications }) {
   const before = sum(sessions.map((session) => session.notifications))
   const args = [Buffer.from(`{"n":${notifications}}`)]
   let token = 0
-  const counted = await timed({ sessions, seconds, inflight: 1 }, (session) =>
-    session.call('notify', args, { progressToken: `p${token++}` }),
-  )
+  const counted = await timed({ sessions, seconds, inflight: 1 }, (session) => session.call('notify', args, { progressToken: `p${token++}` }))
   await sleep(STRAGGLERS_MS)
   const arrived = sum(sessions.map((session) => session.notifications)) - before
   const sent = counted.calls * notifications
@@ -70,6 +69,7 @@ export async function runNotifications(sessions, { seconds, notifications }) {
  * what arrives with another session's words, or more often than asked for, is foreign.
  */
 export async function runCrossing(sessions, { seconds }) {
+  const foreignBefore = foreignFrames(sessions)
   const expected = new Map()
   for (const [i, session] of sessions.entries()) {
     expected.set(session, i + 2) // notifications per call, different for every session
@@ -91,13 +91,13 @@ export async function runCrossing(sessions, { seconds }) {
   })
   await sleep(STRAGGLERS_MS)
   for (const session of sessions) session.onNotification = null
-  return { ...counted, foreign: sum(sessions.map((session) => session.foreign)) }
+  return { ...counted, foreign: foreignFrames(sessions) - foreignBefore }
 }
 
 // Runs `call` over and over, `inflight` times at once per session. A session that only fails is given up.
 async function timed({ sessions, seconds, inflight }, call) {
   const errors = createErrorCount()
-  const foreignBefore = sum(sessions.map((session) => session.foreign))
+  const foreignBefore = foreignFrames(sessions)
   let calls = 0
   const cpu = process.cpuUsage()
   const startedMs = performance.now()
@@ -123,10 +123,12 @@ async function timed({ sessions, seconds, inflight }, call) {
     seconds: rounded(elapsed),
     perSecond: rounded(calls / elapsed),
     generatorCpuUs: calls > 0 ? rounded((user + system) / calls) : undefined,
-    foreign: sum(sessions.map((session) => session.foreign)) - foreignBefore,
+    foreign: foreignFrames(sessions) - foreignBefore,
     ...errors.counted(),
   }
 }
+
+const foreignFrames = (sessions) => sum(sessions.map((session) => session.foreign))
 
 function createErrorCount() {
   const kinds = {}
@@ -158,6 +160,9 @@ function latencies(ms) {
 
 // A promise of the session ends by its own time limit; this catches a proxy that opens a stream and then stays silent.
 async function answered(promise, timeoutMs) {
-  const outcome = await within(timeoutMs + 1000, promise.then(() => 'yes'))
+  const outcome = await within(
+    timeoutMs + 1000,
+    promise.then(() => 'yes'),
+  )
   if (outcome !== 'yes') throw Object.assign(new Error('no answer'), { kind: 'hang' })
 }

@@ -1,6 +1,7 @@
 // What Linux tells about processes: memory, CPU time, descendants.
 import fs from 'node:fs'
 import { execFileSync } from 'node:child_process'
+import { sum } from './numbers.mjs'
 
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK']).toString())
 const ENDED = new Set(['Z', 'X'])
@@ -29,32 +30,34 @@ export function descendantsOf(root) {
     .map((name) => statOf(Number(name)))
     .filter((process) => process !== null)
   const family = new Set([root])
-  for (let size = 0; size !== family.size; ) {
+  for (let size = 0; size !== family.size;) {
     size = family.size
     for (const { pid, parent, group } of all) if (family.has(parent) || group === root) family.add(pid)
   }
   return all.filter(({ pid }) => pid !== root && family.has(pid))
 }
 
-/** CPU seconds and MB of a process itself and of everything below it. PSS (shared pages counted once) costs more to read. */
-export function usageOf(root, { withPss = false } = {}) {
+/**
+ * CPU seconds and MB of a process itself and of everything below it. MB are anonymous memory (heaps, stacks, buffers): pages of
+ * program files are shared by all processes of a program, and what one of them seems to take depends on how many others run.
+ */
+export function usageOf(root) {
   const self = statOf(root)
   const children = descendantsOf(root)
-  const add = (read) => children.reduce((sum, child) => sum + read(child), 0)
+  const overChildren = (read) => sum(children.map(read))
+  const { cpuSeconds = 0, endedChildrenCpuSeconds = 0 } = self ?? {}
   return {
-    cpuSeconds: self?.cpuSeconds ?? 0,
-    childrenCpuSeconds: (self?.endedChildrenCpuSeconds ?? 0) + add((child) => child.cpuSeconds + child.endedChildrenCpuSeconds),
+    cpuSeconds,
+    childrenCpuSeconds: endedChildrenCpuSeconds + overChildren((child) => child.cpuSeconds + child.endedChildrenCpuSeconds),
+    mb: anonymousMb(root),
+    childrenMb: overChildren(({ pid }) => anonymousMb(pid)),
     children: children.length,
-    rssMb: statusMb(root, 'VmRSS'),
-    peakRssMb: statusMb(root, 'VmHWM'),
-    childrenRssMb: add(({ pid }) => statusMb(pid, 'VmRSS')),
-    treePssMb: withPss ? pssMb(root) + add(({ pid }) => pssMb(pid)) : 0,
   }
 }
 
 /** The sum of several usages: a proxy that is one process per session. */
 export function totalUsage(usages) {
-  const total = { cpuSeconds: 0, childrenCpuSeconds: 0, children: 0, rssMb: 0, peakRssMb: 0, childrenRssMb: 0, treePssMb: 0 }
+  const total = { cpuSeconds: 0, childrenCpuSeconds: 0, mb: 0, childrenMb: 0, children: 0 }
   for (const usage of usages) for (const name in total) total[name] += usage[name]
   return total
 }
@@ -63,12 +66,10 @@ export function totalUsage(usages) {
 export function machineTicks() {
   const [, ...ticks] = contentOf('/proc/stat').split('\n', 1)[0].split(/\s+/)
   const numbers = ticks.slice(0, 8).map(Number)
-  return { all: numbers.reduce((sum, n) => sum + n, 0), stolen: numbers[7] }
+  return { all: sum(numbers), stolen: numbers[7] }
 }
 
-const statusMb = (pid, name) => kilobytes(contentOf(`/proc/${pid}/status`), name) / 1024
-const pssMb = (pid) => kilobytes(contentOf(`/proc/${pid}/smaps_rollup`), 'Pss') / 1024
-const kilobytes = (text, name) => Number(text.match(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm'))?.[1] ?? 0)
+const anonymousMb = (pid) => Number(contentOf(`/proc/${pid}/status`).match(/^RssAnon:\s+(\d+) kB/m)?.[1] ?? 0) / 1024
 
 function contentOf(path) {
   try {

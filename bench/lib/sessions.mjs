@@ -19,7 +19,7 @@ let nextId = 1
 export function createTarget({ face, url, command, timeoutMs = 5000 }) {
   const live = new Set()
   const target = { url: url && new URL(url), pool: url && createPool(url), command, timeoutMs, live }
-  const createSession = { streamable: createStreamableSession, sse: createSseSession, stdio: createStdioSession }[face]
+  const createOne = { streamable: createStreamableSession, sse: createSseSession, stdio: createStdioSession }[face]
 
   const sweep = setInterval(() => {
     for (const session of live) session.expireCalls(performance.now() - timeoutMs)
@@ -30,7 +30,7 @@ export function createTarget({ face, url, command, timeoutMs = 5000 }) {
     live,
     timeoutMs,
     createSession() {
-      const session = createSession(target)
+      const session = createOne(target)
       live.add(session)
       return session
     },
@@ -57,7 +57,8 @@ function createSession(target, { write, post, release }) {
     onNotification: null,
     protocolVersion: undefined,
 
-    async open() {
+    open: () => session.greet(),
+    async greet() {
       const greeting = await session.request('initialize', {
         protocolVersion: PROTOCOL_VERSION,
         capabilities: {},
@@ -155,31 +156,35 @@ function createStreamableSession(target) {
     'mcp-protocol-version': session.protocolVersion,
     ...more,
   })
-  const request = (method, body, more, handlers) =>
-    pool.request({ method, path: url.pathname, headers: headers(more), body, ...handlers })
+  const request = (method, body, more, handlers) => pool.request({ method, path: url.pathname, headers: headers(more), body, ...handlers })
 
   const session = createSession(target, {
     write(callId, parts) {
       let status = 0
       let events = null
       const chunks = []
-      const out = request('POST', parts, {}, {
-        onHead(code, answer) {
-          status = code
-          id ??= answer['mcp-session-id']
-          const streams = code === 200 && answer['content-type']?.startsWith('text/event-stream')
-          if (streams) events = createSseReader((_, data) => data.length > 0 && session.receive(data, callId))
+      const out = request(
+        'POST',
+        parts,
+        {},
+        {
+          onHead(code, answer) {
+            status = code
+            id ??= answer['mcp-session-id']
+            const streams = code === 200 && answer['content-type']?.startsWith('text/event-stream')
+            if (streams) events = createSseReader((_, data) => data.length > 0 && session.receive(data, callId))
+          },
+          onData(bytes) {
+            if (events) events(bytes)
+            else chunks.push(bytes)
+          },
+          onEnd() {
+            if (!events && status === 200) session.receive(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks), callId)
+            session.fail(callId, status === 200 ? failure('noAnswer') : refusal(status, chunks))
+          },
+          onError: (error) => session.fail(callId, broken(error)),
         },
-        onData(bytes) {
-          if (events) events(bytes)
-          else chunks.push(bytes)
-        },
-        onEnd() {
-          if (!events && status === 200) session.receive(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks), callId)
-          session.fail(callId, status === 200 ? failure('noAnswer') : refusal(status, chunks))
-        },
-        onError: (error) => session.fail(callId, broken(error)),
-      })
+      )
       return out.abort
     },
     post: (message) => posted((handlers) => request('POST', [Buffer.from(JSON.stringify(message))], {}, handlers)),
@@ -198,16 +203,21 @@ function createStreamableSession(target) {
     new Promise((resolve) => {
       let status = 0
       const events = createSseReader((_, data) => data.length > 0 && session.receive(data))
-      stream = request('GET', null, { 'content-type': undefined, accept: 'text/event-stream' }, {
-        lastOnConnection: true,
-        onHead(code) {
-          status = code
-          resolve(code)
+      stream = request(
+        'GET',
+        null,
+        { 'content-type': undefined, accept: 'text/event-stream' },
+        {
+          lastOnConnection: true,
+          onHead(code) {
+            status = code
+            resolve(code)
+          },
+          onData: (bytes) => status === 200 && events(bytes),
+          onEnd: () => resolve(status),
+          onError: () => resolve(0),
         },
-        onData: (bytes) => status === 200 && events(bytes),
-        onEnd: () => resolve(status),
-        onError: () => resolve(0),
-      })
+      )
     })
   return session
 }
@@ -238,7 +248,7 @@ function createSseSession(target) {
     },
   })
 
-  const greet = session.open
+  const greet = () => session.greet()
   session.open = () =>
     new Promise((resolve, reject) => {
       const lost = (error) => {
@@ -293,11 +303,14 @@ function createStdioSession(target) {
     },
   })
 
-  const greet = session.open
+  const greet = () => session.greet()
   session.open = () => {
     launched = launch(target.command, { stdout: 'pipe' })
     session.pid = launched.pid
-    launched.stdout.on('data', createLineSplitter((line) => session.receive(line)))
+    launched.stdout.on(
+      'data',
+      createLineSplitter((line) => session.receive(line)),
+    )
     void launched.exited.then((exit) => session.failAll(failure('exit', `ended ${JSON.stringify(exit)} ${launched.stderr().slice(-300)}`)))
     return greet()
   }
@@ -323,7 +336,12 @@ const broken = (error) => failure(error.code ?? 'socket', error.message)
 // The id of a large message without parsing megabytes: serializers put it in the first or the last bytes.
 function idOfLarge(bytes) {
   const first = bytes.latin1Slice(0, 80).match(/^\{(?:"jsonrpc":"2\.0",)?"id":(\d+)/)
-  const last = first ?? bytes.latin1Slice(-80).match(/"id":(\d+)(?:,"jsonrpc":"2\.0")?\}\s*$/)
+  const last =
+    first ??
+    bytes
+      .subarray(-80)
+      .latin1Slice()
+      .match(/"id":(\d+)(?:,"jsonrpc":"2\.0")?\}\s*$/)
   return last ? Number(last[1]) : undefined
 }
 

@@ -25,5 +25,4 @@ const NEWLINE = Buffer.from('\n')
 
 const startsWith = (text, field) => text.length >= field.length && text.compare(field, 0, field.length, 0, field.length) === 0
 const valueAfter = (text, field) => text.subarray(field.length + (text[field.length] === SPACE ? 1 : 0))
-const joined = (lines) =>
-  lines.length === 1 ? lines[0] : Buffer.concat(lines.flatMap((line, i) => (i === 0 ? [line] : [NEWLINE, line])))
+const joined = (lines) => (lines.length === 1 ? lines[0] : Buffer.concat(lines.flatMap((line, i) => (i === 0 ? [line] : [NEWLINE, line]))))

@@ -10,8 +10,7 @@ const MAX_BODY = 64 * 1024 * 1024
 const FLUSH_AT = 65_536
 const STREAMING = new Set(['notify', 'sleep'])
 const EVENT_STREAM = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }
-const NO_SESSION =
-  '{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"session not found"}}'
+const NO_SESSION = '{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"session not found"}}'
 
 const { port } = parseArgs({ options: { port: { type: 'string' } } }).values
 const handle = createHandler({ name: 'echo-http' })
@@ -121,8 +120,8 @@ function readMessage(req, res, onMessage) {
   let size = 0
   req.on('data', (chunk) => {
     size += chunk.length
-    if (size > MAX_BODY) return res.writeHead(413, { connection: 'close' }).end(() => req.destroy())
-    parts.push(chunk)
+    if (size <= MAX_BODY) parts.push(chunk)
+    else res.writeHead(413, { connection: 'close' }).end(() => req.destroy())
   })
   req.on('end', () => {
     let message
@@ -137,7 +136,5 @@ function readMessage(req, res, onMessage) {
 
 function json(res, status, text, head = {}) {
   const length = Buffer.byteLength(text)
-  res
-    .writeHead(status, { 'content-type': 'application/json', 'content-length': length, ...head })
-    .end(text)
+  res.writeHead(status, { 'content-type': 'application/json', 'content-length': length, ...head }).end(text)
 }

@@ -66,8 +66,7 @@ export function createHandler({ name }) {
   }
 }
 
-export const parseError =
-  '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}'
+export const parseError = '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}'
 
 const greeting = (name, wanted) => ({
   protocolVersion: VERSIONS.includes(wanted) ? wanted : VERSIONS.at(-1),

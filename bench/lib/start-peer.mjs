@@ -1,0 +1,115 @@
+// Starts one peer, with an upstream of its own where it needs one, and measures the time to its first answer.
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { commandOf, HTTP_SERVER, STDIO_SERVER } from '../peers.mjs'
+import { freePort, launch } from './launch.mjs'
+import { totalUsage, usageOf } from './proc.mjs'
+import { createTarget } from './sessions.mjs'
+import { sleep, within } from './time.mjs'
+
+const START_WITHIN_MS = 15_000
+const ONE_TRY_MS = 5000
+const BETWEEN_TRIES_MS = 4
+
+/**
+ * Gives `{ coldMs, target(), usage(target), exit(), stderr(), stop() }`. A peer with a stdio face is one process per
+ * session: its usage is that of the target's sessions, and there is no process that could end by itself.
+ */
+export async function startPeer(peer, { program }) {
+  const tmp = fs.mkdtempSync(path.join(os.tmpdir(), 'openmcp-bench-'))
+  const undo = [() => fs.rmSync(tmp, { recursive: true, force: true })]
+  const stop = async () => {
+    let ended = { inTime: true, left: 0 }
+    for (const act of undo.toReversed()) ended = (await act()) ?? ended
+    return ended
+  }
+  try {
+    const places = { tmp, program, port: await freePort(), server: STDIO_SERVER.map(quoted).join(' ') }
+    if (peer.upstream) undo.push(await startUpstream(places))
+    for (const [name, content] of Object.entries(peer.files ?? {})) fs.writeFileSync(path.join(tmp, name), content(places))
+    const command = commandOf(peer, places)
+    return peer.face === 'stdio' ? await perSession(command, stop) : await longLived(peer, command, places, undo, stop)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function startUpstream(places) {
+  places.upstreamPort = await freePort()
+  places.upstreamOrigin = `http://127.0.0.1:${places.upstreamPort}`
+  places.upstream = `${places.upstreamOrigin}/mcp`
+  places.upstreamSse = `${places.upstreamOrigin}/sse`
+  const [command, ...args] = HTTP_SERVER.map((argument) => argument.replace('{port}', places.upstreamPort))
+  const server = launch({ command, args })
+  try {
+    await firstAnswer({ face: 'streamable', url: places.upstream }, server)
+  } catch (error) {
+    await server.stop(1000)
+    throw error
+  }
+  return async () => {
+    await server.stop(2000)
+  }
+}
+
+async function longLived(peer, command, places, undo, stop) {
+  const target = { face: peer.face, url: `http://127.0.0.1:${places.port}/${peer.face === 'sse' ? 'sse' : 'mcp'}` }
+  const launched = launch(command)
+  undo.push(() => launched.stop())
+  const coldMs = await firstAnswer(target, launched)
+  return {
+    coldMs,
+    target: () => createTarget(target),
+    usage: () => usageOf(launched.pid),
+    exit: () => launched.exit,
+    stderr: launched.stderr,
+    stop,
+  }
+}
+
+async function perSession(command, stop) {
+  const create = () => createTarget({ face: 'stdio', command })
+  const target = create()
+  const startedMs = performance.now()
+  try {
+    await target.createSession().open()
+    const coldMs = performance.now() - startedMs
+    return {
+      coldMs,
+      target: create,
+      usage: ({ live }) => totalUsage([...live].map(({ pid }) => usageOf(pid))),
+      exit: () => null,
+      stderr: () => '',
+      stop,
+    }
+  } finally {
+    await target.end()
+  }
+}
+
+// Asks until the first session opens; milliseconds since the process was started.
+async function firstAnswer(spec, launched) {
+  const target = createTarget({ ...spec, timeoutMs: ONE_TRY_MS })
+  let last
+  try {
+    while (performance.now() - launched.startedMs < START_WITHIN_MS) {
+      if (launched.exit) throw new Error(`it ended before its first answer: ${JSON.stringify(launched.exit)} ${launched.stderr().slice(-300)}`)
+      const session = target.createSession()
+      const outcome = await within(
+        ONE_TRY_MS,
+        session.open().catch((error) => error),
+      )
+      if (outcome === session) return performance.now() - launched.startedMs
+      last = outcome
+      await session.close()
+      await sleep(BETWEEN_TRIES_MS)
+    }
+  } finally {
+    await target.end()
+  }
+  throw new Error(`no answer in ${START_WITHIN_MS} ms (${last?.message ?? 'silence'}) ${launched.stderr().slice(-300)}`)
+}
+
+const quoted = (argument) => `'${argument.replaceAll("'", `'\\''`)}'`

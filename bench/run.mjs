@@ -1,0 +1,195 @@
+#!/usr/bin/env node
+// `npm run bench`: measures openmcp, the floors and the peers, and prints tables. README.md says how to read them.
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { compareMode } from './compare.mjs'
+import { MODES, NPM_PEERS, PEERS, reasonToSkip } from './peers.mjs'
+import { sum } from './lib/numbers.mjs'
+import { report } from './report.mjs'
+import { SCENARIOS } from './scenarios.mjs'
+
+const USAGE = `usage: node bench/run.mjs [OPTIONS]
+       node bench/run.mjs --report FILE...
+
+  --mode M,M         ${MODES.join(' ')} (all)
+  --peers P,P        only these, by name (all that can run here)
+  --scenarios S,S    ${SCENARIOS.map(({ name }) => name).join(' ')} (all)
+  --quick            less of everything: a look, not a result
+  --reps N           slices of each peer per scenario (6; quick 2), half as many where no target is
+  --slice SECONDS    length of a slice (0.5; quick 0.3)
+  --budget SECONDS   time for all modes together (680)
+  --program FILE     the openmcp to measure (dist/openmcp.mjs)
+  --out FILE         where the raw numbers go (bench/results/TIME.jsonl)
+  --report FILE...   no measuring: the tables of earlier runs
+
+example: node bench/run.mjs --mode http-http --peers floor-http,openmcp-http --scenarios seq16 --quick
+`
+
+const here = path.dirname(fileURLToPath(import.meta.url))
+const startedMs = performance.now()
+const say = (words) => process.stderr.write(`[${((performance.now() - startedMs) / 1000).toFixed(0)} s] ${words}\n`)
+
+const asked = readOptions()
+if (asked.report) console.log(report(asked.report.flatMap(readRows)))
+else await measure(asked)
+
+async function measure({ modes, peers, scenarios, pace, budgetSeconds, program, out }) {
+  if (process.platform !== 'linux') refuse('memory and CPU are read from /proc, which only Linux has')
+  installPeers(peers)
+  const rows = []
+  const run = new Date().toISOString()
+  fs.mkdirSync(path.dirname(out), { recursive: true })
+  const put = (row) => {
+    rows.push({ run, ...row })
+    fs.appendFileSync(out, `${JSON.stringify({ run, ...row })}\n`)
+  }
+  put({ machine: machine() })
+
+  const measuringSinceMs = performance.now()
+  const deadlineMs = measuringSinceMs + budgetSeconds * 1000
+  // A peer that hangs in a way nobody thought of must not keep the bench: it tells what it has and ends.
+  const watchdog = setTimeout(
+    () => {
+      say('over the time allowed: ending')
+      console.log(report(rows))
+      process.exit(1)
+    },
+    (budgetSeconds + 25) * 1000,
+  )
+
+  const fields = modes.map((mode) => ({ mode, able: ableToRun(peers, mode, { program, put }) })).filter(({ able }) => able.length > 0)
+  for (const [i, { mode, able }] of fields.entries()) {
+    const waiting = sum(fields.slice(i).map((field) => field.able.length))
+    const now = performance.now()
+    const share = ((deadlineMs - now) * able.length) / waiting
+    await compareMode({ mode, peers: able, scenarios, pace, program, deadlineMs: now + share, put, say })
+  }
+  clearTimeout(watchdog)
+  console.log(report(rows))
+  say(`raw numbers: ${path.relative(process.cwd(), out)}`)
+}
+
+function ableToRun(peers, mode, { program, put }) {
+  return peers.filter((peer) => {
+    if (peer.mode !== mode) return false
+    const skipped = reasonToSkip(peer, program)
+    if (skipped === null) return true
+    put({ mode, peer: peer.name, skipped })
+    say(`${peer.name} skipped: ${skipped}`)
+    return false
+  })
+}
+
+function readOptions() {
+  const { values, positionals } = parsedArguments()
+  if (values.help) {
+    process.stdout.write(USAGE)
+    process.exit(0)
+  }
+  if (values.report) {
+    if (positionals.length === 0) refuse('--report needs at least one file')
+    const missing = positionals.find((file) => !fs.existsSync(file))
+    if (missing) refuse(`${missing} does not exist`)
+    return { report: positionals }
+  }
+  if (positionals.length > 0) refuse(`what is ${positionals[0]}?`)
+
+  const { quick } = values
+  const modes = chosen('mode', values.mode, MODES)
+  const peerNames = chosen(
+    'peers',
+    values.peers,
+    PEERS.map(({ name }) => name),
+  )
+  const scenarioNames = chosen(
+    'scenarios',
+    values.scenarios,
+    SCENARIOS.map(({ name }) => name),
+  )
+  const peers = PEERS.filter(({ name, mode }) => peerNames.includes(name) && modes.includes(mode))
+  if (peers.length === 0) refuse('none of these peers belongs to these modes')
+  return {
+    modes: modes.filter((mode) => peers.some((peer) => peer.mode === mode)),
+    peers,
+    scenarios: SCENARIOS.filter(({ name }) => scenarioNames.includes(name)),
+    pace: {
+      reps: positive('reps', values.reps, quick ? 2 : 6),
+      sliceSeconds: positive('slice', values.slice, quick ? 0.3 : 0.5),
+      coldStarts: quick ? 2 : 5,
+      warmUpSeconds: quick ? 0.8 : 1.6,
+      idleSeconds: quick ? 2 : 13, // an idle V8 tidies its heap after some ten seconds; before that, memory is mostly noise
+    },
+    budgetSeconds: positive('budget', values.budget, 680),
+    program: path.resolve(values.program ?? path.join(here, '..', 'dist', 'openmcp.mjs')),
+    out: path.resolve(values.out ?? path.join(here, 'results', `${new Date().toISOString().replaceAll(/[:.]/g, '-')}.jsonl`)),
+  }
+}
+
+function parsedArguments() {
+  const text = { type: 'string' }
+  const options = {
+    mode: text,
+    peers: text,
+    scenarios: text,
+    quick: { type: 'boolean', default: false },
+    reps: text,
+    slice: text,
+    budget: text,
+    program: text,
+    out: text,
+    report: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  }
+  try {
+    return parseArgs({ options, allowPositionals: true })
+  } catch (error) {
+    return refuse(error.message)
+  }
+}
+
+function chosen(option, text, known) {
+  if (text === undefined) return known
+  const names = text.split(',')
+  const strange = names.find((name) => !known.includes(name))
+  if (strange !== undefined) refuse(`--${option}: no ${strange}; there are ${known.join(' ')}`)
+  return known.filter((name) => names.includes(name))
+}
+
+function positive(option, text, otherwise) {
+  const number = Number(text ?? otherwise)
+  if (!(number > 0)) refuse(`--${option}: ${text} is not a number above 0`)
+  return number
+}
+
+function refuse(why) {
+  process.stderr.write(`bench: error: ${why}\nbench: hint: node bench/run.mjs --help\n`)
+  process.exit(2)
+}
+
+function installPeers(peers) {
+  const wanted = new Set(peers.flatMap((peer) => peer.package ?? []))
+  if (wanted.size === 0 || fs.existsSync(path.join(here, 'node_modules'))) return
+  say(`installing the peers (${NPM_PEERS.join(', ')}): npm ci --prefix bench`)
+  const npm = spawnSync('npm', ['ci', '--prefix', here, '--ignore-scripts', '--no-audit', '--no-fund'], {
+    stdio: ['ignore', 2, 2],
+    timeout: 180_000,
+  })
+  if (npm.status !== 0) say('that failed: the peers from npm are skipped')
+}
+
+function machine() {
+  const date = new Date().toISOString().slice(0, 10)
+  return `${date}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GB, Node ${process.version}`
+}
+
+function readRows(file) {
+  const lines = fs
+    .readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+  return lines.map((line) => JSON.parse(line))
+}
