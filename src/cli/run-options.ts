@@ -70,7 +70,7 @@ function listenOf(reading: Reading, bind: Bind = { host: '127.0.0.1', port: 0 })
   return {
     ...bind,
     ...(tls !== undefined && { tls }),
-    allowHosts: distinct([...manyOf(reading, 'allow-host', parseHost), publicUrl?.hostname]),
+    allowHosts: distinct([...manyOf(reading, 'allow-host', parseHost), publicUrl?.host]),
     allowOrigins: distinct([...manyOf(reading, 'allow-origin', parseOrigin), publicUrl?.origin]),
     exposeHeaders: distinct(manyOf(reading, 'expose-header', parseHeaderName)),
     pathPrefix: oneOf(reading, 'path-prefix', parsePathPrefix) ?? '',

@@ -39,7 +39,7 @@ export function parseBytes(text: string, as: string, { from, to }: Range): numbe
 }
 
 function shownBytes(bytes: number): string {
-  const [unit, size] = [...UNITS].reverse().find(([, each]) => bytes >= each && bytes % each === 0) ?? ['', 1]
+  const [unit, size] = [...UNITS].toReversed().find(([, each]) => bytes >= each && bytes % each === 0) ?? ['', 1]
   return `${bytes / size}${unit}`
 }
 
@@ -66,12 +66,13 @@ export function parseOrigin(text: string, as: string): string {
   throw new OpenMcpError('usage', `${as}: '${text}' is not an origin`, { hint })
 }
 
-/** A host without its port, as URL.hostname has it: lower case, an IPv6 address in brackets. */
+/** A host as a `Host` header has it: lower case, an IPv6 address in brackets, a port where one is meant. */
 export function parseHost(text: string, as: string): string {
-  const url = /^(?:\[[\da-f:.]+\]|[^\s:/?#@[\]\\*%]+)$/i.test(text) ? webUrlOf(`http://${text}/`) : undefined
-  if (url !== undefined) return url.hostname
+  const [, name, port = ''] = /^(\[[\da-f:.]+\]|[^\s:/?#@[\]\\*%]+)(:[1-9]\d{0,4})?$/i.exec(text) ?? []
+  const url = name === undefined ? undefined : webUrlOf(`http://${name}${port}/`)
+  if (url !== undefined) return `${url.hostname}${port}`
   throw new OpenMcpError('usage', `${as}: '${text}' is not a host`, {
-    hint: `${as} takes a name or an address, without a port: mcp.example.com, 192.168.1.5, [fd00::1]`,
+    hint: `${as} takes a name or an address, like mcp.example.com, 192.168.1.5 or [fd00::1]`,
   })
 }
 

@@ -1,0 +1,81 @@
+// One command line, from its first word to its exit code.
+import { EXIT_CODE, OpenMcpError, toOpenMcpError } from '../errors.ts'
+import type { OpenMcpOptions } from '../openmcp.ts'
+import { readArguments, type Arguments } from './arguments.ts'
+import type { Io } from './io.ts'
+import { RUN_OPTIONS, TEST_OPTIONS } from './option-table.ts'
+import { COMMANDS_NOT_BUILT, USAGE } from './usage.ts'
+import { print, tellFailure } from './terminal.ts'
+
+/** Serves until it is told to stop; its number is the exit code. */
+export type Run = (options: OpenMcpOptions, warnings: readonly string[], io: Io) => Promise<number>
+
+/** What a command needs of other files, loaded when it is called: a start should not wait for what it does not use. */
+interface Loaders {
+  loadRun: () => Promise<Run>
+}
+
+const LOADERS: Loaders = { loadRun: async () => (await import('./run.ts')).run }
+
+/** Does what was typed, tells in words what fails, and returns the exit code. Throws nothing. */
+export async function main(io: Io, loaders: Loaders = LOADERS): Promise<number> {
+  const typed = typedIn(io.argv)
+  try {
+    return await done(typed, io, loaders)
+  } catch (thrown) {
+    tellFailure(io, thrown, { debug: typed.args.given.has('debug') })
+    return EXIT_CODE[toOpenMcpError(thrown).code]
+  }
+}
+
+interface Typed {
+  command: string
+  args: Arguments
+}
+
+/** The command and its arguments. Without a command it is `run`: people's hands know that from other proxies. */
+function typedIn(argv: readonly string[]): Typed {
+  const [word = '', ...behind] = argv
+  if (word === 'test') return { command: word, args: readArguments(behind, TEST_OPTIONS, isUpstreamWord) }
+  if (isCommand(word)) return { command: word, args: readArguments(behind, RUN_OPTIONS) }
+  return { command: '', args: readArguments(argv, RUN_OPTIONS) }
+}
+
+async function done({ command, args }: Typed, io: Io, { loadRun }: Loaders): Promise<number> {
+  if (COMMANDS_NOT_BUILT.includes(command)) {
+    throw new OpenMcpError('unavailable_option', `'openmcp ${command}' is not built yet`, { hint: 'openmcp --help lists what works' })
+  }
+  if (command === 'help' || args.given.has('help')) {
+    await print(io, USAGE)
+    return 0
+  }
+  if (args.given.has('version')) {
+    const { readVersion } = await import('./version.ts')
+    await print(io, `openmcp ${readVersion()}\n`)
+    return 0
+  }
+  if (command === 'test') return (await import('./test.ts')).test(args, io)
+  if (command === '') refuseLateCommand(io.argv, args)
+  const { runOptions } = await import('./run-options.ts')
+  const { machineOf } = await import('./machine.ts')
+  const { options, warnings } = runOptions(args, machineOf(io))
+  return (await loadRun())(options, warnings, io)
+}
+
+function isCommand(word: string): boolean {
+  return ['run', 'test', 'help', ...COMMANDS_NOT_BUILT].includes(word)
+}
+
+/** `openmcp -p 8000 test`: our command in the wrong place, or a program of that name? */
+function refuseLateCommand(argv: readonly string[], { words, kind }: Arguments): void {
+  const [word = ''] = words
+  if (kind !== 'command' || !isCommand(word) || argv.at(-words.length - 1) === '--') return
+  throw new OpenMcpError('usage', `'${word}' is a command of openmcp, and goes first`, {
+    hint: `openmcp ${word} [OPTIONS] ..., or '-- ${word}' for a program of that name`,
+  })
+}
+
+/** A word that can only be an upstream: it has a scheme, or it is host:port and perhaps a path. */
+function isUpstreamWord(word: string): boolean {
+  return /^(?:[a-z][a-z0-9+.-]*:\/\/|did:)/i.test(word) || /^(?:\[[\da-f:.]+\]|[^\s:/\\]+):\d+(?:[/?].*)?$/i.test(word)
+}

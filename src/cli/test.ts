@@ -1,0 +1,98 @@
+// `openmcp test`: connect to any MCP server, say what it is, time it.
+import { OpenMcpError } from '../errors.ts'
+import type { CommandTarget, RemoteTarget } from '../openmcp.ts'
+import { parseTarget } from '../upstream/target.ts'
+import type { Arguments } from './arguments.ts'
+import type { Found } from './inspect/found.ts'
+import { inspectCommand } from './inspect/command.ts'
+import { inspectRemote } from './inspect/remote.ts'
+import type { Io } from './io.ts'
+import { machineOf, type Machine } from './machine.ts'
+import { createMistakes } from './mistakes.ts'
+import { TEST_OPTIONS } from './option-table.ts'
+import { commandTarget, oneOf, refuseUseless, remoteTarget, type Reading } from './target-options.ts'
+import { parseSeconds } from './values.ts'
+import { clean, print, warn } from './terminal.ts'
+
+const DEFAULT_SECONDS = 30
+
+/** Prints what the server is on stdout. Throws, in words, when there is none to be reached in time. */
+export async function test(args: Arguments, io: Io, now: () => number = () => performance.now()): Promise<number> {
+  const { target, seconds, warnings } = testOptions(args, machineOf(io))
+  for (const warning of warnings) warn(io, warning)
+  const found = await withDeadline(seconds, (signal) => {
+    if (target.kind === 'command') return inspectCommand(target, { signal, now, onStderr: (line) => void io.stderr.write(`${clean(line)}\n`) })
+    return inspectRemote(target, { signal, now })
+  })
+  await print(io, shown(found))
+  return 0
+}
+
+export interface TestOptions {
+  target: CommandTarget | RemoteTarget
+  seconds: number
+  warnings: readonly string[]
+}
+
+export function testOptions(args: Arguments, machine: Machine): TestOptions {
+  const reading: Reading = { args, machine, mistakes: createMistakes(args.mistakes), warnings: [] }
+  const { mistakes, warnings } = reading
+  const [word = ''] = args.words
+  if (args.kind === 'none' && args.mistakes.length === 0) {
+    mistakes.add(new OpenMcpError('usage', 'nothing to test: there is neither an upstream nor a COMMAND', { hint: 'openmcp test http://127.0.0.1:8000/mcp' }))
+  }
+  if (args.kind !== 'none') refuseUseless(reading, TEST_OPTIONS, { command: args.kind === 'command', upstream: args.kind === 'upstream', port: false })
+  const urls = args.kind === 'upstream' ? (mistakes.attempt(() => parseTarget(word)) ?? []) : []
+  const target = args.kind === 'command' ? commandTarget(reading) : remoteTarget(reading, urls)
+  const seconds = oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS
+  mistakes.throwIfAny()
+  return { target, seconds, warnings }
+}
+
+async function withDeadline<T>(seconds: number, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const ending = new AbortController()
+  const late = new OpenMcpError('timeout', `no answer within ${seconds} s`, { hint: '--timeout SECONDS waits longer' })
+  const timer = setTimeout(() => ending.abort(late), seconds * 1000)
+  try {
+    return await act(ending.signal)
+  } catch (error) {
+    // What an aborted step threw on its own account is about the abort.
+    throw ending.signal.aborted && !(error instanceof OpenMcpError) ? late : error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function shown(found: Found): string {
+  const { server, counts, times } = found
+  const lines = [
+    ['server', `${server.name} ${server.version}`],
+    ['transport', found.transport],
+    ['protocol', found.protocol],
+    ['revisions', found.revisions.join(', ')],
+    ['capabilities', capabilitiesOf(found)],
+    ['tools', countOf(counts.tools)],
+    ['resources', countOf(counts.resources)],
+    ['resource templates', countOf(counts.resourceTemplates)],
+    ['prompts', countOf(counts.prompts)],
+    ['times', `connect ${ms(times.connectMs)}, initialize ${ms(times.initializeMs)}, list ${ms(times.listMs)}`],
+  ]
+  // A server says who it is: its words are cut and cleaned like any stranger's.
+  return lines.map(([label = '', text = '']) => `${label}: ${clean(text).slice(0, 500)}\n`).join('')
+}
+
+function capabilitiesOf({ capabilities }: Found): string {
+  const names = Object.entries(capabilities).map(([name, value]) => {
+    const parts = Object.entries(typeof value === 'object' && value !== null ? value : {}).flatMap(([part, on]) => (on === false ? [] : part))
+    return parts.length === 0 ? name : `${name} (${parts.join(', ')})`
+  })
+  return names.length === 0 ? 'none' : names.toSorted().join(', ')
+}
+
+function countOf(count: number | undefined): string {
+  return count === undefined ? 'none' : String(count)
+}
+
+function ms(milliseconds: number): string {
+  return `${Math.round(milliseconds)} ms`
+}
