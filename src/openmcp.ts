@@ -138,28 +138,26 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
     }
     const scheme = on.tls ? 'https' : 'http'
-    const listening = await serve(
-      (port) =>
-        createApp({
-          rules: createHostRules({ host: on.host, port, tls: on.tls !== undefined, allowHosts: on.allowHosts, allowOrigins: on.allowOrigins }),
-          exposeHeaders: on.exposeHeaders,
-          pathPrefix: on.pathPrefix,
-          status,
-          mcp(req, res) {
-            if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
-            lastActivityMs = now()
-            if (req.method === 'POST') res.once('close', calls.begin())
-            mcp(req, res)
-          },
-          sse: (req, res) => sse.open(req, res, `${on.pathPrefix}/messages`),
-          messages(req, res) {
-            lastActivityMs = now()
-            sse.post(req, res, new URLSearchParams(req.url.slice(req.url.indexOf('?') + 1)))
-          },
-          log,
-        }),
-      { host: on.host, port: on.port, tls: on.tls, limits },
-    )
+    const app = createApp({
+      rules: createHostRules({ host: on.host, port: () => listening.port, tls: on.tls !== undefined, allowHosts: on.allowHosts, allowOrigins: on.allowOrigins }),
+      tls: on.tls !== undefined,
+      exposeHeaders: on.exposeHeaders,
+      pathPrefix: on.pathPrefix,
+      status,
+      mcp(req, res) {
+        if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
+        lastActivityMs = now()
+        if (req.method === 'POST') res.once('close', calls.begin())
+        mcp(req, res)
+      },
+      sse: (req, res) => sse.open(req, res, `${on.pathPrefix}/messages`),
+      messages(req, res) {
+        lastActivityMs = now()
+        sse.post(req, res, new URLSearchParams(req.url.slice(req.url.indexOf('?') + 1)))
+      },
+      log,
+    })
+    const listening = await serve(app, { host: on.host, port: on.port, tls: on.tls, limits })
     let closing: Promise<void> | undefined
     const close = async (): Promise<void> => {
       stopping = true

@@ -13,8 +13,8 @@ export interface HostRules {
 
 export interface HostOptions {
   host: string
-  /** The port that is listened on. */
-  port: number
+  /** The port that is listened on; asked with the first request. */
+  port(): number
   tls: boolean
   allowHosts: readonly string[]
   allowOrigins: readonly string[]
@@ -22,37 +22,45 @@ export interface HostOptions {
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]']
 
-export function createHostRules({ host, port, tls, allowHosts, allowOrigins }: HostOptions): HostRules {
-  const scheme = tls ? 'https' : 'http'
-  const defaultPort = tls ? 443 : 80
-  const withPort = (name: string): string[] => (port === defaultPort ? [name, `${name}:${port}`] : [`${name}:${port}`])
-  const named = allowHosts.map((name) => name.toLowerCase())
-  const anyAddress = host === '0.0.0.0' || host === '::'
-  const own = isLoopback(host) ? LOOPBACK_NAMES : anyAddress ? LOOPBACK_NAMES : [bracketed(host)]
-  const hosts = new Set([...own.flatMap(withPort), ...named.flatMap((name) => (hasPort(name) ? [name] : [name, ...withPort(name)]))])
-  const granted = new Set(allowOrigins.map((origin) => origin.toLowerCase()))
-  const origins = new Set([...granted, ...[...hosts].map((name) => `${scheme}://${name}`)])
-
+export function createHostRules(options: HostOptions): HostRules {
+  let known: Names | undefined
+  const names = (): Names => (known ??= namesOf(options))
   return {
-    allowsHost(name, localAddress) {
-      if (name === undefined) return false
-      if (hosts.has(name)) return true
-      const lower = name.toLowerCase()
-      if (hosts.has(lower)) return true
+    allowsHost(host, localAddress) {
+      if (host === undefined) return false
+      const { hosts, anyAddress, withPort } = names()
+      if (hosts.has(host) || hosts.has(host.toLowerCase())) return true
       // Bound to every address: the one this connection came in on is ours too. No name can be pointed at an address literal.
-      return anyAddress && localAddress !== undefined && withPort(bracketed(localAddress.replace(/^::ffff:/, ''))).includes(lower)
+      return anyAddress && localAddress !== undefined && withPort(bracketed(localAddress.replace(/^::ffff:/, ''))).includes(host.toLowerCase())
     },
-    allowsOrigin: (origin) => origins.has(origin.toLowerCase()),
-    grantsOrigin: (origin) => granted.has(origin.toLowerCase()),
+    allowsOrigin: (origin) => names().origins.has(origin.toLowerCase()),
+    grantsOrigin: (origin) => names().granted.has(origin.toLowerCase()),
   }
+}
+
+interface Names {
+  hosts: ReadonlySet<string>
+  origins: ReadonlySet<string>
+  granted: ReadonlySet<string>
+  anyAddress: boolean
+  withPort(name: string): string[]
+}
+
+function namesOf({ host, port: portOf, tls, allowHosts, allowOrigins }: HostOptions): Names {
+  const port = portOf()
+  const isDefaultPort = port === (tls ? 443 : 80)
+  const withPort = (name: string): string[] => (isDefaultPort ? [name, `${name}:${port}`] : [`${name}:${port}`])
+  const anyAddress = host === '0.0.0.0' || host === '::'
+  const own = isLoopback(host) || anyAddress ? LOOPBACK_NAMES : [bracketed(host)]
+  const named = allowHosts.map((name) => name.toLowerCase()).flatMap((name) => (/:\d+$/.test(name) ? [name] : [name, ...withPort(name)]))
+  const hosts = new Set([...own.flatMap(withPort), ...named])
+  const granted = new Set(allowOrigins.map((origin) => origin.toLowerCase()))
+  const origins = new Set([...granted, ...[...hosts].map((name) => `${tls ? 'https' : 'http'}://${name}`)])
+  return { hosts, origins, granted, anyAddress, withPort }
 }
 
 function bracketed(host: string): string {
   return isIP(host) === 6 ? `[${host}]` : host
-}
-
-function hasPort(name: string): boolean {
-  return /:\d+$/.test(name) && !/^\[[^\]]*$/.test(name)
 }
 
 export function isLoopback(host: string): boolean {
