@@ -1,7 +1,7 @@
 // Compares two runs check by check: node compare.mjs REFERENCE.json OTHER.json (exit code 1 when a check was lost).
 import { readFileSync } from 'node:fs'
 
-// From worst to best.
+// From worst to best. INFO is the suite's word for a check it could not make.
 const ORDER = ['FAILURE', 'WARNING', 'SKIPPED', 'SUCCESS']
 
 /** What a leg lost against the reference: checks that got worse, that vanished, or that appear only to complain. */
@@ -34,8 +34,8 @@ function lostInScenario(before, now) {
 }
 
 function isWorse(was, is) {
-  if (was === undefined) return is === 'FAILURE' || is === 'WARNING'
-  if (is === undefined) return was !== 'FAILURE'
+  if (!ORDER.includes(was)) return is === 'FAILURE' || is === 'WARNING'
+  if (!ORDER.includes(is)) return was !== 'FAILURE'
   return ORDER.indexOf(is) < ORDER.indexOf(was)
 }
 
