@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'forbidden_origin'
   | 'header_mismatch'
   | 'invalid_envelope'
+  | 'unsupported_version'
   | 'busy' // a cap on sessions, children or streams is reached
   | 'timeout'
   | 'stopping'
@@ -88,6 +89,7 @@ export const HTTP_STATUS = {
   forbidden_origin: 403,
   header_mismatch: 400,
   invalid_envelope: 400,
+  unsupported_version: 400,
   busy: 503,
   timeout: 504,
   stopping: 503,
@@ -119,6 +121,7 @@ export const JSON_RPC_CODE = {
   forbidden_origin: -32000,
   header_mismatch: -32020,
   invalid_envelope: -32602,
+  unsupported_version: -32022,
   busy: -32000,
   timeout: -32001,
   stopping: -32000,
@@ -150,6 +153,7 @@ export const EXIT_CODE = {
   forbidden_origin: 1,
   header_mismatch: 1,
   invalid_envelope: 1,
+  unsupported_version: 1,
   busy: 1,
   timeout: 1,
   stopping: 1,

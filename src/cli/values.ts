@@ -62,7 +62,7 @@ export function parseOrigin(text: string, as: string): string {
   // Extensions and editors have origins whose scheme the URL standard gives no origin to.
   if (/^(?!https?:|file:)[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(?::\d+)?$/.test(text)) return text
   const url = webUrlOf(text)
-  if (url !== undefined && url.href === `${url.origin}/` && !/[?#\\]|^[^/]*\/\/.*\/./.test(text)) return url.origin
+  if (url !== undefined && url.href === `${url.origin}/` && !/[?#*\\]/.test(text)) return url.origin
   throw new OpenMcpError('usage', `${as}: '${text}' is not an origin`, { hint })
 }
 

@@ -3,17 +3,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import { eventOf } from '../protocol/event-stream.ts'
 import { NO_HEADERS, type Link, type MessageUpstream, type Text } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isObject, type JsonRpcId, type Post } from '../protocol/message.ts'
-import { checkModernPost, isPrimedVersion, type Era } from '../protocol/revision.ts'
+import { isPrimedVersion, type Era } from '../protocol/revision.ts'
 import type { Session, Sessions } from '../protocol/session.ts'
 import type { EventWriters } from './event-writer.ts'
 import { createPatience } from './patience.ts'
-import { createPostReply, type PostReply, type PostStream } from './post-reply.ts'
+import { createPostReply, type PostStream } from './post-reply.ts'
 import { createReplayStream, parseEventId, type ReplayStream } from './replay.ts'
-import { headerOf, mirroredHeadersOf, takes } from './request.ts'
+import { headerOf, takes } from './request.ts'
+import { IGNORED, createStatelessDoor } from './stateless.ts'
 
 /** What one HTTP session stands on. */
 export interface HttpSession {
@@ -48,6 +48,7 @@ const FINISHED_KEPT = 16
 
 export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptions): PipeDoor {
   const patience = createPatience()
+  const stateless = createStatelessDoor({ writers, patience, log })
 
   function initialize(upstream: MessageUpstream, res: ServerResponse, caller: string, post: Post, id: JsonRpcId): void {
     const value: HttpSession = {
@@ -164,43 +165,6 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
     }
   }
 
-  function stateless(upstream: MessageUpstream, req: IncomingMessage, res: ServerResponse, caller: string, post: Post): void {
-    checkModernPost(post, mirroredHeadersOf(req), true)
-    const link = upstream.stateless(caller)
-    const expected = requestIdsOf(post)
-    if (expected.length === 0) {
-      link.send(post, NO_HEADERS, IGNORED)
-      void link.close()
-      return accepted(res)
-    }
-    const takesStream = takes(req, 'text/event-stream')
-    const reply: PostReply = createPostReply({
-      res,
-      expected,
-      batch: false,
-      era: 'modern',
-      takesStream,
-      streamAlways: false,
-      openStream() {
-        const writer = writers.open(res, ': open\n\n')
-        return { send: (text) => writer.write(eventOf(text)), finish: writer.end }
-      },
-      aside: () => log.debug('a message was dropped: the client takes no event stream'),
-      headers: () => undefined,
-      done() {
-        patience.over(reply)
-        void link.close()
-      },
-    })
-    // Closing the stream is how a request is cancelled (2026-07-28 basic/utilities/cancellation).
-    res.once('close', () => {
-      patience.over(reply)
-      void link.close()
-    })
-    patience.begin(reply)
-    link.send(post, NO_HEADERS, reply)
-  }
-
   function sessionOf(req: IncomingMessage, caller: string): Session<HttpSession> {
     const id = headerOf(req, 'mcp-session-id')
     if (id === undefined) throw new OpenMcpError('session_missing', 'the Mcp-Session-Id header is missing', { hint: 'begin with an initialize request' })
@@ -216,7 +180,7 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
   return {
     post(upstream, { req, res, caller, post, era }) {
       if (!takes(req, 'application/json') && !takes(req, 'text/event-stream')) throw notAcceptable()
-      if (era === 'modern') return stateless(upstream, req, res, caller, post)
+      if (era === 'modern') return stateless(upstream, { req, res, caller, post })
       const [first] = post.messages
       if (!post.batch && first?.kind === 'request' && first.method === 'initialize') return initialize(upstream, res, caller, post, first.id)
       inSession(sessionOf(req, caller), req, res, post)
@@ -237,9 +201,6 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
     },
   }
 }
-
-/** A post of notifications and answers alone: nothing of it is answered. */
-const IGNORED = { message: () => {}, answer: () => {}, failed: () => {} }
 
 function requestIdsOf(post: Post): JsonRpcId[] {
   const ids: JsonRpcId[] = []

@@ -12,6 +12,9 @@ export const META_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities'
 export const META_LOG_LEVEL = 'io.modelcontextprotocol/logLevel'
 export const META_SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId'
 
+/** The modern revisions we know; others are the upstream's to accept or refuse. */
+export const MODERN_VERSIONS: ReadonlySet<string> = new Set([FIRST_MODERN])
+
 export type Era = 'legacy' | 'modern'
 
 export function isModernVersion(version: string | undefined): boolean {
@@ -63,7 +66,7 @@ export function checkModernPost(post: Post, headers: MirroredHeaders, complete: 
   mirror('Mcp-Method', headers.method, message.method, complete && message.kind === 'request')
   const name = mirroredNameOf(message)
   if (name === undefined) return
-  mirror('Mcp-Name', headers.name === undefined ? undefined : decodeMirrored(headers.name), name, complete && message.kind === 'request')
+  mirror('Mcp-Name', headers.name === undefined ? undefined : decodeMirrored(headers.name, 'Mcp-Name'), name, complete && message.kind === 'request')
 }
 
 function checkEnvelope(message: Message): void {
@@ -101,11 +104,12 @@ export function mirroredNameOf(message: Message): string | undefined {
 
 const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/
 
-function decodeMirrored(value: string): string {
+/** What a mirrored header says; refuses a Base64 form that is none (-32020). */
+export function decodeMirrored(value: string, header: string): string {
   if (!value.startsWith('=?base64?') || !value.endsWith('?=')) return value
   const match = SENTINEL.exec(value)
   const encoded = match?.[1]
-  if (encoded === undefined || encoded.length % 4 !== 0) throw new OpenMcpError('header_mismatch', 'the Mcp-Name header is not valid Base64')
+  if (encoded === undefined || encoded.length % 4 !== 0) throw new OpenMcpError('header_mismatch', `the ${header} header is not valid Base64`)
   return Buffer.from(encoded, 'base64').toString()
 }
 

@@ -7,7 +7,7 @@ import type { Limits } from '../protocol/limits.ts'
 import { isId, isObject, textOf, type JsonObject, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { META_VERSION, encodeMirrored, metaOf, mirroredNameOf, paramsOf } from '../protocol/revision.ts'
 import { refusedBy, wantsCredential, type HttpClient } from './http-client.ts'
-import { createParamHeaders } from './param-headers.ts'
+import { createParamHeaders } from '../protocol/param-headers.ts'
 
 const ACCEPT_BOTH: ForwardedHeaders = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
 /** How often a stream that broke is asked for again, and the wait before where the server named none (WHATWG: a few seconds). */

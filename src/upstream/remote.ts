@@ -4,6 +4,7 @@ import type { Log } from '../observe/log.ts'
 import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isObject } from '../protocol/message.ts'
+import { META_CAPABILITIES, META_VERSION, MODERN_VERSIONS } from '../protocol/revision.ts'
 import type { ConnectOptions, Target } from './connect.ts'
 import { createHttpClient, refusedBy, wantsCredential, type HttpClient } from './http-client.ts'
 import { createHttpLink } from './http-link.ts'
@@ -69,18 +70,15 @@ function sse(client: HttpClient, url: URL, options: ConnectOptions): Remote {
   }
 }
 
-/** Asks without leaving a trace: a `ping` outside of any session, which every MCP server answers, if only with an error. */
+/** Asks without leaving a trace: `server/discover` opens no session, and every server of Streamable HTTP answers it, if only with an error. */
 async function look(client: HttpClient, url: URL, limits: Limits, log: Log): Promise<'http' | 'sse' | OpenMcpError> {
-  const posted = await ask(client, { method: 'POST', url, headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }, body: PING }, limits)
+  const posted = await ask(client, { method: 'POST', url, headers: DISCOVER_HEADERS, body: JSON.stringify(DISCOVER) }, limits)
   if (posted instanceof OpenMcpError) return posted
   if (wantsCredential(posted.status)) {
     log.warn(refusedBy(posted.status).message, { hint: refusedBy(posted.status).hint })
     return 'http'
   }
-  if (speaksJsonRpc(posted)) {
-    if (posted.body.includes('-32022')) log.warn('the upstream speaks only 2026-07-28; clients of older revisions will be refused')
-    return 'http'
-  }
+  if (speaksJsonRpc(posted)) return 'http'
   const streamed = await ask(client, { method: 'GET', url, headers: { accept: 'text/event-stream' }, endless: true }, limits)
   if (streamed instanceof OpenMcpError) return streamed
   if (streamed.status === 200 && streamed.contentType.startsWith('text/event-stream')) return /^event: ?endpoint\r?$/m.test(streamed.body) ? 'sse' : 'http'
@@ -89,7 +87,19 @@ async function look(client: HttpClient, url: URL, limits: Limits, log: Log): Pro
   })
 }
 
-const PING = '{"jsonrpc":"2.0","id":"openmcp","method":"ping"}'
+const [MODERN] = MODERN_VERSIONS
+const DISCOVER = {
+  jsonrpc: '2.0',
+  id: 'openmcp',
+  method: 'server/discover',
+  params: { _meta: { [META_VERSION]: MODERN, [META_CAPABILITIES]: {}, 'io.modelcontextprotocol/clientInfo': { name: 'openmcp', version: '1' } } },
+}
+const DISCOVER_HEADERS = {
+  'content-type': 'application/json',
+  accept: 'application/json, text/event-stream',
+  'mcp-protocol-version': MODERN ?? '',
+  'mcp-method': 'server/discover',
+}
 const LOOK_BYTES = 64 * 1024
 
 interface Looked {

@@ -56,6 +56,8 @@ function asRefusal(error: unknown): never {
 
 /** Not every wait of the SDK knows signals: opening an event stream, for one. */
 async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  // Work that nobody waits for any more may fail unheard.
+  work.catch(() => {})
   signal.throwIfAborted()
   return new Promise<T>((resolve, reject) => {
     const stop = () => reject(signal.reason)

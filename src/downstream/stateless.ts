@@ -1,0 +1,151 @@
+// The stateless revision (2026-07-28) in front of an upstream that speaks in messages. Here we are the HTTP server: what the
+// revision asks of one (headers that mirror the body, statuses, supported versions) a server on stdio cannot do itself.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { OpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import { eventOf } from '../protocol/event-stream.ts'
+import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import { isObject, type JsonObject, type Post, type RequestMessage } from '../protocol/message.ts'
+import { createParamHeaders } from '../protocol/param-headers.ts'
+import { META_CAPABILITIES, META_VERSION, MODERN_VERSIONS, checkModernPost, metaOf } from '../protocol/revision.ts'
+import type { EventWriters } from './event-writer.ts'
+import type { Patience } from './patience.ts'
+import { createPostReply, type PostReply } from './post-reply.ts'
+import { refuse } from './refuse.ts'
+import { headerOf, mirroredHeadersOf, takes } from './request.ts'
+
+export interface StatelessRequest {
+  req: IncomingMessage
+  res: ServerResponse
+  caller: string
+  post: Post
+}
+
+/** How many pages of tools are read to learn their mirrored arguments, and how soon after a look an unknown tool is worth another. */
+const PAGES = 50
+const LOOK_AGAIN_MS = 10_000
+
+export function createStatelessDoor({ writers, patience, log }: { writers: EventWriters; patience: Patience; log: Log }): (upstream: MessageUpstream, request: StatelessRequest) => void {
+  const params = createParamHeaders()
+  let lookedMs = -Infinity
+  let supported: readonly string[] | undefined
+
+  return (upstream, request) => {
+    const { req, res, caller, post } = request
+    checkModernPost(post, mirroredHeadersOf(req), true)
+    const link = upstream.stateless(caller)
+    const [message] = post.messages
+    if (message?.kind !== 'request') {
+      link.send(post, NO_HEADERS, IGNORED)
+      void link.close()
+      res.writeHead(202, { 'content-length': 0 }).end()
+      return
+    }
+    // Closing the stream is how a request is cancelled (2026-07-28 basic/utilities/cancellation).
+    res.once('close', () => void link.close())
+    const go = (): void => {
+      try {
+        checkVersion(message)
+        params.check(message, (name) => headerOf(req, name))
+        send(link, message, request)
+      } catch (error) {
+        void link.close()
+        refuse(res, error, { log, era: 'modern', id: message.id })
+      }
+    }
+    const learning = learn(link, message)
+    if (learning) void learning.then(go)
+    else go()
+  }
+
+  /** What must be asked of the server before this message can be checked; mostly nothing. */
+  function learn(link: Link, message: RequestMessage): Promise<void> | undefined {
+    if (!supported && !isKnownVersion(message)) return askVersions(link)
+    if (!params.isUnknown(message) || performance.now() - lookedMs < LOOK_AGAIN_MS) return undefined
+    lookedMs = performance.now()
+    return askTools(link)
+  }
+
+  async function askVersions(link: Link): Promise<void> {
+    const versions = (await ask(link, 'server/discover', {}))?.['supportedVersions']
+    if (Array.isArray(versions)) supported = versions.filter((version) => typeof version === 'string')
+  }
+
+  async function askTools(link: Link): Promise<void> {
+    let cursor: unknown
+    for (let page = 0; page < PAGES; page++) {
+      const result = await ask(link, 'tools/list', cursor === undefined ? {} : { cursor })
+      params.learn(result)
+      cursor = result?.['nextCursor']
+      if (typeof cursor !== 'string') return
+    }
+  }
+
+  function checkVersion(message: RequestMessage): void {
+    const requested = metaOf(message)?.[META_VERSION]
+    if (isKnownVersion(message) || !supported || supported.includes(String(requested))) return
+    throw new OpenMcpError('unsupported_version', 'unsupported protocol version', { data: { supported, requested } })
+  }
+
+  function send(link: Link, message: RequestMessage, { req, res, post }: StatelessRequest): void {
+    const reply: PostReply = createPostReply({
+      res,
+      expected: [message.id],
+      batch: false,
+      era: 'modern',
+      takesStream: takes(req, 'text/event-stream'),
+      streamAlways: false,
+      openStream() {
+        const writer = writers.open(res, ': open\n\n')
+        return { send: (text) => writer.write(eventOf(text)), finish: writer.end }
+      },
+      aside: () => log.debug('a message was dropped: the client takes no event stream'),
+      headers: () => undefined,
+      done() {
+        patience.over(reply)
+        void link.close()
+      },
+    })
+    res.once('close', () => patience.over(reply))
+    patience.begin(reply)
+    link.send(post, NO_HEADERS, message.method === 'tools/list' ? learning(reply) : reply)
+  }
+
+  function learning(reply: Reply): Reply {
+    return {
+      ...reply,
+      answer(id, text, errorCode) {
+        params.learn(resultIn(text))
+        reply.answer(id, text, errorCode)
+      },
+    }
+  }
+}
+
+/** A post of notifications alone: nothing of it is answered. */
+export const IGNORED: Reply = { message: () => {}, answer: () => {}, failed: () => {} }
+
+function isKnownVersion(message: RequestMessage): boolean {
+  return MODERN_VERSIONS.has(String(metaOf(message)?.[META_VERSION]))
+}
+
+/** A question of our own to the server; undefined when it has no answer to it. */
+function ask(link: Link, method: string, params: JsonObject): Promise<JsonObject | undefined> {
+  const id = `openmcp-${method}`
+  const [version] = MODERN_VERSIONS
+  const body: JsonObject = { jsonrpc: '2.0', id, method, params: { ...params, _meta: { [META_VERSION]: version, [META_CAPABILITIES]: {} } } }
+  return new Promise((resolve) => {
+    link.send({ messages: [{ kind: 'request', id, method, body }], batch: false }, NO_HEADERS, {
+      message: () => {},
+      answer: (_id, text) => resolve(resultIn(text)),
+      failed: () => resolve(undefined),
+    })
+  })
+}
+
+function resultIn(text: Text): JsonObject | undefined {
+  const value: unknown = JSON.parse(typeof text === 'string' ? text : Buffer.concat(text).toString())
+  const result = isObject(value) ? value['result'] : undefined
+  return isObject(result) ? result : undefined
+}
