@@ -1,0 +1,244 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
+import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js'
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import { createMcpHandler, McpServer as ModernServer } from '@modelcontextprotocol/server'
+import { toNodeHandler } from '@modelcontextprotocol/node'
+import { afterEach, describe, expect, test } from 'vitest'
+import { type } from './terminal.ts'
+
+const EVERYTHING = 'node_modules/@modelcontextprotocol/server-everything/dist/index.js'
+const CLOSING: (() => void)[] = []
+
+afterEach(() => {
+  for (const close of CLOSING.splice(0)) close()
+})
+
+/** An HTTP server on a free port of this machine. */
+async function listen(listener: (req: IncomingMessage, res: ServerResponse) => unknown): Promise<string> {
+  const server = createServer((req, res) => void listener(req, res))
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  CLOSING.push(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('a TCP listener has a port')
+  return `127.0.0.1:${address.port}`
+}
+
+function answering(status: number, body = ''): Promise<string> {
+  return listen((_req, res) => void res.writeHead(status, { 'content-type': 'text/html' }).end(body))
+}
+
+function smallServer(): McpServer {
+  const mcp = new McpServer({ name: 'small', version: '1.2.3' })
+  mcp.registerTool('add', { description: 'Adds' }, async () => ({ content: [] }))
+  mcp.registerResource('note', 'test://note', {}, async () => ({ contents: [] }))
+  return mcp
+}
+
+function streamable(seen: string[] = []) {
+  const sessions = new Map<string, StreamableHTTPServerTransport>()
+  return async (req: IncomingMessage, res: ServerResponse) => {
+    seen.push(`${req.method} ${String(req.headers['x-tenant'])}`)
+    if (req.url !== '/mcp') return res.writeHead(404).end()
+    const known = sessions.get(String(req.headers['mcp-session-id']))
+    if (known !== undefined) return known.handleRequest(req, res)
+    const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: randomUUID, onsessioninitialized: (id) => void sessions.set(id, transport) })
+    await smallServer().connect(transport)
+    return transport.handleRequest(req, res)
+  }
+}
+
+const SMALL = (transport: string) =>
+  new RegExp(
+    [
+      '^server: small 1\\.2\\.3',
+      `transport: ${transport}`,
+      'protocol: 2025-11-25',
+      'revisions: 2025-11-25',
+      'capabilities: resources \\(listChanged\\), tools \\(listChanged\\)',
+      'tools: 1',
+      'resources: 1',
+      'resource templates: 0',
+      'prompts: none',
+      'times: connect \\d+ ms, initialize \\d+ ms, list \\d+ ms\n$',
+    ].join('\n'),
+  )
+
+describe('openmcp test says what a server is', () => {
+  test('over Streamable HTTP, found by host and port, with our headers, leaving no session behind', async () => {
+    const seen: string[] = []
+    const host = await listen(streamable(seen))
+    const { code, stdout, stderr } = await type(['test', host, '-H', 'X-Tenant: a'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(SMALL(`streamable http \\(http://${host}/mcp\\)`))
+    expect(seen.every((request) => request.endsWith(' a'))).toBe(true)
+    expect(seen).toContain('DELETE a')
+  })
+
+  test('over SSE, when there is nothing else', async () => {
+    const sessions = new Map<string, SSEServerTransport>()
+    const host = await listen((req, res) => {
+      if (req.method === 'GET' && req.url === '/sse') {
+        const transport = new SSEServerTransport('/messages', res)
+        sessions.set(transport.sessionId, transport)
+        return smallServer().connect(transport)
+      }
+      const session = sessions.get(new URL(req.url ?? '', 'http://x').searchParams.get('sessionId') ?? '')
+      return session === undefined ? res.writeHead(404).end() : session.handlePostMessage(req, res)
+    })
+    const { code, stdout } = await type(['test', host])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(SMALL(`sse \\(http://${host}/sse\\)`))
+  })
+
+  test('on stdio, all of its arguments being its own', async () => {
+    const { code, stdout } = await type(['test', process.execPath, EVERYTHING, 'stdio'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^server: mcp-servers\/everything 2\.0\.0\ntransport: stdio \(.*\)\nprotocol: 2025-11-25\n/)
+    expect(stdout).toMatch(/\ntools: 1\d\n/)
+  })
+
+  test('that speaks only the 2026-07-28 revision', async () => {
+    const modern = createMcpHandler(
+      () => {
+        const mcp = new ModernServer({ name: 'modern', version: '9' })
+        mcp.registerPrompt('hello', { description: 'Hello' }, () => ({ messages: [] }))
+        return mcp
+      },
+      { legacy: 'reject' },
+    )
+    const serve = toNodeHandler(modern)
+    // Its type asks for a method and a URL, which requests of a server always have.
+    const host = await listen((req, res) => serve(Object.assign(req, { method: req.method ?? '', url: req.url ?? '' }), res))
+    const { code, stdout } = await type(['test', `http://${host}/`])
+    expect(code).toBe(0)
+    expect(stdout).toContain('server: modern 9\n')
+    expect(stdout).toContain('protocol: 2026-07-28\nrevisions: 2026-07-28\n')
+    expect(stdout).toContain('prompts: 1\n')
+  })
+
+  test('and what it says of itself moves no cursor', async () => {
+    const program = `process.stdin.on('data', (line) => { const { id } = JSON.parse(line); if (id !== undefined) console.log(JSON.stringify({ jsonrpc: '2.0', id,
+      result: { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 'evil\\u001b[2J\\nserver: good', version: '1' } } })) })`
+    const { stdout } = await type(['test', '--', process.execPath, '-e', program])
+    expect(stdout).toMatch(/^server: evil\\u001b\[2J\\u000aserver: good 1\ntransport/)
+    expect(stdout).toContain('capabilities: none\ntools: none\n')
+  })
+
+  test('counting every page', async () => {
+    const program = `process.stdin.on('data', (lines) => { for (const line of String(lines).trim().split('\\n')) { const { id, method, params } = JSON.parse(line); if (id === undefined) continue
+      const page = Number(params?.cursor ?? 0)
+      const result = method === 'initialize' ? { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'pages', version: '1' } }
+        : { tools: [{ name: 'a' + page, inputSchema: { type: 'object' } }], ...(page < 4 && { nextCursor: String(page + 1) }) }
+      console.log(JSON.stringify({ jsonrpc: '2.0', id, result })) } })`
+    const { stdout } = await type(['test', process.execPath, '-e', program])
+    expect(stdout).toContain('protocol: 2025-06-18\n')
+    expect(stdout).toContain('tools: 5\n')
+  })
+})
+
+describe('openmcp test fails in words', () => {
+  test('nothing listens', async () => {
+    const host = await listen(() => {})
+    for (const close of CLOSING.splice(0)) close()
+    expect(await type(['test', host])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `openmcp: error: ${host} is not reachable: nothing listens there\nopenmcp: hint: is the server started, and is this its port\n`,
+    })
+  })
+
+  test('it wants a login', async () => {
+    const host = await answering(401)
+    const { code, stderr } = await type(['test', `http://${host}/mcp?api_key=hunter2`])
+    expect(code).toBe(1)
+    expect(stderr).toContain(`openmcp: error: http://${host}/mcp wants a login (401)\nopenmcp: hint: --header-file FILE`)
+    expect(stderr).not.toContain('hunter2')
+  })
+
+  test('it is a web page', async () => {
+    const host = await answering(200, '<h1>hello</h1>')
+    const { code, stdout, stderr } = await type(['test', host])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toContain(`openmcp: error: ${host} answers, but not as an MCP server: streamable http at /mcp: `)
+  })
+
+  test('every way that was tried is told', async () => {
+    const host = await answering(404)
+    expect((await type(['test', host])).stderr).toContain('streamable http at /mcp: 404, sse at /mcp: 404, streamable http at /sse: 404, sse at /sse: 404')
+  })
+
+  test('it never answers', async () => {
+    const host = await listen(() => {})
+    expect(await type(['test', '--timeout', '0.3', host])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'openmcp: error: no answer within 0.3 s\nopenmcp: hint: --timeout SECONDS waits longer\n',
+    })
+  })
+
+  test('there is no such program', async () => {
+    expect(await type(['test', 'no-such-program-of-ours'])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'openmcp: error: there is no program no-such-program-of-ours\nopenmcp: hint: install it, or give its full path\n',
+    })
+  })
+
+  test('the program ends, and its last words are told', async () => {
+    expect(await type(['test', process.execPath, '-e', 'console.error("DATABASE_URL is not set"); process.exit(3)'])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `DATABASE_URL is not set\nopenmcp: error: ${process.execPath} ended before it answered\nopenmcp: hint: its last words, if any, are above\n`,
+    })
+  })
+
+  test('the program speaks something else', async () => {
+    const { code, stderr } = await type([
+      'test',
+      '--timeout',
+      '1',
+      process.execPath,
+      '-e',
+      'console.log("listening on port 3000"); setTimeout(() => {}, 60000)',
+    ])
+    expect(code).toBe(1)
+    expect(stderr).toContain('writes something else than MCP on its stdout')
+  })
+
+  test('a list leads back to itself', async () => {
+    const program = `process.stdin.on('data', (lines) => { for (const line of String(lines).trim().split('\\n')) { const { id, method } = JSON.parse(line); if (id === undefined) continue
+      const result = method === 'initialize' ? { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'x', version: '1' } } : { tools: [], nextCursor: 'again' }
+      console.log(JSON.stringify({ jsonrpc: '2.0', id, result })) } })`
+    const { code, stderr } = await type(['test', process.execPath, '-e', program])
+    expect(code).toBe(1)
+    expect(stderr).toContain('tools/list never ends')
+  })
+
+  test('a redirect is not followed to another host with our headers', async () => {
+    const reached: string[] = []
+    const other = await listen((req, res) => {
+      reached.push(String(req.headers['x-tenant']))
+      res.writeHead(404).end()
+    })
+    const host = await listen((_req, res) => void res.writeHead(307, { location: `http://${other}/mcp` }).end())
+    expect(await type(['test', `http://${host}/mcp`, '-H', 'X-Tenant: a'])).toMatchObject({ code: 1 })
+    expect(reached).toEqual([])
+  })
+})
+
+test('what it is asked wrongly ends with 2', async () => {
+  expect(await type(['test', '--timeout', 'soon', 'tcp://host:1'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("an upstream over tcp:// is not built yet; --timeout: 'soon' is no number of seconds"),
+  })
+  expect(await type(['test', '-p', '8000', 'x'])).toMatchObject({ code: 2 })
+  expect(await type(['test', '-H', 'A: b', 'x'])).toMatchObject({ code: 2 })
+  expect(await type(['test', '--env-file', 'none', 'x'])).toMatchObject({ code: 2 })
+})
