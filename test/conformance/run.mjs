@@ -19,7 +19,8 @@ const TARGETS = {
     withClients: true,
   },
   stdio: {
-    options: [],
+    // A child cannot close an HTTP stream in the middle of a call, as one scenario (SEP-1699) wants to see: openmcp can.
+    options: ['--poll', '0.05'],
     publish: () => '0',
     command: [process.execPath, join(here, 'fixture-stdio.mjs')],
   },
