@@ -9,9 +9,9 @@ import { createSseDoor, type SseSession } from './downstream/sse.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
 import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
 import { OpenMcpError } from './errors.ts'
-import { isLoopback } from './http/hosts.ts'
 import type { Log, LogFormat, LogLevel } from './observe/log.ts'
 import type { Limits } from './protocol/limits.ts'
+import { isLoopbackHost } from './protocol/loopback.ts'
 import { createInFlight } from './relay/in-flight.ts'
 import { createSessions } from './relay/sessions.ts'
 import { connect } from './upstream/connect.ts'
@@ -85,7 +85,7 @@ const ANYBODY = 'anybody'
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
   const { target, listen, name, isolation, limits } = options
-  if (listen && !isLoopback(listen.host) && !listen.insecureNoAuth) {
+  if (listen && !isLoopbackHost(listen.host) && !listen.insecureNoAuth) {
     throw new OpenMcpError('usage', `${listen.host} can be reached by others, and nobody would have to prove who they are`, { hint: 'bind 127.0.0.1, or say --insecure-no-auth' })
   }
   // The child starts while the rest is loaded.

@@ -7,6 +7,9 @@ import { main } from './main.ts'
 // stdout carries the protocol or a result. Whatever a library would print there is a word, and words go to stderr.
 globalThis.console = new Console(process.stderr, process.stderr)
 
+// A reader that left is no reason to fail.
+process.stderr.on('error', () => {})
+
 const code = await main({
   argv: process.argv.slice(2),
   env: process.env,

@@ -15,7 +15,7 @@ export async function run(options: OpenMcpOptions, warnings: readonly string[], 
   const signalled = firstSignal()
   process.once('exit', killAllChildren)
   const proxy = await openmcp(options, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
-  announce(proxy, options, log.info)
+  announce(proxy, options, (words) => log.info(words))
   const reason = await Promise.race([proxy.ended, signalled])
   if (typeof reason === 'string') log.info('stopping', { signal: reason })
   await proxy.close()

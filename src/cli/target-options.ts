@@ -1,7 +1,7 @@
 // What `run` and `test` connect to, with its environment or its headers.
 import { OpenMcpError } from '../errors.ts'
 import type { CommandTarget, RemoteTarget } from '../openmcp.ts'
-import { isLoopbackHost } from '../upstream/target.ts'
+import { isLoopbackHost } from '../protocol/loopback.ts'
 import type { Arguments, Given } from './arguments.ts'
 import { childEnvironment, isSet } from './child-environment.ts'
 import { isEnvName, parseEnvFile } from './env-file.ts'

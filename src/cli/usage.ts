@@ -61,6 +61,6 @@ Words (all on stderr):
   --debug                   log level debug, and stack traces
 
 'openmcp test' takes -e, --env-file, --pass-env, --cwd, -H, --header-file, --transport, --timeout (30) and --debug.
-Exit codes: 0 done, 1 failed, 2 asked wrongly, 128+n on signal n.
+Exit codes: 0 done or stopped in order, 1 failed, 2 asked wrongly, 128+n when a second signal n ends it at once.
 known, not built yet: ${COMMANDS_NOT_BUILT.join(', ')}; ${OPTIONS_NOT_BUILT.join(', ')}; tcp, ws and did: upstreams
 `

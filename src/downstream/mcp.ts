@@ -28,12 +28,11 @@ export function createMcpDoor({ upstream, callerOf, pipe, passThrough, limits, l
   const eraOfHeader = (req: IncomingMessage): Era => (isModernVersion(headerOf(req, 'mcp-protocol-version')) ? 'modern' : 'legacy')
 
   /** Runs once the upstream is known; what fails on the way is the answer. */
-  function withUpstream(res: ServerResponse, era: Era, id: JsonRpcId | undefined, act: (upstream: Upstream) => void | Promise<void>): void {
+  function withUpstream(res: ServerResponse, era: Era, id: JsonRpcId | undefined, act: (upstream: Upstream) => void): void {
     const failed = (error: unknown): void => refuse(res, error, { log, era, id })
     const run = (found: Upstream): void => {
       try {
-        const acting = act(found)
-        if (acting) acting.catch(failed)
+        act(found)
       } catch (error) {
         failed(error)
       }

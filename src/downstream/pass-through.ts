@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { ByteReply, HttpUpstream } from '../protocol/exchange.ts'
-import { textOf, type JsonRpcId, type Post } from '../protocol/message.ts'
+import { bodyOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { checkModernPost, type Era } from '../protocol/revision.ts'
 import type { Session, Sessions } from '../protocol/session.ts'
 import { refuse } from './refuse.ts'
@@ -31,6 +31,8 @@ export interface PassThrough {
 
 const KEEP_ALIVE_MS = 15_000
 const KEEP_ALIVE = Buffer.from(': keepalive\n\n')
+/** An answer of known length up to this goes out when it is whole. */
+const ONE_PIECE_BYTES = 16 * 1024
 const LF = 10
 const CR = 13
 
@@ -66,12 +68,14 @@ export function createPassThrough({ sessions, log }: PassThroughOptions): PassTh
   function exchange(
     upstream: HttpUpstream,
     { req, res, caller }: { req: IncomingMessage; res: ServerResponse; caller: string },
-    how: { method: 'POST' | 'GET' | 'DELETE'; session: Session<PassedSession> | undefined; body?: string; era?: Era; id?: JsonRpcId | undefined },
+    how: { method: 'POST' | 'GET' | 'DELETE'; session: Session<PassedSession> | undefined; body?: string | Buffer; era?: Era; id?: JsonRpcId | undefined },
   ): void {
     const { method, session, era = 'legacy' } = how
     let release = session?.hold()
     let stream: { res: ServerResponse; atBreak: boolean; silent: boolean } | undefined
     let over = false
+    let isSmall = false
+    let small = ''
     const finish = (): void => {
       over = true
       if (stream) streams.delete(stream)
@@ -101,6 +105,8 @@ export function createPassThrough({ sessions, log }: PassThroughOptions): PassTh
           stream = { res, atBreak: true, silent: false }
           streams.add(stream)
           res.flushHeaders()
+        } else {
+          isSmall = Number(contentLength) <= ONE_PIECE_BYTES
         }
       },
       chunk(bytes) {
@@ -108,11 +114,15 @@ export function createPassThrough({ sessions, log }: PassThroughOptions): PassTh
           stream.silent = false
           stream.atBreak = endsAtBreak(bytes)
         }
-        return res.write(bytes)
+        if (!isSmall) return res.write(bytes)
+        small += bytes.toString('latin1')
+        return true
       },
       drained: (resume) => void res.once('drain', resume),
       end() {
-        res.end()
+        // Head and body as one string leave in one write.
+        if (isSmall) res.end(small, 'latin1')
+        else res.end()
         finish()
       },
       failed(error) {
@@ -135,7 +145,7 @@ export function createPassThrough({ sessions, log }: PassThroughOptions): PassTh
       if (era === 'modern') checkModernPost(post, mirroredHeadersOf(req), false)
       const session = era === 'modern' ? undefined : sessionOf(req, request.caller)
       const [first] = post.messages
-      exchange(upstream, request, { method: 'POST', session, body: textOf(post), era, id: !post.batch && first?.kind === 'request' ? first.id : undefined })
+      exchange(upstream, request, { method: 'POST', session, body: bodyOf(post), era, id: !post.batch && first?.kind === 'request' ? first.id : undefined })
     },
     get(upstream, request) {
       exchange(upstream, request, { method: 'GET', session: sessionOf(request.req, request.caller) })

@@ -38,7 +38,7 @@ export interface PipeDoorOptions {
 export interface PipeDoor {
   post(upstream: MessageUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string; post: Post; era: Era }): void
   get(request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
-  delete(request: { req: IncomingMessage; res: ServerResponse; caller: string }): Promise<void>
+  delete(request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
 }
 
 /** Revisions whose `MCP-Protocol-Version` is taken without having been agreed on. */
@@ -195,8 +195,9 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
       stream.attach(res, { after: from?.number, primed: isPrimedVersion(session.value.version) })
       res.once('close', session.hold())
     },
-    async delete({ req, res, caller }) {
-      await sessions.end(sessionOf(req, caller))
+    delete({ req, res, caller }) {
+      // The child behind it takes its time to stop; the client need not wait for that.
+      void sessions.end(sessionOf(req, caller))
       res.writeHead(200, { 'content-length': 0 }).end()
     },
   }

@@ -2,6 +2,8 @@
 // a name that an attacker points at us (DNS rebinding) carries the wrong Host, a foreign page the wrong Origin.
 import { isIP } from 'node:net'
 
+import { isLoopbackHost } from '../protocol/loopback.ts'
+
 export interface HostRules {
   /** `Host` headers that are ours. */
   allowsHost(host: string | undefined, localAddress: string | undefined): boolean
@@ -51,7 +53,7 @@ function namesOf({ host, port: portOf, tls, allowHosts, allowOrigins }: HostOpti
   const isDefaultPort = port === (tls ? 443 : 80)
   const withPort = (name: string): string[] => (isDefaultPort ? [name, `${name}:${port}`] : [`${name}:${port}`])
   const anyAddress = host === '0.0.0.0' || host === '::'
-  const own = isLoopback(host) || anyAddress ? LOOPBACK_NAMES : [bracketed(host)]
+  const own = isLoopbackHost(host) || anyAddress ? LOOPBACK_NAMES : [bracketed(host)]
   const named = allowHosts.map((name) => name.toLowerCase()).flatMap((name) => (/:\d+$/.test(name) ? [name] : [name, ...withPort(name)]))
   const hosts = new Set([...own.flatMap(withPort), ...named])
   const granted = new Set(allowOrigins.map((origin) => origin.toLowerCase()))
@@ -61,8 +63,4 @@ function namesOf({ host, port: portOf, tls, allowHosts, allowOrigins }: HostOpti
 
 function bracketed(host: string): string {
   return isIP(host) === 6 ? `[${host}]` : host
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }

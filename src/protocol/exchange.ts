@@ -58,7 +58,7 @@ export interface HttpRequest {
   /** The upstream's session, if the client's session has one. */
   sessionId: string | undefined
   headers: ForwardedHeaders
-  body: string | undefined
+  body: string | Buffer | undefined
 }
 
 /** An upstream that is itself Streamable HTTP: what it answers is passed on as it comes. */

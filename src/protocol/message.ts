@@ -29,6 +29,8 @@ export type Message = RequestMessage | NotificationMessage | ResponseMessage
 export interface Post {
   readonly messages: readonly Message[]
   readonly batch: boolean
+  /** The bytes it was read from, where they are large and say nothing else than what was checked. */
+  readonly faithful?: Buffer
 }
 
 /** The most messages in one batch: what the official SDKs accept. */
@@ -42,11 +44,12 @@ export function parsePost(bytes: Buffer, maxDepth: number): Post {
   if (!isUtf8(bytes)) throw new OpenMcpError('parse', 'the message is not valid UTF-8')
   const text = bytes.toString()
   const value = parseJson(text)
-  checkCarriable(value, text, maxDepth)
-  if (!Array.isArray(value)) return { messages: [toMessage(value)], batch: false }
+  const members = checkCarriable(value, text, maxDepth)
+  const faithful = bytes.length > WORTH_COUNTING_BYTES && countKeys(text) === members ? { faithful: bytes } : {}
+  if (!Array.isArray(value)) return { messages: [toMessage(value)], batch: false, ...faithful }
   if (value.length === 0) throw new OpenMcpError('invalid_request', 'the batch is empty')
   if (value.length > MAX_BATCH) throw new OpenMcpError('invalid_request', `the batch has more than ${MAX_BATCH} messages`)
-  return { messages: value.map(toMessage), batch: true }
+  return { messages: value.map(toMessage), batch: true, ...faithful }
 }
 
 /** The text of what was checked: one line, no raw line breaks. */
@@ -54,6 +57,14 @@ export function textOf(post: Post): string {
   const [first] = post.messages
   if (!post.batch && first) return JSON.stringify(first.body)
   return JSON.stringify(post.messages.map((message) => message.body))
+}
+
+/**
+ * What goes to an upstream that takes any JSON text: the serialisation of what was checked, or, for a large message, its
+ * own bytes when no name in them occurs twice, for then nothing in them was overlooked.
+ */
+export function bodyOf(post: Post): string | Buffer {
+  return post.faithful ?? textOf(post)
 }
 
 function parseJson(text: string): unknown {
@@ -109,12 +120,44 @@ export function isId(value: unknown): value is JsonRpcId {
   return typeof value === 'string' || (typeof value === 'number' && Number.isSafeInteger(value))
 }
 
+const WORTH_COUNTING_BYTES = 64 * 1024
+/** A text of more quotes than this is serialised faster than looked through. */
+const QUOTES_COUNTED = 10_000
+
+/**
+ * How many member names stand in a JSON text (known to be valid). Fewer members after parsing mean that one was written
+ * twice. Undefined when there are too many to count.
+ */
+function countKeys(text: string): number | undefined {
+  let keys = 0
+  let quotes = 0
+  for (let open = text.indexOf('"'); open >= 0; open = text.indexOf('"', open + 1)) {
+    do {
+      if (++quotes > QUOTES_COUNTED) return undefined
+      open = text.indexOf('"', open + 1)
+    } while (isEscaped(text, open))
+    let next = open + 1
+    while (WHITE.has(text.charCodeAt(next))) next++
+    if (text[next] === ':') keys++
+  }
+  return keys
+}
+
+const WHITE = new Set([9, 10, 13, 32])
+
+function isEscaped(text: string, quote: number): boolean {
+  let slashes = 0
+  while (text[quote - 1 - slashes] === '\\') slashes++
+  return slashes % 2 === 1
+}
+
 /**
  * JSON.parse and JSON.stringify carry any nesting and any number badly: the second overflows the stack, the first rounds.
- * Both are refused here rather than changed on the way.
+ * Both are refused here rather than changed on the way. Returns how many members all objects of the value have.
  */
-function checkCarriable(root: unknown, text: string, maxDepth: number): void {
+function checkCarriable(root: unknown, text: string, maxDepth: number): number {
   let level: unknown[] = [root]
+  let members = 0
   let rounded = false
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > maxDepth) throw new OpenMcpError('invalid_request', `the message nests deeper than ${maxDepth} levels`)
@@ -122,12 +165,15 @@ function checkCarriable(root: unknown, text: string, maxDepth: number): void {
     for (const value of level) {
       if (typeof value === 'number') rounded ||= Number.isInteger(value) ? !Number.isSafeInteger(value) : !Number.isFinite(value)
       else if (typeof value === 'object' && value !== null) {
-        for (const member of Array.isArray(value) ? value : Object.values(value)) if (typeof member === 'number' || typeof member === 'object') below.push(member)
+        const held: unknown[] = Array.isArray(value) ? value : Object.values(value)
+        if (!Array.isArray(value)) members += held.length
+        for (const member of held) if (typeof member === 'number' || typeof member === 'object') below.push(member)
       }
     }
     level = below
   }
   if (rounded && hasRoundedNumber(text)) throw new OpenMcpError('invalid_request', 'the message holds a number that JSON readers would round; send it as a string')
+  return members
 }
 
 const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs

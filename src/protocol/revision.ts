@@ -109,8 +109,9 @@ export function decodeMirrored(value: string, header: string): string {
   if (!value.startsWith('=?base64?') || !value.endsWith('?=')) return value
   const match = SENTINEL.exec(value)
   const encoded = match?.[1]
-  if (encoded === undefined || encoded.length % 4 !== 0) throw new OpenMcpError('header_mismatch', `the ${header} header is not valid Base64`)
-  return Buffer.from(encoded, 'base64').toString()
+  const bytes = Buffer.from(encoded ?? '', 'base64')
+  if (encoded === undefined || bytes.toString('base64') !== encoded) throw new OpenMcpError('header_mismatch', `the ${header} header is not valid Base64`)
+  return bytes.toString()
 }
 
 /** A header value that can stand for any text: as it is when it is plain ASCII, in the Base64 sentinel form otherwise. */

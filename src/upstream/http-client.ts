@@ -15,7 +15,7 @@ export interface ClientRequest {
   method: 'POST' | 'GET' | 'DELETE'
   url: URL
   headers: ForwardedHeaders
-  body?: string | undefined
+  body?: string | Buffer | undefined
   /** A stream that may be silent for long. */
   endless?: boolean
 }

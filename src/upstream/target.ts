@@ -1,6 +1,6 @@
 // UPSTREAM, as people write it: host:port[/path] or http(s)://…
-import { isIPv4 } from 'node:net'
 import { OpenMcpError } from '../errors.ts'
+import { isLoopbackHost } from '../protocol/loopback.ts'
 
 const MAX_LENGTH = 4096
 const WHAT_WORKS = 'host:port[/path], http://… and https://… work'
@@ -24,11 +24,6 @@ export function schemeOf(text: string): string | undefined {
   return /^(?:([a-z][a-z0-9+.-]*):\/\/|(did):)/i.exec(text)?.slice(1).find(Boolean)?.toLowerCase()
 }
 
-/** Whether a host, as URL.hostname or a person writes it, can only be this machine. */
-export function isLoopbackHost(host: string): boolean {
-  const bare = host.toLowerCase().replace(/^\[(.*)\]$/, '$1')
-  return bare === 'localhost' || bare === '::1' || (isIPv4(bare) && bare.startsWith('127.'))
-}
 
 /** An UPSTREAM fit for a message: without its user, query and fragment, which may hold a secret. */
 export function shownTarget(text: string): string {
