@@ -51,22 +51,8 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
   const stateless = createStatelessDoor({ writers, patience, log })
 
   function initialize(upstream: MessageUpstream, res: ServerResponse, caller: string, post: Post, id: JsonRpcId): void {
-    const value: HttpSession = {
-      link: upstream.open({
-        unsolicited: (text) => generalOf(value).send(text),
-        ended: () => void sessions.end(session),
-      }),
-      version: undefined,
-      general: undefined,
-      streams: new Map(),
-      nextKey: 1,
-      async close() {
-        value.general?.detach()
-        for (const stream of value.streams.values()) stream.detach()
-        await value.link.close()
-      },
-    }
-    const session = openOrLeave(value, caller)
+    const session = openSession(upstream, caller)
+    const { value } = session
     const release = session.hold()
     const reply = createPostReply({
       res,
@@ -95,9 +81,27 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
     })
   }
 
-  function openOrLeave(value: HttpSession, caller: string): Session<HttpSession> {
+  /** Knows nothing of the request that asked for it: what its functions see lives as long as the session. */
+  function openSession(upstream: MessageUpstream, caller: string): Session<HttpSession> {
+    let session: Session<HttpSession> | undefined
+    const value: HttpSession = {
+      link: upstream.open({
+        unsolicited: (text) => generalOf(value).send(text),
+        ended: () => session && void sessions.end(session),
+      }),
+      version: undefined,
+      general: undefined,
+      streams: new Map(),
+      nextKey: 1,
+      async close() {
+        value.general?.detach()
+        for (const stream of value.streams.values()) stream.detach()
+        await value.link.close()
+      },
+    }
     try {
-      return sessions.open(caller, value)
+      session = sessions.open(caller, value)
+      return session
     } catch (error) {
       void value.close()
       throw error
