@@ -86,7 +86,9 @@ const ANYBODY = 'anybody'
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
   const { target, listen, name, isolation, limits } = options
   if (listen && !isLoopbackHost(listen.host) && !listen.insecureNoAuth) {
-    throw new OpenMcpError('usage', `${listen.host} can be reached by others, and nobody would have to prove who they are`, { hint: 'bind 127.0.0.1, or say --insecure-no-auth' })
+    throw new OpenMcpError('usage', `${listen.host} can be reached by others, and nobody would have to prove who they are`, {
+      hint: 'bind 127.0.0.1, or say --insecure-no-auth',
+    })
   }
   // The child starts while the rest is loaded.
   const connection = connect(target, { isolation, limits, log: io.log, now: io.now, name })
@@ -139,7 +141,13 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     }
     const scheme = on.tls ? 'https' : 'http'
     const app = createApp({
-      rules: createHostRules({ host: on.host, port: () => listening.port, tls: on.tls !== undefined, allowHosts: on.allowHosts, allowOrigins: on.allowOrigins }),
+      rules: createHostRules({
+        host: on.host,
+        port: () => listening.port,
+        tls: on.tls !== undefined,
+        allowHosts: on.allowHosts,
+        allowOrigins: on.allowOrigins,
+      }),
       tls: on.tls !== undefined,
       exposeHeaders: on.exposeHeaders,
       pathPrefix: on.pathPrefix,

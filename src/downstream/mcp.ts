@@ -79,6 +79,10 @@ export function createMcpDoor({ upstream, callerOf, pipe, passThrough, limits, l
   return (req, res) => {
     if (req.method === 'POST') return post(req, res)
     if (req.method === 'GET' || req.method === 'DELETE') return other(req, res, req.method)
-    refuse(res, new OpenMcpError('method_not_allowed', `${req.method} is not a method of this endpoint`), { log, era: eraOfHeader(req), headers: { allow: 'POST, GET, DELETE' } })
+    refuse(res, new OpenMcpError('method_not_allowed', `${req.method} is not a method of this endpoint`), {
+      log,
+      era: eraOfHeader(req),
+      headers: { allow: 'POST, GET, DELETE' },
+    })
   }
 }

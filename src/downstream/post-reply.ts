@@ -104,4 +104,3 @@ export function writeJson(res: ServerResponse, status: number, text: Text, heade
   for (const piece of text) res.write(piece)
   res.end()
 }
-

@@ -26,7 +26,15 @@ export interface StatelessRequest {
 const PAGES = 50
 const LOOK_AGAIN_MS = 10_000
 
-export function createStatelessDoor({ writers, patience, log }: { writers: EventWriters; patience: Patience; log: Log }): (upstream: MessageUpstream, request: StatelessRequest) => void {
+export function createStatelessDoor({
+  writers,
+  patience,
+  log,
+}: {
+  writers: EventWriters
+  patience: Patience
+  log: Log
+}): (upstream: MessageUpstream, request: StatelessRequest) => void {
   const params = createParamHeaders()
   let lookedMs = -Infinity
   let supported: readonly string[] | undefined
@@ -54,8 +62,8 @@ export function createStatelessDoor({ writers, patience, log }: { writers: Event
         refuse(res, error, { log, era: 'modern', id: message.id })
       }
     }
-    const learning = learn(link, message)
-    if (learning) void learning.then(go)
+    const learnt = learn(link, message)
+    if (learnt) void learnt.then(go)
     else go()
   }
 

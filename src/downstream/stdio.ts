@@ -96,7 +96,13 @@ export function createStdioDoor({ upstream, stdin, stdout, limits }: StdioDoorOp
       }
       send(post)
     },
-    tooLong: () => write(errorText(new OpenMcpError('too_large', `the message is larger than ${limits.messageBytes} bytes`, { hint: '--max-message raises the limit' }), undefined)),
+    tooLong: () =>
+      write(
+        errorText(
+          new OpenMcpError('too_large', `the message is larger than ${limits.messageBytes} bytes`, { hint: '--max-message raises the limit' }),
+          undefined,
+        ),
+      ),
   })
   stdin.on('data', lines.feed)
   stdin.once('end', () => {

@@ -176,7 +176,9 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
     if (!session) throw new OpenMcpError('session_unknown', 'session not found', { hint: 'it has ended or never was: initialize again' })
     const version = headerOf(req, 'mcp-protocol-version')
     if (version !== undefined && version !== session.value.version && !LEGACY_VERSIONS.has(version)) {
-      throw new OpenMcpError('invalid_request', 'unsupported MCP-Protocol-Version', { hint: `this session speaks ${session.value.version ?? 'a revision up to 2025-11-25'}` })
+      throw new OpenMcpError('invalid_request', 'unsupported MCP-Protocol-Version', {
+        hint: `this session speaks ${session.value.version ?? 'a revision up to 2025-11-25'}`,
+      })
     }
     return session
   }
@@ -195,7 +197,8 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
       const last = headerOf(req, 'last-event-id')
       const from = last === undefined ? undefined : parseEventId(last)
       const stream = from === undefined || from.key === 0 ? generalOf(session.value) : session.value.streams.get(from.key)
-      if ((last !== undefined && from === undefined) || !stream) throw new OpenMcpError('invalid_request', 'this Last-Event-ID is not of this session, or too old')
+      if ((last !== undefined && from === undefined) || !stream)
+        throw new OpenMcpError('invalid_request', 'this Last-Event-ID is not of this session, or too old')
       stream.attach(res, { after: from?.number, primed: isPrimedVersion(session.value.version) })
       res.once('close', session.hold())
     },
@@ -222,7 +225,9 @@ function neverAStream(): never {
 }
 
 function notAcceptable(): OpenMcpError {
-  return new OpenMcpError('not_acceptable', 'the client must take application/json and text/event-stream', { hint: 'send Accept: application/json, text/event-stream' })
+  return new OpenMcpError('not_acceptable', 'the client must take application/json and text/event-stream', {
+    hint: 'send Accept: application/json, text/event-stream',
+  })
 }
 
 function versionIn(text: Text): string | undefined {

@@ -13,7 +13,9 @@ export function accessLog(log: Log): RequestHandler {
     if (log.debugging) {
       const id = randomBytes(6).toString('base64url')
       const beganMs = performance.now()
-      res.once('close', () => log.debug('request', { id, method: req.method, path: req.path, status: res.statusCode, ms: Math.round(performance.now() - beganMs) }))
+      res.once('close', () =>
+        log.debug('request', { id, method: req.method, path: req.path, status: res.statusCode, ms: Math.round(performance.now() - beganMs) }),
+      )
     }
     next()
   }
@@ -22,7 +24,9 @@ export function accessLog(log: Log): RequestHandler {
 export function checkHost(rules: HostRules, log: Log): RequestHandler {
   return (req, res, next) => {
     if (rules.allowsHost(req.headers.host, req.socket.localAddress)) return next()
-    refuse(res, new OpenMcpError('forbidden_host', 'this Host is not served here', { hint: '--allow-host adds a name', detail: `Host: ${req.headers.host}` }), { log })
+    refuse(res, new OpenMcpError('forbidden_host', 'this Host is not served here', { hint: '--allow-host adds a name', detail: `Host: ${req.headers.host}` }), {
+      log,
+    })
   }
 }
 
@@ -36,7 +40,11 @@ export function checkOrigin(rules: HostRules, exposeHeaders: readonly string[], 
     const { origin } = req.headers
     if (origin === undefined) return next()
     if (!rules.allowsOrigin(origin)) {
-      return refuse(res, new OpenMcpError('forbidden_origin', 'this Origin may not call here', { hint: '--allow-origin adds one', detail: `Origin: ${origin}` }), { log })
+      return refuse(
+        res,
+        new OpenMcpError('forbidden_origin', 'this Origin may not call here', { hint: '--allow-origin adds one', detail: `Origin: ${origin}` }),
+        { log },
+      )
     }
     if (rules.grantsOrigin(origin)) {
       res.setHeader('access-control-allow-origin', origin)

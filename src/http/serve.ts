@@ -66,7 +66,10 @@ function bornForExpress(app: Express): { IncomingMessage: typeof IncomingMessage
 
 function notListening(cause: NodeJS.ErrnoException, host: string, port: number): OpenMcpError {
   if (cause.code === 'EADDRINUSE') {
-    return new OpenMcpError('port_taken', `port ${port} on ${host} is taken`, { hint: 'stop what listens there, or choose another port; port 0 picks a free one', cause })
+    return new OpenMcpError('port_taken', `port ${port} on ${host} is taken`, {
+      hint: 'stop what listens there, or choose another port; port 0 picks a free one',
+      cause,
+    })
   }
   if (cause.code === 'EACCES') return new OpenMcpError('port_taken', `port ${port} may not be used`, { hint: 'ports below 1024 need a privilege', cause })
   if (cause.code === 'EADDRNOTAVAIL') return new OpenMcpError('port_taken', `${host} is not an address of this machine`, { hint: 'use 127.0.0.1', cause })

@@ -21,9 +21,11 @@ export function createLog(options: { level: LogLevel; format: LogFormat; write: 
   const { format, write, now } = options
   const most = RANK[options.level]
   const line = format === 'json' ? jsonLine : textLine
-  const at = (level: LogLevel) => (message: string, fields: Fields = {}) => {
-    if (RANK[level] <= most) write(`${line(level, message, fields, now)}\n`)
-  }
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields: Fields = {}) => {
+      if (RANK[level] <= most) write(`${line(level, message, fields, now)}\n`)
+    }
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), debugging: most >= RANK.debug }
 }
 

@@ -172,7 +172,8 @@ function checkCarriable(root: unknown, text: string, maxDepth: number): number {
     }
     level = below
   }
-  if (rounded && hasRoundedNumber(text)) throw new OpenMcpError('invalid_request', 'the message holds a number that JSON readers would round; send it as a string')
+  if (rounded && hasRoundedNumber(text))
+    throw new OpenMcpError('invalid_request', 'the message holds a number that JSON readers would round; send it as a string')
   return members
 }
 

@@ -16,14 +16,17 @@ export function createSessions<V extends SessionValue>({ limits, log, now }: { l
   const entries = new Map<string, Entry<V>>()
   const idleMs = limits.idleSeconds * 1000
 
-  const sweeper = setInterval(() => {
-    const oldest = now() - idleMs
-    for (const entry of entries.values()) {
-      if (entry.holds > 0 || entry.usedMs > oldest) continue
-      log.info('a session was idle for too long and is ended', { idleSeconds: limits.idleSeconds })
-      void end(entry)
-    }
-  }, Math.max(50, Math.min(30_000, idleMs / 4)))
+  const sweeper = setInterval(
+    () => {
+      const oldest = now() - idleMs
+      for (const entry of entries.values()) {
+        if (entry.holds > 0 || entry.usedMs > oldest) continue
+        log.info('a session was idle for too long and is ended', { idleSeconds: limits.idleSeconds })
+        void end(entry)
+      }
+    },
+    Math.max(50, Math.min(30_000, idleMs / 4)),
+  )
   sweeper.unref()
 
   async function end(session: Session<V>): Promise<void> {

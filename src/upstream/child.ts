@@ -161,9 +161,13 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals | 0, posix: boo
 function notStarted(command: string, cause: Error): OpenMcpError {
   const code = (cause as NodeJS.ErrnoException).code // what spawn emits is always an errno error
   if (code === 'ENOENT') {
-    return new OpenMcpError('command_not_found', `command not found: ${printable(command)}`, { hint: 'is it installed and on PATH? A working directory that does not exist says the same', cause })
+    return new OpenMcpError('command_not_found', `command not found: ${printable(command)}`, {
+      hint: 'is it installed and on PATH? A working directory that does not exist says the same',
+      cause,
+    })
   }
-  if (code === 'EACCES') return new OpenMcpError('command_not_found', `not executable: ${printable(command)}`, { hint: 'name the program, then its arguments', cause })
+  if (code === 'EACCES')
+    return new OpenMcpError('command_not_found', `not executable: ${printable(command)}`, { hint: 'name the program, then its arguments', cause })
   return new OpenMcpError('child_failed', `could not start ${printable(command)}: ${code ?? cause.message}`, { cause })
 }
 

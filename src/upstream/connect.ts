@@ -30,7 +30,9 @@ export interface ConnectOptions {
   name: string
 }
 
-export type Target = ({ kind: 'command' } & ChildCommand) | { kind: 'remote'; urls: readonly URL[]; transport: 'auto' | 'http' | 'sse'; headers: Readonly<Record<string, string>> }
+export type Target =
+  | ({ kind: 'command' } & ChildCommand)
+  | { kind: 'remote'; urls: readonly URL[]; transport: 'auto' | 'http' | 'sse'; headers: Readonly<Record<string, string>> }
 
 export function connect(target: Target, options: ConnectOptions): Connection {
   return target.kind === 'command' ? connectCommand(target, options) : connectRemote(target, options)
@@ -127,4 +129,3 @@ function connectRemote(target: Extract<Target, { kind: 'remote' }>, options: Con
     },
   }
 }
-

@@ -104,7 +104,10 @@ function headOf(headers: Record<string, string | string[] | undefined>): Respons
 function failureOf(cause: unknown, origin: string, limits: Limits): OpenMcpError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
-    return new OpenMcpError('timeout', `no sign of an answer from the upstream within ${limits.timeoutSeconds} s`, { hint: '--timeout changes the limit', cause })
+    return new OpenMcpError('timeout', `no sign of an answer from the upstream within ${limits.timeoutSeconds} s`, {
+      hint: '--timeout changes the limit',
+      cause,
+    })
   }
   const reached = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(code)
   if (reached) return new OpenMcpError('upstream_broke', `the upstream ${origin} closed the connection before its answer ended`, { cause })
@@ -125,7 +128,9 @@ function wordsOf(code: string, cause: unknown): string {
 
 /** The failure of an upstream that wants a credential: ours to have, so it is never passed on as a 401 to the client. */
 export function refusedBy(status: number): OpenMcpError {
-  return new OpenMcpError('upstream_refused', `the upstream wants a credential (HTTP ${status})`, { hint: "give it with -H 'Authorization: …' or --header-file" })
+  return new OpenMcpError('upstream_refused', `the upstream wants a credential (HTTP ${status})`, {
+    hint: "give it with -H 'Authorization: …' or --header-file",
+  })
 }
 
 export function wantsCredential(status: number): boolean {

@@ -71,7 +71,10 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     for (const message of post.messages) if (message.kind === 'request') open.add(message.id)
     const exchange: Exchange = { reply: initialize ? learning(reply) : reply, open, lastEventId: undefined, retryMs: RESUME_MS, attempts: 0, stop: () => {} }
     exchanges.add(exchange)
-    exchange.stop = client.request({ method: 'POST', url, headers: headersFor(post), body: textOf(post) }, answerTo(exchange, () => delivered(post)))
+    exchange.stop = client.request(
+      { method: 'POST', url, headers: headersFor(post), body: textOf(post) },
+      answerTo(exchange, () => delivered(post)),
+    )
   }
 
   /** In the 2026-07-28 revision closing the stream is how a request over HTTP is cancelled. */
@@ -142,20 +145,23 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
 
   function reader(exchange: Exchange, status: number, { contentType }: ResponseHead): { bytes(chunk: Buffer): void; end(): void } {
     if (status < 300 && contentType?.startsWith('text/event-stream')) {
-      const events = createEventReader(limits.messageBytes, ({ data, id, retryMs }) => {
+      const stream = createEventReader(limits.messageBytes, ({ data, id, retryMs }) => {
         if (id !== undefined) exchange.lastEventId = id
         if (retryMs !== undefined) exchange.retryMs = retryMs
         exchange.attempts = 0
         if (data !== '') received(data, exchange)
       })
-      return { bytes: events.feed, end: () => (exchange.open.size === 0 ? void exchanges.delete(exchange) : resume(exchange, undefined)) }
+      return { bytes: stream.feed, end: () => (exchange.open.size === 0 ? void exchanges.delete(exchange) : resume(exchange, undefined)) }
     }
     const pieces: Buffer[] = []
     let size = 0
     return {
       bytes(chunk) {
         size += chunk.length
-        if (size > limits.messageBytes) throw new OpenMcpError('upstream_broke', `an answer of the upstream is larger than ${limits.messageBytes} bytes`, { hint: '--max-message raises the limit' })
+        if (size > limits.messageBytes)
+          throw new OpenMcpError('upstream_broke', `an answer of the upstream is larger than ${limits.messageBytes} bytes`, {
+            hint: '--max-message raises the limit',
+          })
         pieces.push(chunk)
       },
       end() {
@@ -201,7 +207,8 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     }
     const error = jsonRpcErrorIn(text)
     if (!error) return fail(exchange, new OpenMcpError('upstream_broke', `the upstream answered HTTP ${status} without a JSON-RPC error`))
-    for (const id of exchange.open) exchange.reply.answer(id, JSON.stringify({ jsonrpc: '2.0', id, error }), typeof error['code'] === 'number' ? error['code'] : 0)
+    for (const id of exchange.open)
+      exchange.reply.answer(id, JSON.stringify({ jsonrpc: '2.0', id, error }), typeof error['code'] === 'number' ? error['code'] : 0)
     exchange.open.clear()
   }
 
@@ -248,13 +255,19 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     })
     let isStream = false
     const stop = client.request(
-      { method: 'GET', url, endless: true, headers: { accept: 'text/event-stream', ...baseHeaders(), ...(last === undefined ? {} : { 'last-event-id': last }) } },
+      {
+        method: 'GET',
+        url,
+        endless: true,
+        headers: { accept: 'text/event-stream', ...baseHeaders(), ...(last === undefined ? {} : { 'last-event-id': last }) },
+      },
       {
         head(status, { contentType }) {
           isStream = status < 300 && contentType?.startsWith('text/event-stream') === true
           if (!isStream) {
             stop()
-            if (status === 404 && sessionId !== undefined) end(new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' }))
+            if (status === 404 && sessionId !== undefined)
+              end(new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' }))
           }
         },
         chunk(bytes) {
@@ -277,7 +290,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     if (closed) return
     closed = true
     listening?.()
-    for (const exchange of [...exchanges]) {
+    for (const exchange of exchanges) {
       exchange.stop()
       fail(exchange, error)
     }
@@ -319,4 +332,3 @@ function jsonRpcErrorIn(text: string): JsonObject | undefined {
     return undefined
   }
 }
-

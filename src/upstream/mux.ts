@@ -6,7 +6,16 @@ import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Link, LinkEvents, Reply, Text } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { isId, isObject, type JsonObject, type JsonRpcId, type Message, type NotificationMessage, type RequestMessage, type ResponseMessage } from '../protocol/message.ts'
+import {
+  isId,
+  isObject,
+  type JsonObject,
+  type JsonRpcId,
+  type Message,
+  type NotificationMessage,
+  type RequestMessage,
+  type ResponseMessage,
+} from '../protocol/message.ts'
 import { META_LOG_LEVEL, META_SUBSCRIPTION, metaOf, paramsOf } from '../protocol/revision.ts'
 import type { OpenPipe } from './pipe.ts'
 import { answerIdAtEdge, withId } from './splice.ts'
@@ -83,7 +92,9 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
     },
     tooLong(head, tail) {
       const inner = answerIdAtEdge(head, tail)
-      const error = new OpenMcpError('upstream_broke', `an answer of the server is larger than ${limits.messageBytes} bytes`, { hint: '--max-message raises the limit' })
+      const error = new OpenMcpError('upstream_broke', `an answer of the server is larger than ${limits.messageBytes} bytes`, {
+        hint: '--max-message raises the limit',
+      })
       const call = inner === undefined ? undefined : finish(inner)
       log.warn('the server sent a message that is too large; it is dropped', { limit: limits.messageBytes })
       call?.reply.failed(error, call.id)
@@ -91,11 +102,11 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
     ended(error) {
       over = error
       clearInterval(sweeper)
-      for (const call of [...calls.values()]) {
+      for (const call of calls.values()) {
         finish(call.inner)
         call.reply.failed(error, call.id)
       }
-      for (const client of [...clients]) {
+      for (const client of clients) {
         clients.delete(client)
         client.events.ended(error)
       }
@@ -111,7 +122,10 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
     for (const call of calls.values()) {
       if (call.lastSignMs > oldest || call.method === 'subscriptions/listen') continue
       cancel(call, 'timed out')
-      call.reply.failed(new OpenMcpError('timeout', `no answer of the server within ${limits.timeoutSeconds} s`, { hint: '--timeout changes the limit' }), call.id)
+      call.reply.failed(
+        new OpenMcpError('timeout', `no answer of the server within ${limits.timeoutSeconds} s`, { hint: '--timeout changes the limit' }),
+        call.id,
+      )
     }
   }
 
@@ -127,7 +141,11 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
   function request(client: Client, message: RequestMessage, reply: Reply): void {
     const { id, method, body } = message
     if (client.calls.has(id)) return reply.failed(new OpenMcpError('invalid_request', 'a request with this id is in flight'), id)
-    if (client.calls.size >= limits.streams) return reply.failed(new OpenMcpError('busy', `more than ${limits.streams} calls in flight in one session`, { hint: '--max-streams changes the limit' }), id)
+    if (client.calls.size >= limits.streams)
+      return reply.failed(
+        new OpenMcpError('busy', `more than ${limits.streams} calls in flight in one session`, { hint: '--max-streams changes the limit' }),
+        id,
+      )
     if (pipe.bufferedBytes > limits.bufferedBytes) return reply.failed(new OpenMcpError('busy', 'the server does not read what it is sent'), id)
     if (method === 'initialize') {
       const capabilities = paramsOf(message)?.['capabilities']
@@ -138,7 +156,16 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
     const meta = metaOf(message)
     const token = meta?.['progressToken']
     const inner = shared ? nextInner++ : id
-    const call: Call = { client, id, inner, method, reply, token: isId(token) ? token : undefined, wantsLog: meta?.[META_LOG_LEVEL] !== undefined, lastSignMs: now() }
+    const call: Call = {
+      client,
+      id,
+      inner,
+      method,
+      reply,
+      token: isId(token) ? token : undefined,
+      wantsLog: meta?.[META_LOG_LEVEL] !== undefined,
+      lastSignMs: now(),
+    }
     client.calls.set(id, call)
     calls.set(inner, call)
     if (call.token !== undefined) tokens.set(shared ? inner : call.token, call)
@@ -355,7 +382,7 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
 
   function leave(client: Client): void {
     if (!clients.delete(client)) return
-    for (const call of [...client.calls.values()]) cancel(call, 'the client left')
+    for (const call of client.calls.values()) cancel(call, 'the client left')
     for (const [id, whom] of asked) if (whom === client) asked.delete(id)
     for (const [inner, task] of taskTokens) if (task.client === client) taskTokens.delete(inner)
     for (const uri of client.subscriptions ?? []) {

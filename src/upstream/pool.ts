@@ -31,7 +31,8 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
 
   function start(isShared: boolean): Mux {
     if (closed) throw new OpenMcpError('stopping', 'openmcp is stopping')
-    if (muxes.size >= limits.children) throw new OpenMcpError('busy', `${limits.children} servers run already`, { hint: 'try again later, or raise --max-children' })
+    if (muxes.size >= limits.children)
+      throw new OpenMcpError('busy', `${limits.children} servers run already`, { hint: 'try again later, or raise --max-children' })
     let ended = false
     const mux: Mux = createMux({
       open,
@@ -58,13 +59,16 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
     await mux.close()
   }
 
-  const sweeper = setInterval(() => {
-    const oldest = now() - limits.idleSeconds * 1000
-    for (const entry of stateless.values()) {
-      if (entry.mux.clients > 0) entry.idleSinceMs = now()
-      else if (entry.idleSinceMs <= oldest) void end(entry.mux)
-    }
-  }, Math.max(50, Math.min(30_000, limits.idleSeconds * 250)))
+  const sweeper = setInterval(
+    () => {
+      const oldest = now() - limits.idleSeconds * 1000
+      for (const entry of stateless.values()) {
+        if (entry.mux.clients > 0) entry.idleSinceMs = now()
+        else if (entry.idleSinceMs <= oldest) void end(entry.mux)
+      }
+    },
+    Math.max(50, Math.min(30_000, limits.idleSeconds * 250)),
+  )
   sweeper.unref()
 
   return {

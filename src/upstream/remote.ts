@@ -82,9 +82,13 @@ async function look(client: HttpClient, url: URL, limits: Limits, log: Log): Pro
   const streamed = await ask(client, { method: 'GET', url, headers: { accept: 'text/event-stream' }, endless: true }, limits)
   if (streamed instanceof OpenMcpError) return streamed
   if (streamed.status === 200 && streamed.contentType.startsWith('text/event-stream')) return /^event: ?endpoint\r?$/m.test(streamed.body) ? 'sse' : 'http'
-  return new OpenMcpError('upstream_not_mcp', `${url.origin}${url.pathname} does not speak MCP (HTTP ${posted.status} to POST, HTTP ${streamed.status} to GET)`, {
-    hint: 'check the path: MCP is mostly served at /mcp or /sse',
-  })
+  return new OpenMcpError(
+    'upstream_not_mcp',
+    `${url.origin}${url.pathname} does not speak MCP (HTTP ${posted.status} to POST, HTTP ${streamed.status} to GET)`,
+    {
+      hint: 'check the path: MCP is mostly served at /mcp or /sse',
+    },
+  )
 }
 
 const [MODERN] = MODERN_VERSIONS
@@ -128,7 +132,12 @@ function ask(client: HttpClient, request: Parameters<HttpClient['request']>[0], 
       resolve(answer)
       setImmediate(stop)
     }
-    const late = (): void => done(looked.status > 0 ? looked : new OpenMcpError('upstream_unreachable', `the upstream ${request.url.origin} did not answer within ${limits.connectSeconds} s`))
+    const late = (): void =>
+      done(
+        looked.status > 0
+          ? looked
+          : new OpenMcpError('upstream_unreachable', `the upstream ${request.url.origin} did not answer within ${limits.connectSeconds} s`),
+      )
     const timer = setTimeout(late, limits.connectSeconds * 1000)
     const stop = client.request(request, {
       head(status, { contentType }) {

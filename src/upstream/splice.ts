@@ -12,7 +12,9 @@ const LAST = /[}\]"\dlse],"jsonrpc":"2\.0","id":("(?:[^"\\]|\\.)*"|-?\d{1,16})\}
 
 /** The id of the answer whose text begins and ends like this, if it stands at one of the two edges. */
 export function answerIdAtEdge(head: Buffer, tail: Buffer): JsonRpcId | undefined {
-  const match = FIRST.exec(head.toString('utf8', 0, EDGE_BYTES)) ?? (head.toString('latin1', 0, 10) === '{"result":' ? LAST.exec(tail.subarray(-EDGE_BYTES).toString()) : null)
+  const match =
+    FIRST.exec(head.toString('utf8', 0, EDGE_BYTES)) ??
+    (head.toString('latin1', 0, 10) === '{"result":' ? LAST.exec(tail.subarray(-EDGE_BYTES).toString()) : null)
   const id: unknown = match?.[1] === undefined ? undefined : JSON.parse(match[1])
   return isId(id) ? id : undefined
 }

@@ -20,7 +20,10 @@ export function openSse(client: HttpClient, url: URL, events: PipeEvents, limits
     settle = { resolve, reject }
   })
   opened.catch(() => {}) // told through `ended` as well
-  const tooSlow = setTimeout(() => end(new OpenMcpError('upstream_not_mcp', 'the upstream opened an event stream but named no endpoint')), limits.connectSeconds * 1000)
+  const tooSlow = setTimeout(
+    () => end(new OpenMcpError('upstream_not_mcp', 'the upstream opened an event stream but named no endpoint')),
+    limits.connectSeconds * 1000,
+  )
 
   const end = (error: OpenMcpError): void => {
     if (over) return
@@ -39,7 +42,8 @@ export function openSse(client: HttpClient, url: URL, events: PipeEvents, limits
     {
       head(status, { contentType }) {
         if (wantsCredential(status)) end(refusedBy(status))
-        else if (status !== 200 || !contentType?.startsWith('text/event-stream')) end(new OpenMcpError('upstream_not_mcp', `the upstream answered HTTP ${status} instead of an event stream`))
+        else if (status !== 200 || !contentType?.startsWith('text/event-stream'))
+          end(new OpenMcpError('upstream_not_mcp', `the upstream answered HTTP ${status} instead of an event stream`))
       },
       chunk(bytes) {
         try {
@@ -91,7 +95,8 @@ export function openSse(client: HttpClient, url: URL, events: PipeEvents, limits
         { method: 'POST', url: to, headers: { 'content-type': 'application/json' }, body: line },
         {
           head(status) {
-            if (status >= 300) done(wantsCredential(status) ? refusedBy(status) : new OpenMcpError('upstream_broke', `the upstream answered HTTP ${status} to a message`))
+            if (status >= 300)
+              done(wantsCredential(status) ? refusedBy(status) : new OpenMcpError('upstream_broke', `the upstream answered HTTP ${status} to a message`))
             else done()
           },
           chunk: () => {},

@@ -24,7 +24,6 @@ export function schemeOf(text: string): string | undefined {
   return /^(?:([a-z][a-z0-9+.-]*):\/\/|(did):)/i.exec(text)?.slice(1).find(Boolean)?.toLowerCase()
 }
 
-
 /** An UPSTREAM fit for a message: without its user, query and fragment, which may hold a secret. */
 export function shownTarget(text: string): string {
   return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1').replace(/[?#].*$/s, '')
