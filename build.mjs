@@ -1,7 +1,8 @@
 // Beside the modules that tsc writes for users of the library, one bundle for the program: it starts in half the time.
-import { chmod } from 'node:fs/promises'
+import { chmod, rm } from 'node:fs/promises'
 import { rolldown } from 'rolldown'
 
+await rm('dist/chunks', { recursive: true, force: true })
 const bundle = await rolldown({
   input: { openmcp: 'src/cli/bin.ts' },
   platform: 'node',

@@ -17,6 +17,7 @@ export async function compareMode({ mode, peers, scenarios, pace, program, deadl
   const field = createField({ mode, peers, program, put, say })
   const run = {
     field,
+    holds: createHolds(),
     pace,
     secondsLeft: () => (deadlineMs - performance.now()) / 1000,
     put: (peer, scenario, row) => put({ mode, peer: peer.name, scenario, ...row }),
@@ -43,6 +44,7 @@ export async function compareMode({ mode, peers, scenarios, pace, program, deadl
     if (loaded.length > 0) await warmUp(run)
     await measureAll(loaded)
   } finally {
+    await run.holds.endAll()
     await field.stopAll()
   }
 }
@@ -56,25 +58,51 @@ async function startAll(field, times) {
   }
 }
 
-async function warmUp({ field, pace }) {
-  for (const [peer, started] of field.running) {
+// The sessions of a scenario. Where a session is a whole process, it lives on to the next scenario as it would with a client: a
+// fresh one would be measured before its code is compiled.
+function createHolds() {
+  const kept = new Map()
+  const open = async (started, wanted) => {
     const target = started.target()
-    const { sessions } = await openSessions(target, isPerProcess(peer) ? 1 : 8)
-    await runCalls(sessions, { seconds: pace.warmUpSeconds, inflight: 2, bytes: 100 })
-    await target.end()
+    const { sessions, counted } = await openSessions(target, wanted)
+    return { target, sessions, whyNone: counted.lastError }
+  }
+  return {
+    async sessions(peer, started, wanted) {
+      if (!isPerProcess(peer)) return open(started, wanted)
+      const hold = kept.get(peer)
+      if (hold?.sessions.length >= wanted && !hold.sessions.some((session) => session.hasEnded())) return { ...hold, sessions: hold.sessions.slice(0, wanted) }
+      await hold?.target.end()
+      const fresh = await open(started, wanted)
+      kept.set(peer, fresh)
+      return fresh
+    },
+    async release(peer, { target }) {
+      if (!isPerProcess(peer)) await target.end()
+    },
+    async endAll() {
+      for (const { target } of kept.values()) await target.end()
+    },
+  }
+}
+
+async function warmUp({ field, holds, pace }) {
+  for (const [peer, started] of field.running) {
+    const hold = await holds.sessions(peer, started, isPerProcess(peer) ? 4 : 8)
+    await runCalls(hold.sessions, { seconds: pace.warmUpSeconds, inflight: 2, bytes: 100 })
+    await holds.release(peer, hold)
   }
   await field.tidy('warm-up')
 }
 
-async function measureSlices({ field, pace, put, secondsLeft }, scenario) {
-  const seconds = pace.sliceSeconds * (scenario.longSlices ? 2 : 1)
+async function measureSlices({ field, holds, pace, put, secondsLeft }, scenario) {
   const held = new Map()
   for (const [peer, started] of field.running) {
-    const target = started.target()
-    const { sessions, counted } = await openSessions(target, sessionsFor(scenario, peer.face))
-    held.set(peer, { target, sessions })
-    if (sessions.length === 0) put(peer, scenario.name, { error: `no session: ${counted.lastError}` })
-    else await slice(scenario, sessions, seconds / 2, () => started.usage(target)) // not counted: the first calls of a kind are slow
+    const hold = await holds.sessions(peer, started, sessionsFor(scenario, peer.face))
+    const { target, sessions, whyNone } = hold
+    held.set(peer, hold)
+    if (sessions.length === 0) put(peer, scenario.name, { error: `no session: ${whyNone}` })
+    else await slice(scenario, sessions, pace.sliceSeconds / 2, () => started.usage(target)) // not counted: the first calls of a kind are slow
   }
   const givenUp = new Set()
   const reps = scenario.brief ? Math.ceil(pace.reps / 2) : pace.reps
@@ -82,12 +110,12 @@ async function measureSlices({ field, pace, put, secondsLeft }, scenario) {
     for (const [peer, started] of field.turn(rep)) {
       const { target, sessions } = held.get(peer)
       if (sessions.length === 0 || givenUp.has(peer)) continue
-      const row = await slice(scenario, sessions, seconds, () => started.usage(target))
+      const row = await slice(scenario, sessions, pace.sliceSeconds, () => started.usage(target))
       put(peer, scenario.name, { rep, ...row })
       if (row.calls === 0) givenUp.add(peer) // asking again would only wait for the same errors
     }
   }
-  for (const { target } of held.values()) await target.end()
+  for (const [peer, hold] of held) await holds.release(peer, hold)
 }
 
 async function slice(scenario, sessions, seconds, usage) {
@@ -128,7 +156,7 @@ async function measureIdle({ field, put, pace }, scenario) {
     }
     looks.push({ peer, started, target: started.target() })
   }
-  await sleep(pace.idleSeconds * 1000)
+  if (looks.some(({ peer }) => !isPerProcess(peer))) await sleep(pace.idleSeconds * 1000)
   for (const look of looks) {
     const { peer, started, target } = look
     const open = (sessions) => openSessions(target, sessions, { maxMs: 25_000, listen: true })

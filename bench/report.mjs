@@ -10,11 +10,15 @@ const CALL_KINDS = new Set(['calls', 'cross'])
 /** Markdown: per mode what each peer did, how they compare, what went wrong, and last which targets were reached. */
 export function report(rows) {
   const modes = MODES.filter((mode) => rows.some((row) => row.mode === mode && row.peer))
-  return [...rows.filter((row) => row.machine).map(heading), ...modes.flatMap((mode) => modeReport(rows, mode))].join('\n')
+  return [...rows.flatMap(heading), ...modes.flatMap((mode) => modeReport(rows, mode))].join('\n')
 }
 
 const titled = (title, lines) => (lines ? [`**${title}**\n`, lines] : [])
-const heading = ({ run, machine, version }) => `Run of ${run}: ${machine}${version ? `, openmcp ${version}` : ''}\n`
+
+function heading({ run, machine, effort, rebuilt }) {
+  if (rebuilt) return [`openmcp was built anew during the run of ${run}: its figures are a mixture\n`]
+  return machine ? [`Run of ${run}: ${machine}; ${effort}\n`] : []
+}
 
 function modeReport(rows, mode) {
   const results = resultsOf(rows, mode)

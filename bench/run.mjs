@@ -19,7 +19,7 @@ const USAGE = `usage: node bench/run.mjs [OPTIONS]
   --peers P,P        only these, by name (all that can run here)
   --scenarios S,S    ${SCENARIOS.map(({ name }) => name).join(' ')} (all)
   --quick            less of everything: a look, not a result
-  --reps N           slices of each peer per scenario (6; quick 2), half as many where no target is
+  --reps N           slices of each peer per scenario (5; quick 2), half as many where no target is
   --slice SECONDS    length of a slice (0.5; quick 0.3)
   --budget SECONDS   time for all modes together (680)
   --program FILE     the openmcp to measure (dist/openmcp.mjs)
@@ -47,7 +47,8 @@ async function measure({ modes, peers, scenarios, pace, budgetSeconds, program, 
     rows.push({ run, ...row })
     fs.appendFileSync(out, `${JSON.stringify({ run, ...row })}\n`)
   }
-  put({ machine: machine() })
+  const build = buildOf(program)
+  put({ machine: machine(), effort: `up to ${pace.reps} slices of ${pace.sliceSeconds} s, ${pace.coldStarts} starts` })
 
   const measuringSinceMs = performance.now()
   const deadlineMs = measuringSinceMs + budgetSeconds * 1000
@@ -63,14 +64,20 @@ async function measure({ modes, peers, scenarios, pace, budgetSeconds, program, 
 
   const fields = modes.map((mode) => ({ mode, able: ableToRun(peers, mode, { program, put }) })).filter(({ able }) => able.length > 0)
   for (const [i, { mode, able }] of fields.entries()) {
-    const waiting = sum(fields.slice(i).map((field) => field.able.length))
+    const waiting = sum(fields.slice(i).map((field) => effortOf(field.able)))
     const now = performance.now()
-    const share = ((deadlineMs - now) * able.length) / waiting
+    const share = ((deadlineMs - now) * effortOf(able)) / waiting
     await compareMode({ mode, peers: able, scenarios, pace, program, deadlineMs: now + share, put, say })
   }
   clearTimeout(watchdog)
+  if (buildOf(program) !== build) put({ rebuilt: true })
   console.log(report(rows))
   say(`raw numbers: ${path.relative(process.cwd(), out)}`)
+}
+
+// What a mode takes whoever runs in it (waiting for idle heaps, mostly) is about what two peers take.
+function effortOf(able) {
+  return able.length + 2
 }
 
 function ableToRun(peers, mode, { program, put }) {
@@ -117,7 +124,7 @@ function readOptions() {
     peers,
     scenarios: SCENARIOS.filter(({ name }) => scenarioNames.includes(name)),
     pace: {
-      reps: positive('reps', values.reps, quick ? 2 : 6),
+      reps: positive('reps', values.reps, quick ? 2 : 5),
       sliceSeconds: positive('slice', values.slice, quick ? 0.3 : 0.5),
       coldStarts: quick ? 2 : 5,
       warmUpSeconds: quick ? 0.8 : 1.6,
@@ -181,9 +188,13 @@ function installPeers(peers) {
   if (npm.status !== 0) say('that failed: the peers from npm are skipped')
 }
 
+function buildOf(program) {
+  return fs.statSync(program, { throwIfNoEntry: false })?.mtimeMs
+}
+
 function machine() {
   const date = new Date().toISOString().slice(0, 10)
-  return `${date}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GB, Node ${process.version}`
+  return `${date}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GB, Node ${process.versions.node}, load ${os.loadavg()[0].toFixed(1)} at the start`
 }
 
 function readRows(file) {

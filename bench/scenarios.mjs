@@ -6,7 +6,7 @@ export const SCENARIOS = [
   { name: 'cold', kind: 'cold', title: 'start to first answer' },
   { name: 'idle', kind: 'idle', sessions: 100, cheapSessions: 500, processes: 4, title: 'memory of open idle sessions' },
   calls('seq16', '16 sessions, one call at a time each, 100 B', { sessions: 16, inflight: 1, bytes: 100 }),
-  calls('echo4m', '1 session, 4 MiB there and back', { sessions: 1, inflight: 1, bytes: 4 * 1024 * 1024, longSlices: true }),
+  calls('echo4m', '1 session, 4 MiB there and back', { sessions: 1, inflight: 1, bytes: 4 * 1024 * 1024 }),
   {
     name: 'notify',
     kind: 'notify',

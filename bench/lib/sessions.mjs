@@ -307,6 +307,7 @@ function createStdioSession(target) {
   session.open = () => {
     launched = launch(target.command, { stdout: 'pipe' })
     session.pid = launched.pid
+    session.hasEnded = () => launched.exit !== null
     launched.stdout.on(
       'data',
       createLineSplitter((line) => session.receive(line)),
