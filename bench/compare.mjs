@@ -89,7 +89,8 @@ function createHolds() {
 async function warmUp({ field, holds, pace }) {
   for (const [peer, started] of field.running) {
     const hold = await holds.sessions(peer, started, isPerProcess(peer) ? 4 : 8)
-    await runCalls(hold.sessions, { seconds: pace.warmUpSeconds, inflight: 2, bytes: 100 })
+    const seconds = pace.warmUpSeconds * (isPerProcess(peer) ? 3 : 1) // each of the four processes has its code to compile
+    await runCalls(hold.sessions, { seconds, inflight: 2, bytes: 100 })
     await holds.release(peer, hold)
   }
   await field.tidy('warm-up')

@@ -1,6 +1,5 @@
 // Programs as child processes: what they say line by line, how they end, and that none outlives its test.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { until } from './until.ts'
 
@@ -85,8 +84,18 @@ export function startProgram(command: string, args: readonly string[], { env = {
   }
 }
 
+/** Split at line feeds alone: to JSON, U+2028 and a carriage return are no line ends. */
 function linesOf(stream: Readable): string[] {
   const lines: string[] = []
-  createInterface({ input: stream, crlfDelay: Infinity }).on('line', (line) => lines.push(line))
+  let begun = ''
+  stream.setEncoding('utf8')
+  stream.on('data', (text: string) => {
+    const pieces = (begun + text).split('\n')
+    begun = pieces.pop() ?? ''
+    lines.push(...pieces)
+  })
+  stream.once('end', () => {
+    if (begun !== '') lines.push(begun)
+  })
   return lines
 }
