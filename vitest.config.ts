@@ -7,7 +7,16 @@ export default defineConfig({
     retry: RETRIES,
     projects: [
       { test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/slow/**'], testTimeout: 20_000 } },
-      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // These tests run the built program.
+          globalSetup: ['test/support/fresh-build.ts'],
+        },
+      },
     ],
   },
 })

@@ -15,9 +15,9 @@ export interface Caller {
   readonly messages: readonly Json[]
   /** HTTP answers: which request each belongs to, and the messages in it. Empty on stdio. */
   readonly streams: readonly Stream[]
-  /** The revision agreed on. */
+  /** The revision agreed on, where the SDK tells. */
   readonly revision: string | undefined
-  request(method: string, params?: Json, options?: { onProgress?: (progress: Json) => void; signal?: AbortSignal }): Promise<Json>
+  request(method: string, params?: Json, options?: { signal?: AbortSignal }): Promise<Json>
   notify(method: string, params?: Json): Promise<void>
   /** Listens for changes as the revision of 2026-07-28 does. */
   listen(filter: Json): Promise<void>
@@ -47,13 +47,19 @@ export interface WayIn {
 
 export const LEGACY_WAYS_IN: readonly WayIn[] = [
   { name: 'Streamable HTTP, SDK v1', connect: (served) => overHttp(served, v1Http) },
-  { name: 'Streamable HTTP, SDK v2', connect: (served) => overHttp(served, (proxy, streams) => v2(new HttpTransportV2(proxy.url, { fetch: recording(streams) }), 'legacy', streams)) },
+  {
+    name: 'Streamable HTTP, SDK v2',
+    connect: (served) => overHttp(served, (proxy, streams) => v2(new HttpTransportV2(proxy.url, { fetch: recording(streams) }), 'legacy', streams)),
+  },
   { name: 'HTTP+SSE, SDK v1', connect: (served) => overHttp(served, (proxy, streams) => v1(new SSEClientTransport(proxy.at('/sse')), streams)) },
   { name: 'stdio, SDK v1', connect: (served) => v1(new StdioClientTransport(stdioCommand(served)), []) },
 ]
 
 export const MODERN_WAYS_IN: readonly WayIn[] = [
-  { name: 'Streamable HTTP, SDK v2', connect: (served) => overHttp(served, (proxy, streams) => v2(new HttpTransportV2(proxy.url, { fetch: recording(streams) }), 'auto', streams)) },
+  {
+    name: 'Streamable HTTP, SDK v2',
+    connect: (served) => overHttp(served, (proxy, streams) => v2(new HttpTransportV2(proxy.url, { fetch: recording(streams) }), 'auto', streams)),
+  },
   { name: 'stdio, SDK v2', connect: (served) => v2(new StdioTransportV2(stdioCommand(served)), 'auto', []) },
 ]
 
@@ -66,8 +72,9 @@ async function overHttp(served: Served, connect: (proxy: Proxy, streams: Stream[
   const proxy = await serve(served)
   try {
     const caller = await connect(proxy, [])
+    const leave = caller.stop
     const stop = async (): Promise<void> => {
-      await caller.stop()
+      await leave()
       await proxy.stop()
     }
     return Object.assign(caller, { stop })
@@ -87,20 +94,14 @@ async function v1(transport: SSEClientTransport | StdioClientTransport | Streama
   client.setRequestHandler(CreateMessageRequestSchema, () => ({ ...SAMPLED }))
   client.setRequestHandler(ElicitRequestSchema, () => ({ ...ELICITED }))
   client.setRequestHandler(ListRootsRequestSchema, () => ROOTS)
-  // Only StreamableHTTPClientTransport's `sessionId` is at odds with the interface, under exactOptionalPropertyTypes.
-  await client.connect(transport as Parameters<ClientV1['connect']>[0])
+  await client.connect(transport)
   const messages = tapped(transport)
   return {
     messages,
     streams,
-    get revision() {
-      return 'protocolVersion' in transport ? transport.protocolVersion : undefined
-    },
-    async request(method, params, { onProgress, signal } = {}) {
-      const options = { ...(signal && { signal }), ...(onProgress && { onprogress: (progress: unknown) => onProgress(jsonOf(progress)) }) }
-      return client.request({ method, ...(params && { params }) }, ANYTHING, options)
-    },
-    notify: (method, params) => client.notification({ method, ...(params && { params }) } as Parameters<typeof client.notification>[0]), // any method: that is what is tested
+    revision: undefined,
+    request: (method, params, options) => client.request({ method, ...(params && { params }) }, ANYTHING, options),
+    notify: (method, params) => client.notification({ method, ...(params && { params }) }),
     listen: () => Promise.reject(new Error('a client of an older revision has nothing like it')),
     async stop() {
       if (transport instanceof StreamableHTTPClientTransport) await transport.terminateSession().catch(() => {})
@@ -122,10 +123,7 @@ async function v2(transport: HttpTransportV2 | StdioTransportV2, mode: 'legacy' 
     get revision() {
       return client.getNegotiatedProtocolVersion()
     },
-    async request(method, params, { onProgress, signal } = {}) {
-      const options = { ...(signal && { signal }), ...(onProgress && { onprogress: (progress: unknown) => onProgress(jsonOf(progress)) }) }
-      return client.request({ method, ...(params && { params }) }, ANYTHING, options)
-    },
+    request: (method, params, options) => client.request({ method, ...(params && { params }) }, ANYTHING, options),
     notify: (method, params) => client.notification({ method, ...(params && { params }) }),
     async listen(filter) {
       await client.listen(filter)
@@ -141,6 +139,7 @@ async function v2(transport: HttpTransportV2 | StdioTransportV2, mode: 'legacy' 
 function tapped(transport: { onmessage?: ((message: never, extra?: never) => void) | undefined }): Json[] {
   const messages: Json[] = []
   const deliver = transport.onmessage
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- a transport is no EventTarget
   transport.onmessage = (message: never, extra?: never) => {
     messages.push(jsonOf(message))
     deliver?.(message, extra)

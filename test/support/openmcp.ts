@@ -61,7 +61,10 @@ export function serveOnStdio({ options = [], upstream, command, ...surroundings 
 }
 
 /** What is typed, run to its end. */
-export async function typed(args: readonly string[], { input = '', ...surroundings }: ProgramOptions & { input?: string } = {}): Promise<End & { stdout: string; stderr: string }> {
+export async function typed(
+  args: readonly string[],
+  { input = '', ...surroundings }: ProgramOptions & { input?: string } = {},
+): Promise<End & { stdout: string; stderr: string }> {
   const program = startProgram(process.execPath, [PROGRAM, ...args], surroundings)
   program.write(input)
   program.endInput()

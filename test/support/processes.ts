@@ -46,7 +46,9 @@ function pids(): number[] {
 function statOf(pid: number): { state: string; parent: number; group: number } | undefined {
   try {
     // The program's name stands in parentheses and may hold anything.
-    const [state = '', parent = '', group = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')
+    const [state = '', parent = '', group = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
     return { state, parent: Number(parent), group: Number(group) }
   } catch {
     return undefined

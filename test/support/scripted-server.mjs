@@ -69,7 +69,8 @@ const tools = {
     write({ jsonrpc: '2.0', id: question, method, params })
   },
   /** Writes as it is told, byte by byte; `$ID` stands for the id of this call. Answers nothing by itself. */
-  write: ({ base64 }, { id }) => void process.stdout.write(Buffer.from(Buffer.from(base64, 'base64').toString('latin1').replaceAll('$ID', JSON.stringify(id)), 'latin1')),
+  write: ({ base64 }, { id }) =>
+    void process.stdout.write(Buffer.from(Buffer.from(base64, 'base64').toString('latin1').replaceAll('$ID', JSON.stringify(id)), 'latin1')),
   big: ({ bytes }, { id }) => answer(id, { filler: 'x'.repeat(bytes) }),
   /** Notifications, all in one go, and the answer behind them. */
   flood({ count, bytes }, { id }) {

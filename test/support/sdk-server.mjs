@@ -24,6 +24,7 @@ function buildServer(listening) {
   const capabilities = { tools: { listChanged: true }, resources: { subscribe: true, listChanged: true }, logging: {}, prompts: {} }
   const server = new Server({ name: 'sdk-server', version: '1.0.0' }, { capabilities })
   const notifications = []
+  const hanging = new Set()
   const cancelled = []
   const tools = {
     echo: (_args, _extra, request) => ({ request }),
@@ -39,14 +40,17 @@ function buildServer(listening) {
       return {}
     },
     ask: async ({ method, params }, { sendRequest }) => ({ answer: await sendRequest({ method, params }, ANYTHING) }),
-    hang: ({ key }, { signal }) =>
-      new Promise((resolve) => {
+    hang({ key }, { signal }) {
+      hanging.add(key)
+      return new Promise((resolve) => {
         signal.addEventListener('abort', () => {
+          hanging.delete(key)
           cancelled.push({ key, reason: signal.reason })
           resolve({})
         })
-      }),
-    heard: () => ({ notifications, cancelled, listening: listening() }),
+      })
+    },
+    heard: () => ({ notifications, hanging: [...hanging], cancelled, listening: listening() }),
     async announce({ method, params }) {
       await server.notification({ method, params })
       return {}
@@ -57,7 +61,7 @@ function buildServer(listening) {
     const { method, params = {} } = request
     if (method === 'tools/list') {
       const page = PAGES[params.cursor ?? '']
-      if (!page) throw new McpError(-32602, `no page ${params.cursor}`)
+      if (!page) throw new McpError(-32602, `no page ${String(params.cursor)}`)
       return { tools: [{ name: page[0], inputSchema: { type: 'object' } }], nextCursor: page[1], 'x-unknown': { page: page[0] } }
     }
     if (method === 'resources/subscribe' || method === 'resources/unsubscribe') return {}
