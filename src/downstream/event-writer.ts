@@ -20,6 +20,8 @@ export interface EventWriters {
 const HEAD = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' }
 /** Well below the shortest cut-off of common load balancers (60 s). */
 const KEEP_ALIVE_MS = 15_000
+/** For a reader that left before its stream was opened. */
+const NOBODY: EventWriter = { write: () => {}, end: () => {} }
 const FLUSH_CHARS = 64 * 1024
 
 export function createEventWriters(limits: Limits): EventWriters {
@@ -34,6 +36,7 @@ export function createEventWriters(limits: Limits): EventWriters {
 
   return {
     open(res, first) {
+      if (res.destroyed) return NOBODY
       let pending = first
       let scheduled = false
       const one = { silent: false, res, keepAlive: () => write(': keepalive\n\n') }

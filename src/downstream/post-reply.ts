@@ -78,6 +78,17 @@ export function createPostReply(options: PostReplyOptions): PostReply {
       const ids = id === undefined ? expected.slice(expected.length - left) : [id]
       for (const one of ids) answer(errorText(error, one, era), -32603, HTTP_STATUS[error.code])
     },
+    withdrawn() {
+      if (left <= 0) return
+      left--
+      if (left > 0) return
+      // A stream that ends without its answer is how HTTP says that nothing will come; without one there is nothing to say.
+      if (!stream && options.takesStream) stream = openStream()
+      if (stream) stream.finish()
+      else if (collected.length > 0) writeJson(res, 200, joined(collected), undefined)
+      else if (!res.headersSent) res.writeHead(202, { 'content-length': 0 }).end()
+      options.done()
+    },
     openNow() {
       if (left > 0 && !stream && options.takesStream) stream = openStream()
     },

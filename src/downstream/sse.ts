@@ -54,6 +54,7 @@ export function createSseDoor({ upstream, callerOf, sessions, writers, calls, li
         write(errorText(error, id))
         begun.pop()?.()
       },
+      withdrawn: () => begun.pop()?.(),
     }
     let session: Session<SseSession> | undefined
     let writer: EventWriter | undefined

@@ -132,7 +132,7 @@ export function createStatelessDoor({
 }
 
 /** A post of notifications alone: nothing of it is answered. */
-export const IGNORED: Reply = { message: () => {}, answer: () => {}, failed: () => {} }
+export const IGNORED: Reply = { message: () => {}, answer: () => {}, failed: () => {}, withdrawn: () => {} }
 
 function isKnownVersion(message: RequestMessage): boolean {
   return MODERN_VERSIONS.has(String(metaOf(message)?.[META_VERSION]))
@@ -148,6 +148,7 @@ function ask(link: Link, method: string, params: JsonObject): Promise<JsonObject
       message: () => {},
       answer: (_id, text) => resolve(resultIn(text)),
       failed: () => resolve(undefined),
+      withdrawn: () => resolve(undefined),
     })
   })
 }

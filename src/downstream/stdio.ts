@@ -39,7 +39,8 @@ export function createStdioDoor({ upstream, stdin, stdout, limits }: StdioDoorOp
   }
   function write(text: Text): void {
     if (typeof text === 'string') {
-      if (pending === '') setImmediate(flush)
+      // What one chunk of the upstream held goes out in one write, and in the same turn of the event loop.
+      if (pending === '') queueMicrotask(flush)
       pending += `${text}\n`
       return
     }
@@ -61,6 +62,7 @@ export function createStdioDoor({ upstream, stdin, stdout, limits }: StdioDoorOp
       write(errorText(error, id))
       settled()
     },
+    withdrawn: settled,
   }
 
   function send(post: Post): void {

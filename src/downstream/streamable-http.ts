@@ -78,6 +78,10 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
         reply.failed(error, failedId)
         void sessions.end(session)
       },
+      withdrawn(withdrawnId) {
+        reply.withdrawn(withdrawnId)
+        void sessions.end(session)
+      },
     })
   }
 

@@ -10,10 +10,12 @@ export type Text = string | readonly Buffer[]
 export interface Reply {
   /** A message of the server that belongs to a request in flight: progress, a log line, a request of its own. */
   message(text: Text): void
-  /** The answer of one request; `errorCode` when it is a JSON-RPC error. Exactly one of `answer` and `failed` per request. */
+  /** The answer of one request; `errorCode` when it is a JSON-RPC error. Exactly one of `answer`, `failed` and `withdrawn` per request. */
   answer(id: JsonRpcId, text: Text, errorCode: number | undefined): void
   /** There will be no answer, and why. Without an id: the whole post. */
   failed(error: OpenMcpError, id?: JsonRpcId): void
+  /** The client has cancelled this request and the server, as it should, does not answer it. */
+  withdrawn(id: JsonRpcId): void
 }
 
 /** What a link tells the session that opened it, beside its replies. */

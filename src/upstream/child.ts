@@ -30,6 +30,8 @@ export function killAllChildren(): void {
 }
 
 const STDERR_LINES_KEPT = 20
+/** How long what an ended child has written is waited for. */
+const LAST_WORDS_MS = 200
 const STDERR_LINE_BYTES = 16 * 1024
 
 export function startChild(what: ChildCommand, events: PipeEvents, { limits, log, name }: { limits: Limits; log: Log; name: string }): Child {
@@ -63,8 +65,9 @@ export function startChild(what: ChildCommand, events: PipeEvents, { limits, log
     over = true
     events.ended(error)
   }
-  // 'exit', not 'close': a grandchild may hold the pipes open long after the server itself is gone.
-  child.once('exit', (code, signal) => {
+  // What it wrote last is still to be read; but 'close' may never come: a grandchild can hold the pipes open.
+  child.once('exit', async (code, signal) => {
+    await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS))])
     stdout.end()
     end(new OpenMcpError('child_failed', `the server ${name} ended ${how(code, signal)}`, { ...lastWordsOf(lastWords), detail: `pid ${child.pid}` }))
     void stop()

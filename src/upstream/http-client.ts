@@ -51,7 +51,7 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
       const pairs = [...ownPairs]
       for (const name in headers) {
         const value = headers[name]
-        if (value !== undefined && !(name in own)) pairs.push(name, value)
+        if (value !== undefined && !Object.hasOwn(own, name)) pairs.push(name, value)
       }
       let controller: Dispatcher.DispatchController | undefined
       let stopped = false

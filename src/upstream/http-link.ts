@@ -18,6 +18,8 @@ const RESUME_MS = 1000
 interface Exchange {
   readonly reply: Reply
   readonly open: Set<JsonRpcId>
+  /** Of these the client wants no answer any more. */
+  readonly cancelled: Set<JsonRpcId>
   lastEventId: string | undefined
   retryMs: number
   attempts: number
@@ -66,7 +68,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     if (held) return void held.push(() => send(post, reply))
     const initialize = post.messages.find((message) => message.kind === 'request' && message.method === 'initialize')
     if (initialize) held = []
-    if (cancelledModern(post)) return
+    if (cancels(post)) return
     const open = new Set<JsonRpcId>()
     for (const message of post.messages) if (message.kind === 'request') open.add(message.id)
     const exchange: Exchange = { reply: initialize ? learning(reply) : reply, open, lastEventId: undefined, retryMs: RESUME_MS, attempts: 0, stop: () => {} }
@@ -77,17 +79,19 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     )
   }
 
-  /** In the 2026-07-28 revision closing the stream is how a request over HTTP is cancelled. */
-  function cancelledModern(post: Post): boolean {
+  /** Takes note of a cancellation. True when that is all: in the 2026-07-28 revision closing the stream is how a request over HTTP is cancelled. */
+  function cancels(post: Post): boolean {
     const [message] = post.messages
-    if (message?.kind !== 'notification' || message.method !== 'notifications/cancelled' || version !== undefined) return false
+    if (message?.kind !== 'notification' || message.method !== 'notifications/cancelled') return false
     const id = paramsOf(message)?.['requestId']
     for (const exchange of exchanges) {
       if (!isId(id) || !exchange.open.has(id)) continue
+      exchange.cancelled.add(id)
+      if (version !== undefined) continue
       exchange.stop()
-      exchanges.delete(exchange)
+      fail(exchange, new OpenMcpError('stopping', 'cancelled'))
     }
-    return true
+    return version === undefined
   }
 
   /** Reads the version out of the answer to `initialize`, then lets the held posts go. */
@@ -109,6 +113,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
         reply.failed(error, id)
         release()
       },
+      withdrawn: reply.withdrawn,
     }
   }
 
@@ -216,13 +221,17 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     exchanges.delete(exchange)
     const open = [...exchange.open]
     exchange.open.clear()
-    for (const id of open) exchange.reply.failed(error, id)
+    for (const id of open) {
+      if (exchange.cancelled.has(id)) exchange.reply.withdrawn(id)
+      else exchange.reply.failed(error, id)
+    }
   }
 
   /** The stream ended before the answer: a server may do that at any time and wants to be asked again (2025-11-25, SEP-1699). */
   function resume(exchange: Exchange, error: OpenMcpError | undefined): void {
     if (closed) return
-    if (exchange.lastEventId === undefined || exchange.attempts >= RESUME_ATTEMPTS) {
+    const unwanted = [...exchange.open].every((id) => exchange.cancelled.has(id))
+    if (unwanted || exchange.lastEventId === undefined || exchange.attempts >= RESUME_ATTEMPTS) {
       return fail(exchange, error ?? new OpenMcpError('upstream_broke', 'the upstream ended the stream before its answer'))
     }
     exchange.attempts++

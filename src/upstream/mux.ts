@@ -48,8 +48,11 @@ interface Call {
   readonly reply: Reply
   readonly wantsLog: boolean
   lastSignMs: number
+  cancelled: boolean
 }
 
+/** How long a server may still answer a request that was cancelled: some do, most rightly do not. */
+const CANCELLED_MS = 5000
 /** Lines up to this size are parsed whole; of a larger answer only the id is read, at its edge. */
 const PARSED_WHOLE_BYTES = 64 * 1024
 /** Progress of a task goes on after the answer that created it: so many tokens are remembered. */
@@ -106,6 +109,7 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
         finish(call.inner)
         call.reply.failed(error, call.id)
       }
+      handshake.learned(undefined, error)
       for (const client of clients) {
         clients.delete(client)
         client.events.ended(error)
@@ -114,14 +118,19 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
     },
   })
 
-  const sweeper = setInterval(sweep, Math.max(50, Math.min(1000, limits.timeoutSeconds * 100)))
+  const waitMs = limits.timeoutSeconds === 0 ? Infinity : limits.timeoutSeconds * 1000
+  const sweeper = setInterval(sweep, Math.max(50, Math.min(1000, waitMs / 10)))
   sweeper.unref()
   function sweep(): void {
-    if (limits.timeoutSeconds === 0) return
-    const oldest = now() - limits.timeoutSeconds * 1000
     for (const call of calls.values()) {
-      if (call.lastSignMs > oldest || call.method === 'subscriptions/listen') continue
+      const silentMs = now() - call.lastSignMs
+      if (call.cancelled && silentMs >= CANCELLED_MS) {
+        finish(call.inner)
+        call.reply.withdrawn(call.id)
+      }
+      if (silentMs < waitMs || call.cancelled || call.method === 'subscriptions/listen') continue
       cancel(call, 'timed out')
+      if (call.method === 'initialize') handshake.learned(undefined)
       call.reply.failed(
         new OpenMcpError('timeout', `no answer of the server within ${limits.timeoutSeconds} s`, { hint: '--timeout changes the limit' }),
         call.id,
@@ -165,6 +174,7 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
       token: isId(token) ? token : undefined,
       wantsLog: meta?.[META_LOG_LEVEL] !== undefined,
       lastSignMs: now(),
+      cancelled: false,
     }
     client.calls.set(id, call)
     calls.set(inner, call)
@@ -196,6 +206,8 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
       const id = params?.['requestId']
       const call = isId(id) ? client.calls.get(id) : undefined
       if (!call || !params) return
+      call.cancelled = true
+      call.lastSignMs = now()
       if (shared) params['requestId'] = call.inner
     }
     if (shared && message.method === 'notifications/initialized' && !handshake.firstInitialized()) return
@@ -229,9 +241,9 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
   function bigAnswer(bytes: Buffer): boolean {
     const inner = answerIdAtEdge(bytes, bytes)
     const text = inner === undefined ? undefined : withId(bytes, inner, calls.get(inner)?.id)
-    const call = inner === undefined || text === undefined ? undefined : finish(inner)
-    if (!call || text === undefined) return false
-    if (call.method === 'initialize' && shared) return false
+    if (inner === undefined || text === undefined || calls.get(inner)?.method === 'initialize') return false
+    const call = finish(inner)
+    if (!call) return false
     call.reply.answer(call.id, text, undefined)
     return true
   }
@@ -382,7 +394,8 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
 
   function leave(client: Client): void {
     if (!clients.delete(client)) return
-    for (const call of client.calls.values()) cancel(call, 'the client left')
+    // The first client's `initialize` is everybody's: its answer is waited for, whoever stays.
+    for (const call of client.calls.values()) if (!shared || call.method !== 'initialize') cancel(call, 'the client left')
     for (const [id, whom] of asked) if (whom === client) asked.delete(id)
     for (const [inner, task] of taskTokens) if (task.client === client) taskTokens.delete(inner)
     for (const uri of client.subscriptions ?? []) {
@@ -435,7 +448,8 @@ function metaTouched(value: JsonObject, call: Call): boolean {
 /** On a shared pipe the server is initialised once, by the first client; the others get the same answer. */
 function createSharedHandshake(): {
   answers(id: JsonRpcId, reply: Reply): boolean
-  learned(result: unknown): void
+  /** What the server said; without a result the clients that wait for it are told the reason. */
+  learned(result: unknown, reason?: OpenMcpError): void
   firstInitialized(): boolean
 } {
   let result: unknown
@@ -453,14 +467,14 @@ function createSharedHandshake(): {
       }
       return true
     },
-    learned(answer) {
+    learned(answer, reason = new OpenMcpError('child_failed', 'the server refused to be initialised')) {
       result = answer
       asking = false
       const queue = waiting
       waiting = []
       for (const { id, reply } of queue) {
         if (result !== undefined) tell(id, reply)
-        else reply.failed(new OpenMcpError('child_failed', 'the server refused to be initialised'), id)
+        else reply.failed(reason, id)
       }
     },
     firstInitialized() {
