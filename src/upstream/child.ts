@@ -66,11 +66,15 @@ export function startChild(what: ChildCommand, events: PipeEvents, { limits, log
     events.ended(error)
   }
   // What it wrote last is still to be read; but 'close' may never come: a grandchild can hold the pipes open.
-  child.once('exit', async (code, signal) => {
-    await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS))])
-    stdout.end()
-    end(new OpenMcpError('child_failed', `the server ${name} ended ${how(code, signal)}`, { ...lastWordsOf(lastWords), detail: `pid ${child.pid}` }))
-    void stop()
+  child.once('exit', (code, signal) => {
+    const tell = (): void => {
+      clearTimeout(timer)
+      stdout.end()
+      end(new OpenMcpError('child_failed', `the server ${name} ended ${how(code, signal)}`, { ...lastWordsOf(lastWords), detail: `pid ${child.pid}` }))
+      void stop()
+    }
+    const timer = setTimeout(tell, LAST_WORDS_MS)
+    child.once('close', tell)
   })
 
   const stdout = createLineReader(limits.messageBytes, { line: (bytes) => over || events.line(bytes), tooLong: events.tooLong })

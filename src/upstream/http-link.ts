@@ -71,7 +71,15 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     if (cancels(post)) return
     const open = new Set<JsonRpcId>()
     for (const message of post.messages) if (message.kind === 'request') open.add(message.id)
-    const exchange: Exchange = { reply: initialize ? learning(reply) : reply, open, lastEventId: undefined, retryMs: RESUME_MS, attempts: 0, stop: () => {} }
+    const exchange: Exchange = {
+      reply: initialize ? learning(reply) : reply,
+      open,
+      cancelled: new Set(),
+      lastEventId: undefined,
+      retryMs: RESUME_MS,
+      attempts: 0,
+      stop: () => {},
+    }
     exchanges.add(exchange)
     exchange.stop = client.request(
       { method: 'POST', url, headers: headersFor(post), body: textOf(post) },
