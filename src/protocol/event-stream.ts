@@ -35,6 +35,7 @@ export function createEventReader(maxBytes: number, onEvent: (event: ServerEvent
   let id: string | undefined
   let retryMs: number | undefined
   let sawCr = false
+  let begun = false
 
   const dispatch = (): void => {
     if (data.length > 0 || id !== undefined || retryMs !== undefined) onEvent({ event: event === '' ? 'message' : event, data: data.join('\n'), id, retryMs })
@@ -44,8 +45,10 @@ export function createEventReader(maxBytes: number, onEvent: (event: ServerEvent
     eventBytes = 0
   }
   const line = (bytes: Buffer): void => {
+    const isFirst = !begun
+    begun = true
     if (bytes.length === 0) return dispatch()
-    const text = bytes.toString()
+    const text = isFirst ? bytes.toString().replace(/^\uFEFF/, '') : bytes.toString()
     const colon = text.indexOf(':')
     if (colon === 0) return
     const field = colon < 0 ? text : text.slice(0, colon)

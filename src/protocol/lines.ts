@@ -20,16 +20,16 @@ export function createLineReader(maxBytes: number, events: LineEvents): { feed(c
     if (overflow) {
       const { head, tail } = overflow
       overflow = undefined
-      return events.tooLong(head, edge(tail, last))
+      return events.tooLong(head, withoutCr(edge(tail, last)).subarray(-EDGE_BYTES))
     }
     if (heldBytes + last.length > maxBytes) {
       hold(last)
-      return finish(Buffer.alloc(0))
+      return finish(NOTHING)
     }
     const whole = held.length === 0 ? last : Buffer.concat([...held, last])
     held = []
     heldBytes = 0
-    const bytes = whole[whole.length - 1] === CR ? whole.subarray(0, -1) : whole
+    const bytes = withoutCr(whole)
     if (bytes.length > 0) events.line(bytes)
   }
   const hold = (piece: Buffer): void => {
@@ -41,7 +41,7 @@ export function createLineReader(maxBytes: number, events: LineEvents): { feed(c
     heldBytes += piece.length
     if (heldBytes <= maxBytes) return
     const whole = Buffer.concat(held)
-    overflow = { head: Buffer.from(whole.subarray(0, EDGE_BYTES)), tail: Buffer.from(whole.subarray(-EDGE_BYTES)) }
+    overflow = { head: Buffer.from(whole.subarray(0, EDGE_BYTES)), tail: edge(NOTHING, whole) }
     held = []
     heldBytes = 0
   }
@@ -56,11 +56,19 @@ export function createLineReader(maxBytes: number, events: LineEvents): { feed(c
     },
     /** The stream ended: what was begun without a line break is a line too. */
     end() {
-      if (heldBytes > 0 || overflow) finish(Buffer.alloc(0))
+      if (heldBytes > 0 || overflow) finish(NOTHING)
     },
   }
 }
 
+function withoutCr(bytes: Buffer): Buffer {
+  return bytes[bytes.length - 1] === CR ? bytes.subarray(0, -1) : bytes
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** The end of what was read so far: one byte more than is told, for a carriage return may be the last of it. */
 function edge(tail: Buffer, more: Buffer): Buffer {
-  return Buffer.from(more.length >= EDGE_BYTES ? more.subarray(-EDGE_BYTES) : Buffer.concat([tail, more]).subarray(-EDGE_BYTES))
+  const kept = -EDGE_BYTES - 1
+  return Buffer.from(more.length >= -kept ? more.subarray(kept) : Buffer.concat([tail, more]).subarray(kept))
 }

@@ -156,35 +156,61 @@ function isEscaped(text: string, quote: number): boolean {
  * Both are refused here rather than changed on the way. Returns how many members all objects of the value have.
  */
 function checkCarriable(root: unknown, text: string, maxDepth: number): number {
-  let level: unknown[] = [root]
+  let level = isHolder(root) ? [root] : []
   let members = 0
-  let rounded = false
+  let mayRound = typeof root === 'number'
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > maxDepth) throw new OpenMcpError('invalid_request', `the message nests deeper than ${maxDepth} levels`)
-    const below: unknown[] = []
-    for (const value of level) {
-      if (typeof value === 'number') rounded ||= Number.isInteger(value) ? !Number.isSafeInteger(value) : !Number.isFinite(value)
-      else if (typeof value === 'object' && value !== null) {
-        const held: unknown[] = Array.isArray(value) ? value : Object.values(value)
-        if (!Array.isArray(value)) members += held.length
-        for (const member of held) if (typeof member === 'number' || typeof member === 'object') below.push(member)
+    const below: object[] = []
+    for (const holder of level) {
+      const held: unknown[] = Array.isArray(holder) ? holder : Object.values(holder)
+      if (!Array.isArray(holder)) members += held.length
+      for (const member of held) {
+        if (isHolder(member)) below.push(member)
+        else if (typeof member === 'number') mayRound ||= !Number.isFinite(member) || (Number.isInteger(member) && !Number.isSafeInteger(member))
       }
     }
     level = below
   }
-  if (rounded && hasRoundedNumber(text))
-    throw new OpenMcpError('invalid_request', 'the message holds a number that JSON readers would round; send it as a string')
+  if (mayRound && hasRoundedNumber(text)) {
+    throw new OpenMcpError('invalid_request', 'the message holds a number that JSON readers would round', { hint: 'send it as a string' })
+  }
   return members
 }
 
-const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs
+function isHolder(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
 
+const INTEGER_OR_OTHER = /(-?\d+)(\.\d+)?([eE][+-]?\d+)?/g
+
+/** Whether a number in the text would be sent as another one: looked for outside of the strings, which may be long. */
 function hasRoundedNumber(text: string): boolean {
-  for (const [token] of text.matchAll(STRING_OR_NUMBER)) {
-    if (token.startsWith('"')) continue
-    const value = Number(token)
-    if (!Number.isFinite(value)) return true
-    if (/^-?\d+$/.test(token) && !Number.isSafeInteger(value) && BigInt(token) !== BigInt(value)) return true
+  for (let from = 0; from < text.length;) {
+    const open = text.indexOf('"', from)
+    const end = open < 0 ? text.length : open
+    for (const [token, integer, fraction, exponent] of text.slice(from, end).matchAll(INTEGER_OR_OTHER)) {
+      const value = Number(token)
+      if (!Number.isFinite(value)) return true
+      const isInteger = fraction === undefined && exponent === undefined && integer !== undefined
+      if (isInteger && !Number.isSafeInteger(value) && BigInt(integer) !== integerOf(JSON.stringify(value))) return true
+    }
+    from = open < 0 ? text.length : closeOf(text, open) + 1
   }
   return false
+}
+
+/** The integer that a serialised number says: digits, or digits and an exponent from 1e21 on. */
+function integerOf(serialised: string): bigint {
+  const [digits = '', exponent = '0'] = serialised.split('e')
+  const [whole = '', fraction = ''] = digits.split('.')
+  return BigInt(whole + fraction) * 10n ** BigInt(Number(exponent) - fraction.length)
+}
+
+/** Where the string that opens here closes. */
+function closeOf(text: string, open: number): number {
+  let close = open
+  do close = text.indexOf('"', close + 1)
+  while (isEscaped(text, close))
+  return close
 }
