@@ -147,8 +147,8 @@ describe('what a client sends', () => {
     expect(textOf(parsed)).toBe('{"jsonrpc":"2.0","id":2,"method":"tools/call"}')
   })
 
-  // STRING_OR_NUMBER of message.ts keeps one place to go back to for each character of a string: from about 8 million
-  // characters on V8 has no room for them and throws `RangeError: Maximum call stack size exceeded`. stdio takes 64 MiB.
+  // A regular expression over strings keeps one place to go back to for each character: from some 8 million on V8 has no
+  // room for them and throws `RangeError: Maximum call stack size exceeded`. stdio takes 64 MiB.
   test('may hold a long string beside a number that is refused', { timeout: 60_000 }, () => {
     const text = `{"jsonrpc":"2.0","id":1,"method":"x","params":["${'x'.repeat(32 * 1024 * 1024)}",12345678901234567891]}`
     expect(refusalOf(text).code).toBe('invalid_request')
@@ -184,8 +184,8 @@ describe('a large message', () => {
     ['"method":"ping","params":{"a":"\\"a\\":1"}', true],
     ['"method":"ping","params":{"a":{"a":{"a":1}}}', true],
     ['"method":"ping" , "params" : {"a\\\\" : "\\\\"}', true],
-  ])('with %s leaves as it came: %s', (members, asItCame) => {
-    const text = `{"jsonrpc":"2.0","pad":"${PAD}",${members}}`
+  ])('with %s leaves as it came: %s', (inside, asItCame) => {
+    const text = `{"jsonrpc":"2.0","pad":"${PAD}",${inside}}`
     const sent = bodyOf(parsePost(Buffer.from(text), DEPTH)).toString()
     expect(sent === text).toBe(asItCame)
     expect(JSON.parse(sent)).toEqual(JSON.parse(text))
@@ -211,9 +211,8 @@ describe('a number', () => {
     expect(meaningOf(textOf(parsePost(Buffer.from(text), DEPTH)))).toEqual(meaningOf(text))
   })
 
-  // hasRoundedNumber compares the token with the double; what is sent is JSON.stringify of the double, which writes only as
-  // many digits as tell it from its neighbours: 9223372036854775808 leaves as 9223372036854776000, another integer to a
-  // reader that has integers of 64 bits or more (Python, Java, Go).
+  // These are doubles, but JSON.stringify writes only as many digits as tell a double from its neighbours: 2 ** 63 would
+  // leave as 9223372036854776000, another integer to a reader that has integers of 64 bits or more (Python, Java, Go).
   test.each(['9223372036854775808', '18446744073709551616', '-9223372036854775808', '12345678901234567168'])(
     '%s leaves as the same integer or is refused',
     (token) => {
@@ -223,8 +222,7 @@ describe('a number', () => {
     },
   )
 
-  // The same comparison refuses what would leave as it came: the double nearest to 1732178400123456800 is another integer,
-  // and JSON.stringify writes it as 1732178400123456800 all the same.
+  // No doubles, but the nearest one is written with the same digits: what came is what leaves.
   test.each(['1732178400123456800', '38859638066738250'])('%s, as a JavaScript client writes it, is carried', (token) => {
     const text = `{"jsonrpc":"2.0","method":"x","params":[${token}]}`
     expect(parsedOrRefused(Buffer.from(text))).toBeDefined()
@@ -318,7 +316,6 @@ describe('nesting', () => {
     }
   })
 
-  // checkCarriable looks at numbers and nulls as if they were a level of their own, at strings and booleans not.
   test('is the same whatever lies at the bottom', () => {
     const carried = ['"text"', 'true', '1', 'null'].map((inside) => parsedOrRefused(Buffer.from(nested(DEPTH, '[', ']', inside))) !== undefined)
     expect(new Set(carried).size).toBe(1)
