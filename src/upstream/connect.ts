@@ -1,11 +1,12 @@
 // The only switch over the kinds of upstream: from what the operator named to something that carries exchanges.
-import { toOpenMcpError, type OpenMcpError } from '../errors.ts'
+import { toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { startChild, type Child, type ChildCommand } from './child.ts'
-import type { OpenPipe, PipeEvents } from './pipe.ts'
+import type { PipeEvents } from './pipe.ts'
 import type { Remote } from './remote.ts'
+import { createSpare } from './spare.ts'
 import { createPool } from './pool.ts'
 
 export interface Connection {
@@ -38,54 +39,22 @@ export function connect(target: Target, options: ConnectOptions): Connection {
   return target.kind === 'command' ? connectCommand(target, options) : connectRemote(target, options)
 }
 
-/**
- * The first child is started at once: a command that does not exist is told at start, and the first client does not wait.
- * It is handed to the first who needs one.
- */
 function connectCommand(command: ChildCommand, options: ConnectOptions): Connection {
   const { limits, log, name } = options
   const start = (events: PipeEvents): Child => startChild(command, events, { limits, log, name })
-  let spare: { child: Child; events: PipeEvents | undefined; end: OpenMcpError | undefined } | undefined
-  const first = (): NonNullable<typeof spare> => {
-    const waiting: NonNullable<typeof spare> = { child: undefined as never, events: undefined, end: undefined } // filled in the next line
-    waiting.child = start({
-      line: (bytes) => waiting.events?.line(bytes),
-      tooLong: (head, tail) => waiting.events?.tooLong(head, tail),
-      ended(error) {
-        waiting.end = error
-        if (waiting.events) waiting.events.ended(error)
-        else log.error(error.message, { hint: error.hint })
-      },
-    })
-    return waiting
-  }
-  spare = first()
-  const warm = spare.child
-  const open: OpenPipe = (events) => {
-    const ready = spare
-    spare = undefined
-    if (!ready || ready.end) return start(events)
-    ready.events = events
-    return ready.child
-  }
-  const pool = createPool({ open, ...options })
-  const idle = setTimeout(() => {
-    const unused = spare
-    spare = undefined
-    void unused?.child.close()
-  }, limits.idleSeconds * 1000)
+  const spare = createSpare(start, (error) => log.error(error.message, { hint: error.hint }))
+  const pool = createPool({ open: (events) => spare.take(events) ?? start(events), ...options })
+  const idle = setTimeout(() => void spare.close(), limits.idleSeconds * 1000)
   idle.unref()
   return {
     upstream: () => pool,
     messages: () => pool,
-    started: warm.started,
+    started: spare.started,
     state: () => (pool.size > 0 ? 'running' : 'idle'),
     pipes: () => pool.size,
     async close() {
       clearTimeout(idle)
-      const unused = spare
-      spare = undefined
-      await Promise.all([pool.close(), unused?.child.close()])
+      await Promise.all([pool.close(), spare.close()])
     },
   }
 }

@@ -1,5 +1,6 @@
 // One HTTP upstream: its connections, the headers that may pass in each direction, and its failures in our words.
-import { Pool, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
+import Pool from 'undici/lib/dispatcher/pool.js'
 
 import { OpenMcpError } from '../errors.ts'
 import type { ForwardedHeaders, ResponseHead } from '../protocol/exchange.ts'
