@@ -33,7 +33,7 @@ export function runOptions(args: Arguments, machine: Machine): RunOptions {
   const options: OpenMcpOptions = {
     target,
     ...(published?.listen !== undefined && { listen }),
-    name: oneOf(reading, 'name', parseName) ?? nameOf(target),
+    name: oneOf(reading, 'name', parseName) ?? 'default',
     isolation: oneOf(reading, 'isolation', parseIsolation) ?? 'session',
     limits: limitsOf(reading),
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
@@ -161,16 +161,6 @@ function levelOf(reading: Reading): LogLevel {
   if (level !== undefined && level !== 'debug')
     reading.mistakes.add(new OpenMcpError('usage', `--debug and --log-level ${level} contradict each other`, { hint: 'keep one' }))
   return 'debug'
-}
-
-/** What the server is called when nobody says: its program, or its host. */
-function nameOf(target: CommandTarget | RemoteTarget): string {
-  const source = target.kind === 'remote' ? (target.urls[0]?.hostname ?? '') : (target.command.split(/[\\/]/).at(-1) ?? '').replace(/\.(?:exe|cmd|bat)$/i, '')
-  const name = source
-    .replace(/[^A-Za-z0-9._-]+/g, '-')
-    .replace(/^[^A-Za-z0-9]+/, '')
-    .slice(0, 64)
-  return name === '' ? 'server' : name
 }
 
 function manyOf<T>(reading: Reading, name: string, read: (text: string, as: string) => T): T[] {

@@ -30,7 +30,7 @@ describe('the four things that run', () => {
       options: {
         target: { kind: 'command', command: 'npx', args: ['-y', 'pkg'], env: { PATH: '/bin' } },
         listen: { host: '127.0.0.1', port: 8000, allowHosts: [], allowOrigins: [], exposeHeaders: [], pathPrefix: '', insecureNoAuth: false },
-        name: 'npx',
+        name: 'default',
         isolation: 'session',
         limits: DEFAULT_LIMITS,
         log: { level: 'info', format: 'text' },
@@ -43,7 +43,7 @@ describe('the four things that run', () => {
     expect(optionsOf(['-p', '8001:https://host/mcp', '--header', 'X-A: b'])).toMatchObject({
       target: { kind: 'remote', urls: [new URL('https://host/mcp')], transport: 'auto', headers: { 'x-a': 'b' } },
       listen: { host: '127.0.0.1', port: 8001 },
-      name: 'host',
+      name: 'default',
     })
   })
 
@@ -55,7 +55,7 @@ describe('the four things that run', () => {
 
   test('a COMMAND: on our stdio', () => {
     const options = optionsOf(['--', './my server.exe', '--flag'])
-    expect(options).toMatchObject({ target: { kind: 'command', command: './my server.exe', args: ['--flag'] }, name: 'my-server' })
+    expect(options).toMatchObject({ target: { kind: 'command', command: './my server.exe', args: ['--flag'] } })
     expect('listen' in options).toBe(false)
   })
 
