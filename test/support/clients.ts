@@ -38,6 +38,7 @@ export const ROOTS = { roots: [{ uri: 'file:///home/ann/work', name: 'work' }] }
 
 const NAME = { name: 'e2e', version: '1.0.0' }
 const CAPABILITIES = { sampling: {}, elicitation: {}, roots: { listChanged: true } }
+const TIMEOUT_MS = 15_000
 const ANYTHING = z.looseObject({})
 
 export interface WayIn {
@@ -100,7 +101,7 @@ async function v1(transport: SSEClientTransport | StdioClientTransport | Streama
     messages,
     streams,
     revision: undefined,
-    request: (method, params, options) => client.request({ method, ...(params && { params }) }, ANYTHING, options),
+    request: (method, params, options) => client.request({ method, ...(params && { params }) }, ANYTHING, { timeout: TIMEOUT_MS, ...options }),
     notify: (method, params) => client.notification({ method, ...(params && { params }) }),
     listen: () => Promise.reject(new Error('a client of an older revision has nothing like it')),
     async stop() {
@@ -123,7 +124,12 @@ async function v2(transport: HttpTransportV2 | StdioTransportV2, mode: 'legacy' 
     get revision() {
       return client.getNegotiatedProtocolVersion()
     },
-    request: (method, params, options) => client.request({ method, ...(params && { params }) }, ANYTHING, options),
+    async request(method, params = {}, options) {
+      // These two keep what the list of tools says about headers, and send them.
+      if (mode === 'auto' && method === 'tools/list') return client.listTools(params, { timeout: TIMEOUT_MS, ...options })
+      if (mode === 'auto' && method === 'tools/call') return client.callTool({ name: '', ...params }, { timeout: TIMEOUT_MS, ...options })
+      return client.request({ method, params }, ANYTHING, { timeout: TIMEOUT_MS, ...options })
+    },
     notify: (method, params) => client.notification({ method, ...(params && { params }) }),
     async listen(filter) {
       await client.listen(filter)

@@ -30,7 +30,8 @@ export interface ProgramOptions {
   cwd?: string
 }
 
-const PATIENCE_MS = 8000
+const FIRST_MS = 500
+const LAST_MS = 8000
 const running = new Set<ChildProcess>()
 // The last resort, when the test run itself ends.
 process.once('exit', () => {
@@ -76,9 +77,10 @@ export function startProgram(command: string, args: readonly string[], { env = {
     },
     async stop() {
       if (!end) child.kill('SIGTERM')
-      const force = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
+      // openmcp takes a second one for: at once.
+      const timers = [setTimeout(() => child.kill('SIGTERM'), FIRST_MS), setTimeout(() => child.kill('SIGKILL'), LAST_MS)]
       const last = await ended
-      clearTimeout(force)
+      timers.forEach(clearTimeout)
       return last
     },
   }

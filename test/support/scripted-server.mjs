@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 
 const { values: flags } = parseArgs({
+  allowPositionals: true,
   options: {
     'ignore-eof': { type: 'boolean' },
     'ignore-term': { type: 'boolean' },
@@ -29,19 +30,21 @@ const write = (message) => void process.stdout.write(`${JSON.stringify(message)}
 const notify = (method, params) => write({ jsonrpc: '2.0', method, params })
 const answer = (id, value) => write({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: JSON.stringify(value) }], structuredContent: value } })
 
+function release({ key, value = {} }) {
+  const call = held.get(key)
+  held.delete(key)
+  if (call) answer(call.id, value)
+  return call !== undefined
+}
+
 const tools = {
   echo: (args, { id }) => answer(id, args),
   who: (_args, { id }) =>
     answer(id, { pid: process.pid, grandchild: grandchild?.pid ?? null, cwd: process.cwd(), argv: process.argv.slice(2), env: process.env }),
   seen: (_args, { id }) => answer(id, { seen }),
-  /** Answered when `release` names its key. */
+  /** Answered when `release` names its key, as a tool or as a notification. */
   hold: ({ key }, message) => void held.set(key, message),
-  release({ key, value = {} }, { id }) {
-    const call = held.get(key)
-    held.delete(key)
-    if (call) answer(call.id, value)
-    answer(id, { released: call !== undefined })
-  },
+  release: (args, { id }) => answer(id, { released: release(args) }),
   /** Progress of a held call. */
   report({ key, from, to }, { id }) {
     // oxlint-disable-next-line no-underscore-dangle -- the protocol's own name
@@ -120,6 +123,10 @@ function received(message) {
     const call = questions.get(message.id)
     questions.delete(message.id)
     if (call !== undefined) answer(call, { result: message.result ?? null, error: message.error ?? null })
+  } else if (message.method === 'notifications/release') {
+    release(message.params)
+  } else if (message.method === 'notifications/write') {
+    process.stdout.write(Buffer.from(message.params.base64, 'base64'))
   } else if (message.id !== undefined) {
     if (Object.hasOwn(methods, message.method)) methods[message.method](message)
     else refuse(message.id, -32601, `no method ${message.method}`)
