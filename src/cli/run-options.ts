@@ -1,7 +1,7 @@
 // From what is typed behind `run` to the options of openmcp.
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { OpenMcpError } from '../errors.ts'
-import type { CommandTarget, ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
+import type { ListenOptions, OpenMcpOptions } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
