@@ -25,8 +25,8 @@ const isAnswer = (id: number) => (message: Json) => message['id'] === id && mess
 
 /** The lines a child wrote on its stderr, as our log has them. */
 function wordsOf(proxy: Pick<Proxy, 'stderr'>, pid: number): string[] {
-  const mark = `openmcp: [node ${pid}] `
-  return proxy.stderr.filter((line) => line.startsWith(mark)).map((line) => line.slice(mark.length))
+  const mark = new RegExp(`^openmcp: \\[\\S+ ${pid}\\] `)
+  return proxy.stderr.filter((line) => mark.test(line)).map((line) => line.replace(mark, ''))
 }
 
 describe('a child', () => {
@@ -193,7 +193,7 @@ describe('a child that does not start', () => {
     })
     expect(code).toBe(1)
     expect(jsonOf(JSON.parse(stdout))).toMatchObject({ id: 1, error: { code: -32603, message: expect.stringMatching(/exit code 7.*no database/) } })
-    expect(stderr).toMatch(/openmcp: error: the server node ended with exit code 7/)
+    expect(stderr).toMatch(/openmcp: error: the server \S+ ended with exit code 7/)
   })
 })
 
