@@ -4,7 +4,7 @@ export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 export type LogFormat = 'text' | 'json'
 
 /** Named fields only: whoever logs says which, and never a header, an argument or a body as a whole. */
-export type Fields = Readonly<Record<string, string | number | boolean | undefined>>
+type Fields = Readonly<Record<string, string | number | boolean | undefined>>
 
 export interface Log {
   error(message: string, fields?: Fields): void

@@ -76,7 +76,7 @@ function parseJson(text: string): unknown {
 }
 
 /** One parsed value as a message, or a refusal that echoes its id where it has one. */
-export function toMessage(value: unknown): Message {
+function toMessage(value: unknown): Message {
   if (!isObject(value)) throw new OpenMcpError('invalid_request', 'a message must be a JSON object')
   const { id, method } = value
   if (value['jsonrpc'] !== '2.0') throw invalid('"jsonrpc" must be "2.0"', id)

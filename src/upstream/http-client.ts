@@ -12,7 +12,7 @@ export interface HttpClient {
   close(): Promise<void>
 }
 
-export interface ClientRequest {
+interface ClientRequest {
   method: 'POST' | 'GET' | 'DELETE'
   url: URL
   headers: ForwardedHeaders
@@ -21,14 +21,14 @@ export interface ClientRequest {
   endless?: boolean
 }
 
-export interface AnswerHandler {
+interface AnswerHandler {
   head(status: number, headers: ResponseHead, flow: Flow): void
   chunk(bytes: Buffer): void
   end(): void
   failed(error: OpenMcpError): void
 }
 
-export interface Flow {
+interface Flow {
   pause(): void
   resume(): void
 }
