@@ -1,8 +1,9 @@
 // Measures the peers of one mode against each other. All of them run at the same time and hold their sessions open; short slices
 // go round A B C A B C …, so that a ratio compares slices which lie next to each other and the drift of the machine cancels out.
 import { createField, rotated } from './field.mjs'
+import { measureIdle } from './idle.mjs'
 import { openSessions, runCalls, runCrossing, runNotifications } from './lib/load.mjs'
-import { machineTicks } from './lib/proc.mjs'
+import { cpuOf, machineCpu } from './lib/proc.mjs'
 import { rounded, sum } from './lib/numbers.mjs'
 import { sleep } from './lib/time.mjs'
 import { sessionsFor } from './scenarios.mjs'
@@ -11,7 +12,7 @@ const MEASURES = { idle: measureIdle, calls: measureSlices, notify: measureSlice
 
 /**
  * Every measurement goes to `put(row)`, words for people to `say`. `pace` is how much of each thing: { reps, sliceSeconds,
- * coldStarts, warmUpSeconds, idleSeconds }. Nothing is begun that would not end before `deadlineMs`.
+ * coldStarts, warmUpSeconds }. Nothing is begun that would not end before `deadlineMs`.
  */
 export async function compareMode({ mode, peers, scenarios, pace, program, deadlineMs, put, say }) {
   const field = createField({ mode, peers, program, put, say })
@@ -19,6 +20,7 @@ export async function compareMode({ mode, peers, scenarios, pace, program, deadl
     field,
     holds: createHolds(),
     pace,
+    program,
     secondsLeft: () => (deadlineMs - performance.now()) / 1000,
     put: (peer, scenario, row) => put({ mode, peer: peer.name, scenario, ...row }),
   }
@@ -37,8 +39,7 @@ export async function compareMode({ mode, peers, scenarios, pace, program, deadl
   const ofKind = (...kinds) => scenarios.filter(({ kind }) => kinds.includes(kind))
   try {
     say(`${mode}: starting ${peers.map(({ name }) => name).join(', ')}`)
-    await startAll(field, ofKind('cold').length > 0 ? pace.coldStarts : 1)
-    // Memory is looked at on fresh processes, before load has grown their heaps.
+    await startAll(field, ofKind('cold').length > 0 ? pace.coldStarts : 0)
     await measureAll(ofKind('idle'))
     const loaded = ofKind('calls', 'notify', 'cross', 'open').filter((scenario) => peers.some(({ face }) => sessionsFor(scenario, face) > 0))
     if (loaded.length > 0) await warmUp(run)
@@ -49,13 +50,14 @@ export async function compareMode({ mode, peers, scenarios, pace, program, deadl
   }
 }
 
-async function startAll(field, times) {
-  for (let rep = 0; rep < times; rep++) {
+async function startAll(field, coldStarts) {
+  for (let rep = 0; rep < coldStarts; rep++) {
     for (const peer of rotated(field.peers, rep)) {
       if (field.running.has(peer)) await field.stop(peer)
       await field.start(peer, rep)
     }
   }
+  for (const peer of field.peers) if (coldStarts === 0) await field.start(peer)
 }
 
 // The sessions of a scenario. Where a session is a whole process, it lives on to the next scenario as it would with a client: a
@@ -103,7 +105,7 @@ async function measureSlices({ field, holds, pace, put, secondsLeft }, scenario)
     const { target, sessions, whyNone } = hold
     held.set(peer, hold)
     if (sessions.length === 0) put(peer, scenario.name, { error: `no session: ${whyNone}` })
-    else await slice(scenario, sessions, pace.sliceSeconds / 2, () => started.usage(target)) // not counted: the first calls of a kind are slow
+    else await slice(scenario, sessions, pace.sliceSeconds / 2, started.pids(target)) // not counted: the first calls of a kind are slow
   }
   const givenUp = new Set()
   const reps = scenario.brief ? Math.ceil(pace.reps / 2) : pace.reps
@@ -111,7 +113,7 @@ async function measureSlices({ field, holds, pace, put, secondsLeft }, scenario)
     for (const [peer, started] of field.turn(rep)) {
       const { target, sessions } = held.get(peer)
       if (sessions.length === 0 || givenUp.has(peer)) continue
-      const row = await slice(scenario, sessions, pace.sliceSeconds, () => started.usage(target))
+      const row = await slice(scenario, sessions, pace.sliceSeconds, started.pids(target))
       put(peer, scenario.name, { rep, ...row })
       if (row.calls === 0) givenUp.add(peer) // asking again would only wait for the same errors
     }
@@ -119,20 +121,23 @@ async function measureSlices({ field, holds, pace, put, secondsLeft }, scenario)
   for (const [peer, hold] of held) await holds.release(peer, hold)
 }
 
-async function slice(scenario, sessions, seconds, usage) {
-  const [before, ticksBefore] = [usage(), machineTicks()]
+async function slice(scenario, sessions, seconds, pids) {
+  const before = { proxy: cpuOf(pids), bench: cpuOf([process.pid]), machine: machineCpu() }
   const row = await {
     calls: () => runCalls(sessions, { ...scenario, seconds }),
     notify: () => runNotifications(sessions, { ...scenario, seconds }),
     cross: () => runCrossing(sessions, { seconds }),
   }[scenario.kind]()
-  const [after, ticks] = [usage(), machineTicks()]
-  const perCallUs = (name) => (row.calls > 0 ? rounded(((after[name] - before[name]) * 1e6) / row.calls) : undefined)
+  const [proxy, bench, machine] = [cpuOf(pids), cpuOf([process.pid]), machineCpu()]
+  const perCallUs = (column) => (row.calls > 0 ? rounded(((proxy[column] - before.proxy[column]) * 1e6) / row.calls) : undefined)
+  const ofMachine = (cpuSeconds) => rounded((100 * cpuSeconds) / (machine.all - before.machine.all))
+  const ours = sum(Object.values(bench)) - sum(Object.values(before.bench))
   return {
     ...row,
-    cpuUs: perCallUs('cpuSeconds'),
-    childrenCpuUs: perCallUs('childrenCpuSeconds'),
-    stolenPercent: rounded((100 * (ticks.stolen - ticksBefore.stolen)) / Math.max(1, ticks.all - ticksBefore.all)),
+    cpuUs: perCallUs('seconds'),
+    childrenCpuUs: perCallUs('childrenSeconds'),
+    othersPercent: Math.max(0, ofMachine(machine.busy - before.machine.busy - ours)),
+    stolenPercent: ofMachine(machine.stolen - before.machine.stolen),
   }
 }
 
@@ -144,52 +149,6 @@ async function measureOpening({ field, put, secondsLeft, pace }, scenario) {
     put(peer, scenario.name, { rep: 0, ...counted })
     await target.end()
     await sleep(200)
-  }
-}
-
-async function measureIdle({ field, put, pace }, scenario) {
-  const looks = []
-  for (const [peer, started] of field.running) {
-    if (!isPerProcess(peer)) {
-      const first = started.target() // what the first sessions cost once is not what a session costs
-      await openSessions(first, 16, { listen: true })
-      await first.end()
-    }
-    looks.push({ peer, started, target: started.target() })
-  }
-  if (looks.some(({ peer }) => !isPerProcess(peer))) await sleep(pace.idleSeconds * 1000)
-  for (const look of looks) {
-    const { peer, started, target } = look
-    const open = (sessions) => openSessions(target, sessions, { maxMs: 25_000, listen: true })
-    look.empty = started.usage(target)
-    const opened = [await open(sessionsFor(scenario, peer.face))]
-    const isCheap = started.usage(target).children - look.empty.children < scenario.sessions / 5
-    // Sessions without a process of their own are cheap: more of them, so that their memory stands out from the heap's noise.
-    if (!isPerProcess(peer) && isCheap) opened.push(await open(scenario.cheapSessions - scenario.sessions))
-    look.sessions = sum(opened.map(({ counted }) => counted.calls))
-    look.failed = sum(opened.map(({ counted }) => counted.failed))
-    look.errors = opened.at(-1).counted.errors
-  }
-  await sleep(pace.idleSeconds * 1000)
-  for (const look of looks) {
-    look.full = look.started.usage(look.target)
-    await look.target.end()
-  }
-  await sleep(1500)
-  for (const { peer, started, target, sessions, failed, errors, empty, full } of looks) {
-    const per100 = (column) => rounded((100 * (full[column] - empty[column])) / sessions)
-    put(peer, scenario.name, {
-      rep: 0,
-      sessions,
-      failed,
-      errors,
-      emptyMb: rounded(empty.mb),
-      fullMb: rounded(full.mb),
-      proxyMbPer100: per100('mb'),
-      childrenMbPer100: per100('childrenMb'),
-      children: full.children,
-      childrenAfter: started.usage(target).children,
-    })
   }
 }
 

@@ -1,6 +1,7 @@
 // The peers of one mode that run at this moment. One that ends by itself, or keeps a core busy while nobody asks it anything, is
 // noted and started afresh: it would spoil the slices of the others.
 import { startPeer } from './lib/start-peer.mjs'
+import { cpuOf } from './lib/proc.mjs'
 import { rounded } from './lib/numbers.mjs'
 import { sleep } from './lib/time.mjs'
 
@@ -23,7 +24,7 @@ export function createField({ mode, peers, program, put, say }) {
         running.set(peer, started)
         if (rep !== undefined) note(peer, 'cold', { rep, coldMs: rounded(started.coldMs) })
       } catch (error) {
-        note(peer, 'cold', { rep, error: error.message.slice(0, 400) })
+        note(peer, 'start', { error: error.message.slice(0, 400) })
         say(`${peer.name} did not start: ${error.message.slice(0, 200)}`)
       }
     },
@@ -76,6 +77,6 @@ async function busyOnes(all, ms) {
 
 // Where every session is a process of its own, none runs between scenarios.
 function cpuSecondsOf(started) {
-  const { cpuSeconds, childrenCpuSeconds } = started.usage({ live: [] })
-  return cpuSeconds + childrenCpuSeconds
+  const { seconds, childrenSeconds } = cpuOf(started.pids({ live: [] }))
+  return seconds + childrenSeconds
 }

@@ -112,10 +112,10 @@ function idleTable(results) {
   const lines = results.peers.flatMap((peer) => {
     const rows = results.rows(peer, 'idle')
     if (rows.length === 0) return []
-    const columns = ['sessions', 'emptyMb', 'fullMb', 'proxyMbPer100', 'childrenMbPer100', 'children', 'childrenAfter']
+    const columns = ['sessions', 'emptyMb', 'fullMb', 'proxyMbPer100', 'childrenMbPer100', 'children']
     return [[peer, ...columns.map((column) => shown(results.median(peer, 'idle', column))), errorsOf(rows)]]
   })
-  const head = ['', 'sessions', 'proxy before', 'proxy with them', 'proxy grows per 100', 'children grow per 100', 'children', 'children after', 'errors']
+  const head = ['', 'sessions', 'proxy before', 'proxy with them', 'proxy grows per 100', 'children grow per 100', 'children', 'errors']
   return table(head, lines)
 }
 
@@ -137,15 +137,20 @@ function ratioTable(results, peers, pairOf) {
 function remarks(results) {
   const lines = results.all.flatMap((row) => {
     const about = `${row.peer}, ${row.scenario}: `
-    if (row.scenario === 'cold' && row.error) return [`${about}did not start: ${row.error}`]
+    if (row.scenario === 'start') return [`${row.peer} did not start: ${row.error}`]
     if (row.ended) return [`${about}ended by itself ${JSON.stringify(row.ended)} ${row.stderr}`]
     if (row.busyCores) return [`${about}kept ${row.busyCores} cores busy while idle and was started afresh`]
     if (row.scenario === 'stop') return [`${row.peer}: ${row.inTime ? '' : 'did not end on SIGTERM; '}${row.left} processes left behind`]
     if (row.skipped) return [`${row.peer ?? row.scenario} skipped: ${row.skipped}`]
     return []
   })
-  const stolen = ascending(results.all.map((row) => row.stolenPercent))
-  if (stolen.length > 0) lines.push(`CPU time taken by the host during the slices: median ${shown(median(stolen))} %, most ${shown(stolen.at(-1))} %`)
+  const share = (column) => {
+    const sorted = ascending(results.all.map((row) => row[column]))
+    return `median ${shown(median(sorted))} %, most ${shown(sorted.at(-1))} %`
+  }
+  if (results.all.some((row) => row.stolenPercent !== undefined)) {
+    lines.push(`CPU time of the machine during the slices used by others: ${share('othersPercent')}; taken by its host: ${share('stolenPercent')}`)
+  }
   const counts = new Map()
   for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1)
   return [...counts].map(([line, n]) => `- ${line.trim()}${n > 1 ? ` (${n} times)` : ''}`).concat('')

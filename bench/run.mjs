@@ -128,7 +128,6 @@ function readOptions() {
       sliceSeconds: positive('slice', values.slice, quick ? 0.3 : 0.5),
       coldStarts: quick ? 2 : 5,
       warmUpSeconds: quick ? 0.8 : 1.6,
-      idleSeconds: quick ? 2 : 13, // an idle V8 tidies its heap after some ten seconds; before that, memory is mostly noise
     },
     budgetSeconds: positive('budget', values.budget, 680),
     program: path.resolve(values.program ?? path.join(here, '..', 'dist', 'openmcp.mjs')),

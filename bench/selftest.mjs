@@ -13,7 +13,7 @@ import { createSseReader } from './lib/sse-reader.mjs'
 import { createTarget } from './lib/sessions.mjs'
 import { freePort, launch } from './lib/launch.mjs'
 import { openSessions, runCalls, runCrossing, runNotifications } from './lib/load.mjs'
-import { statOf, usageOf } from './lib/proc.mjs'
+import { descendantsOf, memoryOf, statOf } from './lib/proc.mjs'
 import { sleep } from './lib/time.mjs'
 import { HTTP_SERVER, NPM_PEERS, STDIO_SERVER } from './peers.mjs'
 import { report } from './report.mjs'
@@ -197,8 +197,8 @@ test('what a process left behind is ended with it, and told', async () => {
   const child = `require('child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore', detached: true })`
   const script = `${child}; process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1000)`
   const parent = launch({ command: process.execPath, args: ['-e', script] })
-  while (usageOf(parent.pid).children === 0) await sleep(20)
-  assert.ok(usageOf(parent.pid).mb > 1)
+  while (descendantsOf(parent.pid).length === 0) await sleep(20)
+  assert.ok(memoryOf([parent.pid]).mb > 1)
   assert.deepEqual(await parent.stop(2000), { inTime: true, left: 1 })
   assert.equal(statOf(parent.pid), null)
 })

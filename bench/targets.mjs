@@ -93,7 +93,7 @@ function idleMemory(peer, other) {
       if (!Number.isFinite(more)) return undefined
       const failed = results.total(peer, 'idle', 'failed')
       const failures = failed > 0 ? `, ${failed} sessions failed` : ''
-      return { reached: more <= IDLE_LIMIT_KB && failed === 0, measured: `${more.toFixed(1)} KB more${failures}` }
+      return { reached: more <= IDLE_LIMIT_KB && failed === 0, measured: `${Math.abs(more).toFixed(1)} KB ${more < 0 ? 'less' : 'more'}${failures}` }
     },
   }
 }

@@ -22,51 +22,50 @@ export function statOf(pid) {
   }
 }
 
-/** All that runs below a process, or in the group it leads: a child whose parent has ended keeps its group. */
-export function descendantsOf(root) {
+/** All that runs below these processes, or in a group one of them leads: a child whose parent has ended keeps its group. */
+export function descendantsOf(...roots) {
   const all = fs
     .readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((name) => statOf(Number(name)))
     .filter((process) => process !== null)
-  const family = new Set([root])
+  const family = new Set(roots)
   for (let size = 0; size !== family.size;) {
     size = family.size
-    for (const { pid, parent, group } of all) if (family.has(parent) || group === root) family.add(pid)
+    for (const { pid, parent, group } of all) if (family.has(parent) || roots.includes(group)) family.add(pid)
   }
-  return all.filter(({ pid }) => pid !== root && family.has(pid))
+  return all.filter(({ pid }) => family.has(pid) && !roots.includes(pid))
+}
+
+/** CPU seconds these processes used, and all that ran below them. */
+export function cpuOf(pids) {
+  const roots = pids.map(statOf).filter((process) => process !== null)
+  const children = descendantsOf(...pids)
+  return {
+    seconds: sum(roots.map((root) => root.cpuSeconds)),
+    childrenSeconds: sum(roots.map((root) => root.endedChildrenCpuSeconds)) + sum(children.map((child) => child.cpuSeconds + child.endedChildrenCpuSeconds)),
+  }
 }
 
 /**
- * CPU seconds and MB of a process itself and of everything below it. MB are anonymous memory (heaps, stacks, buffers): pages of
- * program files are shared by all processes of a program, and what one of them seems to take depends on how many others run.
+ * MB these processes hold, and all that runs below them. Anonymous memory (heaps, stacks, buffers): pages of program files are
+ * shared by all processes of a program, and what one of them seems to take depends on how many others run.
  */
-export function usageOf(root) {
-  const self = statOf(root)
-  const children = descendantsOf(root)
-  const overChildren = (read) => sum(children.map(read))
-  const { cpuSeconds = 0, endedChildrenCpuSeconds = 0 } = self ?? {}
+export function memoryOf(pids) {
+  const children = descendantsOf(...pids)
   return {
-    cpuSeconds,
-    childrenCpuSeconds: endedChildrenCpuSeconds + overChildren((child) => child.cpuSeconds + child.endedChildrenCpuSeconds),
-    mb: anonymousMb(root),
-    childrenMb: overChildren(({ pid }) => anonymousMb(pid)),
+    mb: sum(pids.map(anonymousMb)),
+    childrenMb: sum(children.map(({ pid }) => anonymousMb(pid))),
     children: children.length,
   }
 }
 
-/** The sum of several usages: a proxy that is one process per session. */
-export function totalUsage(usages) {
-  const total = { cpuSeconds: 0, childrenCpuSeconds: 0, mb: 0, childrenMb: 0, children: 0 }
-  for (const usage of usages) for (const name in total) total[name] += usage[name]
-  return total
-}
-
-/** CPU time of the whole machine since it started, and the part of it the host gave to somebody else. */
-export function machineTicks() {
+/** CPU seconds of the whole machine since it started: spent by processes, taken by the host, and all there were. */
+export function machineCpu() {
   const [, ...ticks] = contentOf('/proc/stat').split('\n', 1)[0].split(/\s+/)
-  const numbers = ticks.slice(0, 8).map(Number)
-  return { all: sum(numbers), stolen: numbers[7] }
+  const [user, nice, system, idle, waiting, interrupts, softInterrupts, stolen] = ticks.map((n) => Number(n) / TICKS_PER_SECOND)
+  const busy = user + nice + system
+  return { busy, stolen, all: busy + stolen + idle + waiting + interrupts + softInterrupts }
 }
 
 const anonymousMb = (pid) => Number(contentOf(`/proc/${pid}/status`).match(/^RssAnon:\s+(\d+) kB/m)?.[1] ?? 0) / 1024

@@ -298,7 +298,7 @@ function createStdioSession(target) {
     async release() {
       if (!launched) return
       launched.stdin.end()
-      await within(3000, launched.exited)
+      await within(1000, launched.exited)
       await launched.stop(1000)
     },
   })

@@ -2,9 +2,9 @@
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { commandOf, HTTP_SERVER, STDIO_SERVER } from '../peers.mjs'
 import { freePort, launch } from './launch.mjs'
-import { totalUsage, usageOf } from './proc.mjs'
 import { createTarget } from './sessions.mjs'
 import { sleep, within } from './time.mjs'
 
@@ -12,13 +12,19 @@ const START_WITHIN_MS = 15_000
 const ONE_TRY_MS = 5000
 const BETWEEN_TRIES_MS = 4
 
+const COLLECTOR = fileURLToPath(new URL('collect-garbage.cjs', import.meta.url))
+
+const folders = new Set()
+process.on('exit', () => folders.forEach(remove)) // where the bench is interrupted
+
 /**
- * Gives `{ coldMs, target(), usage(target), exit(), stderr(), stop() }`. A peer with a stdio face is one process per
- * session: its usage is that of the target's sessions, and there is no process that could end by itself.
+ * Gives `{ coldMs, target(), pids(target), collectGarbage(target), exit(), stderr(), stop() }`. A peer with a stdio face is one
+ * process per session: its processes are those of the target's sessions, and there is none that could end by itself.
  */
-export async function startPeer(peer, { program }) {
+export async function startPeer(peer, { program, collectable = false }) {
   const tmp = fs.mkdtempSync(path.join(os.tmpdir(), 'openmcp-bench-'))
-  const undo = [() => fs.rmSync(tmp, { recursive: true, force: true })]
+  folders.add(tmp)
+  const undo = [() => remove(tmp)]
   const stop = async () => {
     let ended = { inTime: true, left: 0 }
     for (const act of undo.toReversed()) ended = (await act()) ?? ended
@@ -26,10 +32,19 @@ export async function startPeer(peer, { program }) {
   }
   try {
     const places = { tmp, program, port: await freePort(), server: STDIO_SERVER.map(quoted).join(' ') }
-    if (peer.upstream) undo.push(await startUpstream(places))
+    if (peer.upstream) {
+      const stopUpstream = await startUpstream(places)
+      undo.push(stopUpstream)
+    }
     for (const [name, content] of Object.entries(peer.files ?? {})) fs.writeFileSync(path.join(tmp, name), content(places))
     const command = commandOf(peer, places)
-    return peer.face === 'stdio' ? await perSession(command, stop) : await longLived(peer, command, places, undo, stop)
+    const isNode = command.command === process.execPath
+    if (collectable && isNode) command.args.unshift('--require', COLLECTOR)
+    const started = peer.face === 'stdio' ? await perSession(command) : await longLived(peer, command, places, undo)
+    const collectGarbage = (target) => {
+      if (collectable && isNode) for (const pid of started.pids(target)) process.kill(pid, 'SIGUSR2')
+    }
+    return { ...started, collectGarbage, stop }
   } catch (error) {
     await stop()
     throw error
@@ -54,7 +69,7 @@ async function startUpstream(places) {
   }
 }
 
-async function longLived(peer, command, places, undo, stop) {
+async function longLived(peer, command, places, undo) {
   const target = { face: peer.face, url: `http://127.0.0.1:${places.port}/${peer.face === 'sse' ? 'sse' : 'mcp'}` }
   const launched = launch(command)
   undo.push(() => launched.stop())
@@ -62,14 +77,13 @@ async function longLived(peer, command, places, undo, stop) {
   return {
     coldMs,
     target: () => createTarget(target),
-    usage: () => usageOf(launched.pid),
+    pids: () => [launched.pid],
     exit: () => launched.exit,
     stderr: launched.stderr,
-    stop,
   }
 }
 
-async function perSession(command, stop) {
+async function perSession(command) {
   const create = () => createTarget({ face: 'stdio', command })
   const target = create()
   const startedMs = performance.now()
@@ -79,10 +93,9 @@ async function perSession(command, stop) {
     return {
       coldMs,
       target: create,
-      usage: ({ live }) => totalUsage([...live].map(({ pid }) => usageOf(pid))),
+      pids: ({ live }) => [...live].map(({ pid }) => pid),
       exit: () => null,
       stderr: () => '',
-      stop,
     }
   } finally {
     await target.end()
@@ -110,6 +123,11 @@ async function firstAnswer(spec, launched) {
     await target.end()
   }
   throw new Error(`no answer in ${START_WITHIN_MS} ms (${last?.message ?? 'silence'}) ${launched.stderr().slice(-300)}`)
+}
+
+function remove(folder) {
+  folders.delete(folder)
+  fs.rmSync(folder, { recursive: true, force: true })
 }
 
 const quoted = (argument) => `'${argument.replaceAll("'", `'\\''`)}'`
