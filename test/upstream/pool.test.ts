@@ -1,0 +1,124 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { OpenMcpError } from '../../src/errors.ts'
+import type { LinkEvents } from '../../src/protocol/exchange.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
+import { createPool, type PipePool } from '../../src/upstream/pool.ts'
+import { SILENT, scriptedPipe, type ScriptedPipe } from './scripted-pipe.ts'
+
+const NOBODY: LinkEvents = { unsolicited: () => {}, ended: () => {} }
+const GONE = new OpenMcpError('child_failed', 'gone')
+
+function poolOf(isolation: 'session' | 'shared', limits: Partial<Limits> = {}): { pool: PipePool; pipes: ScriptedPipe[] } {
+  const pipes: ScriptedPipe[] = []
+  const pool = createPool({
+    open(events) {
+      const pipe = scriptedPipe()
+      pipes.push(pipe)
+      return pipe.open(events)
+    },
+    isolation,
+    limits: { ...DEFAULT_LIMITS, ...limits },
+    log: SILENT,
+    now: Date.now,
+  })
+  return { pool, pipes }
+}
+
+function refusalOf(act: () => void): string | undefined {
+  try {
+    act()
+    return undefined
+  } catch (error) {
+    return error instanceof OpenMcpError ? error.code : 'not one of ours'
+  }
+}
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+describe('a pipe per session', () => {
+  test('is opened for every session and ends with it', async () => {
+    const { pool, pipes } = poolOf('session')
+    const links = [pool.open(NOBODY), pool.open(NOBODY)]
+    expect([pipes.length, pool.size]).toEqual([2, 2])
+    await links[0]?.close()
+    expect([pool.size, ...pipes.map(({ closed }) => closed)]).toEqual([1, true, false])
+  })
+
+  test('makes room when it ends by itself', () => {
+    const { pool, pipes } = poolOf('session', { children: 1 })
+    const ended: string[] = []
+    pool.open({ ...NOBODY, ended: ({ code }) => ended.push(code) })
+    expect(refusalOf(() => pool.open(NOBODY))).toBe('busy')
+    pipes[0]?.ends(GONE)
+    expect(ended).toEqual(['child_failed'])
+    expect(refusalOf(() => pool.open(NOBODY))).toBeUndefined()
+  })
+})
+
+describe('a shared pipe', () => {
+  test('is one for all sessions and outlives each of them', async () => {
+    const { pool, pipes } = poolOf('shared')
+    const links = [pool.open(NOBODY), pool.open(NOBODY)]
+    for (const link of links) await link.close()
+    pool.open(NOBODY)
+    expect([pipes.length, pool.size, pipes[0]?.closed]).toEqual([1, 1, false])
+  })
+
+  test('is opened anew when it has ended', () => {
+    const { pool, pipes } = poolOf('shared')
+    pool.open(NOBODY)
+    pipes[0]?.ends(GONE)
+    expect(pool.size).toBe(0)
+    pool.open(NOBODY)
+    expect([pipes.length, pool.size]).toEqual([2, 1])
+  })
+})
+
+describe('requests without a session', () => {
+  test('share a pipe with others of their caller, and with nobody else', () => {
+    const { pool, pipes } = poolOf('session')
+    for (const caller of ['a', 'b', 'a', '__proto__', 'b']) pool.stateless(caller)
+    expect(pipes).toHaveLength(3)
+  })
+
+  test('are refused at the cap', () => {
+    const { pool, pipes } = poolOf('session', { children: 1 })
+    pool.stateless('a')
+    expect(refusalOf(() => pool.stateless('b'))).toBe('busy')
+    expect(refusalOf(() => pool.stateless('a'))).toBeUndefined()
+    expect(pipes).toHaveLength(1)
+  })
+
+  test('leave a pipe that ends when nobody has used it for long', async () => {
+    const { pool, pipes } = poolOf('session', { idleSeconds: 60 })
+    const links = [pool.stateless('a'), pool.stateless('a')]
+    await links[0]?.close()
+    vi.advanceTimersByTime(300_000)
+    expect(pipes[0]?.closed).toBe(false)
+    await links[1]?.close()
+    vi.advanceTimersByTime(30_000)
+    expect(pipes[0]?.closed).toBe(false)
+    vi.advanceTimersByTime(60_000)
+    expect([pool.size, pipes[0]?.closed]).toEqual([0, true])
+    pool.stateless('a')
+    expect(pipes).toHaveLength(2)
+  })
+
+  test('get a new pipe when theirs has ended', () => {
+    const { pool, pipes } = poolOf('session')
+    pool.stateless('a')
+    pipes[0]?.ends(GONE)
+    pool.stateless('a')
+    expect([pipes.length, pool.size]).toEqual([2, 1])
+  })
+})
+
+test('a pool that is closed has ended every pipe and opens none', async () => {
+  const { pool, pipes } = poolOf('session')
+  pool.open(NOBODY)
+  pool.stateless('a')
+  await pool.close()
+  expect([pool.size, ...pipes.map(({ closed }) => closed)]).toEqual([0, true, true])
+  expect([refusalOf(() => pool.open(NOBODY)), refusalOf(() => pool.stateless('a')), pipes.length]).toEqual(['stopping', 'stopping', 2])
+})
