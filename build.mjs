@@ -1,15 +1,16 @@
 // Beside the modules that tsc writes for users of the library, one bundle for the program: it starts in half the time.
-import { chmod, rm } from 'node:fs/promises'
+import { chmod, readdir, rm } from 'node:fs/promises'
 import { rolldown } from 'rolldown'
 
-await rm('dist/chunks', { recursive: true, force: true })
 const bundle = await rolldown({
   input: { openmcp: 'src/cli/bin.ts' },
   platform: 'node',
   external: [/^node:/, /^@modelcontextprotocol\//],
-  // Express and undici are CommonJS and end up in chunks of their own, loaded when they are needed.
-  treeshake: true,
 })
-await bundle.write({ dir: 'dist', format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: 'chunks/[name]-[hash].mjs', minify: false })
+// Express and undici end up in chunks of their own, loaded when they are needed.
+const { output } = await bundle.write({ dir: 'dist', format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: 'chunks/[name]-[hash].mjs' })
 await bundle.close()
 await chmod('dist/openmcp.mjs', 0o755)
+
+const written = new Set(output.map(({ fileName }) => fileName))
+for (const chunk of await readdir('dist/chunks')) if (!written.has(`chunks/${chunk}`)) await rm(`dist/chunks/${chunk}`)

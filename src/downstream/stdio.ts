@@ -130,8 +130,8 @@ export function createStdioDoor({ upstream, stdin, stdout, limits }: StdioDoorOp
   return {
     ended,
     async close() {
-      flush()
       stdin.pause()
+      await leave()
       await link?.close()
     },
   }

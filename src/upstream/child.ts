@@ -118,6 +118,7 @@ export function startChild(what: ChildCommand, events: PipeEvents, { limits, log
       await within(exited, waitMs, gone)
     }
     live.delete(killNow)
+    await Promise.race([exited, pause(LAST_WORDS_MS)])
     child.stdout?.destroy()
     child.stderr?.destroy()
     log.debug('child stopped', { name, pid: child.pid })
@@ -143,11 +144,15 @@ async function within(exited: Promise<void>, waitMs: number, gone: () => boolean
   let closed = false
   void exited.then(() => (closed = true))
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
-    await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, pauseMs))])
+    await Promise.race([exited, pause(pauseMs)])
     if (gone()) return true
     if (Date.now() >= until) return false
-    if (closed) await new Promise((resolve) => setTimeout(resolve, pauseMs))
+    if (closed) await pause(pauseMs)
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals | 0, posix: boolean): boolean {

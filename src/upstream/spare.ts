@@ -16,15 +16,21 @@ export interface Spare {
 export function createSpare(start: (events: PipeEvents) => Child, onEndUnused: (error: OpenMcpError) => void): Spare {
   let owner: PipeEvents | undefined
   let isOver = false
+  let hasStarted = false
   const child = start({
     line: (bytes) => owner?.line(bytes),
     tooLong: (head, tail) => owner?.tooLong(head, tail),
     ended(error) {
       if (owner) return owner.ended(error)
-      if (!isOver) onEndUnused(error)
+      // One that never started is told of by `started`.
+      if (!isOver && hasStarted) onEndUnused(error)
       isOver = true
     },
   })
+  child.started.then(
+    () => (hasStarted = true),
+    () => {},
+  )
   return {
     started: child.started,
     take(events) {
