@@ -24,9 +24,10 @@ import { forThisTest } from '../support/tidy.ts'
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const DOCUMENTS = ['README.md', 'TSP_EXTEND.md', ...readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`)]
 
+const TESTS = 'npm ci && npm test'
 /** Examples that no test here runs, and why. */
 const NOT_RUN: ReadonlyMap<string, string> = new Map([
-  ['npm ci && npm test', 'it would run itself: .ci/run types it literally, in a clean clone'],
+  [TESTS, 'it would run itself: .ci/run types it literally, in a clean clone'],
   ['claude mcp add --transport http everything http://127.0.0.1:8000/mcp', "it changes the settings of somebody else's program, which is not here"],
 ])
 /** What `npm ci &&` stands before: the tests run in a tree in which it was done. */
@@ -52,6 +53,7 @@ describe('the examples', () => {
     const strangers = RUNNABLE.filter(({ block }) => !oneLine.test(block.replace(SET_UP, '')) || !(modeOf(block) ?? block.startsWith('openmcp test ')))
     expect(strangers).toEqual([])
     const blocks = EXAMPLES.map(({ block }) => block)
+    expect(textOf('.ci/run')).toContain(`'${TESTS}'`)
     expect([...NOT_RUN.keys()].filter((block) => !blocks.includes(block))).toEqual([])
   })
 
