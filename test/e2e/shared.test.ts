@@ -6,7 +6,7 @@ import { isAlive } from '../support/processes.ts'
 import { scripted } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
-import { open, openSession, type Session, type Stream } from '../support/wire.ts'
+import { openSession, openSse, type Session, type Stream } from '../support/wire.ts'
 
 const startShared = (...options: string[]): Promise<Proxy> => forThisTest(serve({ command: scripted(), options: ['--isolation', 'shared', ...options] }))
 
@@ -213,20 +213,8 @@ describe('clients of one shared child', () => {
   test('over HTTP+SSE and Streamable HTTP share it as well', async () => {
     const proxy = await startShared()
     const session = await openSession(proxy.url)
-    const sse = await open(proxy.at('/sse'), { headers: { accept: 'text/event-stream' } })
-    const path = await until('the endpoint', () => /^data: (\/messages\S+)$/m.exec(sse.text)?.[1])
-    const initialize = {
-      jsonrpc: '2.0',
-      id: 7,
-      method: 'initialize',
-      params: { protocolVersion: '2024-11-05', capabilities: {}, clientInfo: { name: 't', version: '1' } },
-    }
-    await finished(await open(proxy.at(path), { body: initialize }))
-    const afterEndpoint = (): Json[] => sse.events.filter(({ data }) => data.startsWith('{')).map(({ data }) => JSON.parse(data) as Json) // every event but the first holds a message
-    await until('the answer', () => afterEndpoint().find(isAnswer(7)))
-    await finished(await open(proxy.at(path), { body: callMessage(8, 'who') }))
-    const overSse = await until('the answer', () => afterEndpoint().find(isAnswer(8)))
-    expect(returned(overSse)['pid']).toBe((await session.call('who'))['pid'])
-    await sse.stop()
+    const sse = await openSse(proxy.url)
+    expect((await sse.call('who'))['pid']).toBe((await session.call('who'))['pid'])
+    await sse.stream.stop()
   })
 })

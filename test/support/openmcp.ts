@@ -7,6 +7,8 @@ import { until } from './until.ts'
 export const PROGRAM = fileURLToPath(new URL('../../dist/openmcp.mjs', import.meta.url))
 
 export interface Served extends ProgramOptions {
+  /** Where to listen, when not on loopback. */
+  host?: string
   /** Options of `run` that come before what is served. */
   options?: readonly string[]
   /** What is served: a URL, or a command. */
@@ -21,11 +23,11 @@ export interface Proxy extends Program {
 }
 
 /** `openmcp run -p 0`, listening. */
-export async function serve({ options = [], upstream, command, ...surroundings }: Served): Promise<Proxy> {
-  const published = upstream === undefined ? '0' : `0:${upstream}`
+export async function serve({ host, options = [], upstream, command, ...surroundings }: Served): Promise<Proxy> {
+  const published = [host, '0', upstream].filter((part) => part !== undefined).join(':')
   const program = startProgram(process.execPath, [PROGRAM, 'run', ...options, '-p', published, ...commandLine(command)], surroundings)
   try {
-    const [, href = ''] = await program.says(/listening on (\S+)/)
+    const [, href = ''] = await program.says(/listening on (https?:\S+)/)
     const url = new URL(href)
     // Not spread: what it has said and how it ended are asked for later.
     return Object.assign(program, { url, at: (path: string) => new URL(path, url) })

@@ -28,10 +28,11 @@ function buildServer(listening) {
   const cancelled = []
   const tools = {
     echo: (_args, _extra, request) => ({ request }),
-    async progress({ steps }, { sendNotification, _meta }) {
+    async progress({ steps, everyMs = 0 }, { sendNotification, _meta }) {
       for (let step = 1; step <= steps; step++) {
         const params = { progressToken: _meta.progressToken, progress: step, total: steps, message: `step ${step}`, 'x-unknown': { step } }
         await sendNotification({ method: 'notifications/progress', params })
+        if (everyMs > 0) await new Promise((resolve) => setTimeout(resolve, everyMs))
       }
       return { steps }
     },

@@ -21,6 +21,7 @@ export interface Answer {
 }
 
 export interface ServerEvent {
+  event: string
   id: string | undefined
   data: string
 }
@@ -29,7 +30,7 @@ export interface ServerEvent {
 export interface Stream {
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  /** Events so far that carry a message. */
+  /** Events so far, without those that are there for their id alone. */
   readonly events: readonly ServerEvent[]
   /** The messages so far, from events or from a JSON body. */
   readonly messages: readonly Json[]
@@ -88,7 +89,7 @@ export function open(url: URL, { method, headers = {}, body }: Asked = {}): Prom
           return isEvents ? eventsIn(text) : []
         },
         get messages() {
-          if (isEvents) return eventsIn(text).map(({ data }) => jsonOf(JSON.parse(data)))
+          if (isEvents) return messagesOf(eventsIn(text))
           return over === undefined || text === '' ? [] : [JSON.parse(text)].flat().map(jsonOf)
         },
         message: (fits) =>
@@ -121,6 +122,32 @@ export function raw(url: URL, bytes: string | Buffer): Promise<string> {
     socket.once('error', reject)
     socket.once('close', () => resolve(text))
     socket.end(bytes)
+  })
+}
+
+export interface RawSocket {
+  write(bytes: string): void
+  /** What came back so far. */
+  text(): string
+  stop(): Promise<void>
+}
+
+/** A connection to write to piece by piece. */
+export function openSocket(url: URL): Promise<RawSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(url.port), url.hostname)
+    let text = ''
+    socket.setEncoding('latin1').on('data', (piece: string) => (text += piece))
+    socket.on('error', reject)
+    socket.once('connect', () =>
+      resolve({
+        write: (bytes) => void socket.write(bytes),
+        text: () => text,
+        async stop() {
+          socket.destroy()
+        },
+      }),
+    )
   })
 }
 
@@ -163,9 +190,41 @@ export async function openSession(url: URL, { version = '2025-11-25', capabiliti
   return session
 }
 
+export interface SseSession {
+  readonly stream: Stream
+  /** Where the stream said to post. */
+  readonly endpoint: string
+  post(message: Json | readonly Json[] | string, headers?: Readonly<Record<string, string>>): Promise<Answer>
+  /** A tool call to its answer, and what the tool returned. */
+  call(name: string, args?: Json): Promise<Json>
+}
+
+/** A session over HTTP+SSE, initialised. */
+export async function openSse(origin: URL): Promise<SseSession> {
+  const stream = await open(new URL('/sse', origin), { headers: { accept: 'text/event-stream' } })
+  const endpoint = await until('the endpoint', () => {
+    if (stream.over) throw new Error(`no stream: HTTP ${stream.status} ${stream.text}`)
+    return stream.events.find(({ event }) => event === 'endpoint')?.data
+  })
+  const session: SseSession = {
+    stream,
+    endpoint,
+    post: (body, headers = {}) => ask(new URL(endpoint, origin), { headers, body }),
+    async call(name, args) {
+      const id = nextId++
+      await session.post(callMessage(id, name, args))
+      return returned(await stream.message((message) => message['id'] === id && message['method'] === undefined))
+    },
+  }
+  await session.post(initializeMessage('initialize', '2024-11-05'))
+  await stream.message(({ id }) => id === 'initialize')
+  await session.post(INITIALIZED)
+  return session
+}
+
 /** The messages of an answer, whichever way it carries them. */
 export function messagesIn({ headers, text }: Pick<Answer, 'headers' | 'text'>): Json[] {
-  if (headers['content-type']?.startsWith('text/event-stream')) return eventsIn(text).map(({ data }) => jsonOf(JSON.parse(data)))
+  if (headers['content-type']?.startsWith('text/event-stream')) return messagesOf(eventsIn(text))
   return text === '' ? [] : [JSON.parse(text)].flat().map(jsonOf)
 }
 
@@ -198,8 +257,12 @@ function eventsIn(text: string): ServerEvent[] {
     const value = (name: string): string | undefined => fields.find((field) => field?.[1] === name)?.[2]
     const data = value('data')
     // An event without data is there for its id.
-    return data === undefined || data === '' ? [] : [{ id: value('id'), data }]
+    return data === undefined || data === '' ? [] : [{ event: value('event') ?? 'message', id: value('id'), data }]
   })
+}
+
+function messagesOf(events: readonly ServerEvent[]): Json[] {
+  return events.filter(({ event }) => event === 'message').map(({ data }) => jsonOf(JSON.parse(data)))
 }
 
 function jsonIn(text: string): Json {
