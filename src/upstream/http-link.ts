@@ -13,6 +13,8 @@ const ACCEPT_BOTH: ForwardedHeaders = { 'content-type': 'application/json', acce
 /** How often a stream that broke is asked for again, and the wait before where the server named none (WHATWG: a few seconds). */
 const RESUME_ATTEMPTS = 5
 const RESUME_MS = 1000
+/** How long a server may take to open its stream before calls go out without it: some open it with the first event. */
+const LISTENING_MS = 500
 
 /** What still has to be answered of one post, and by which stream. */
 interface Exchange {
@@ -39,7 +41,10 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
   const paramHeaders = createParamHeaders()
   let sessionId: string | undefined
   let version: string | undefined
-  /** Posts that came before the answer to `initialize`: without its session id they would be strangers. */
+  /**
+   * Posts that came before the answer to `initialize`, without whose session id they would be strangers, or before `initialized`
+   * was taken, which they could overtake on another connection.
+   */
   let held: (() => void)[] | undefined
   let closed = false
   let listening: (() => void) | undefined
@@ -66,9 +71,10 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
   function send(post: Post, reply: Reply): void {
     if (closed) return
     if (held) return void held.push(() => send(post, reply))
-    const initialize = post.messages.find((message) => message.kind === 'request' && message.method === 'initialize')
-    if (initialize) held = []
     if (cancels(post)) return
+    const initialize = has(post, 'initialize')
+    const initialized = has(post, 'notifications/initialized')
+    if (initialize || initialized) held = []
     const open = new Set<JsonRpcId>()
     for (const message of post.messages) if (message.kind === 'request') open.add(message.id)
     const exchange: Exchange = {
@@ -81,10 +87,26 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
       stop: () => {},
     }
     exchanges.add(exchange)
-    exchange.stop = client.request(
-      { method: 'POST', url, headers: headersFor(post), body: textOf(post) },
-      answerTo(exchange, () => delivered(post)),
-    )
+    exchange.stop = client.request({ method: 'POST', url, headers: headersFor(post), body: textOf(post) }, answerTo(exchange, initialized ? begun : () => {}))
+  }
+
+  function release(): void {
+    const waiting = held ?? []
+    held = undefined
+    for (const go of waiting) go()
+  }
+
+  /**
+   * The server has taken `initialized`, or never will. What belongs to no request is listened for before the rest follows:
+   * servers put their questions on that stream too, and lose them while nobody listens.
+   */
+  function begun(isTaken: boolean): void {
+    if (!held || closed || !isTaken) return release()
+    const timer = setTimeout(release, LISTENING_MS)
+    listen(undefined, 0, () => {
+      clearTimeout(timer)
+      release()
+    })
   }
 
   /** Takes note of a cancellation. True when that is all: in the 2026-07-28 revision closing the stream is how a request over HTTP is cancelled. */
@@ -104,11 +126,6 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
 
   /** Reads the version out of the answer to `initialize`, then lets the held posts go. */
   function learning(reply: Reply): Reply {
-    const release = (): void => {
-      const waiting = held ?? []
-      held = undefined
-      for (const go of waiting) go()
-    }
     return {
       message: reply.message,
       answer(id, text, errorCode) {
@@ -125,17 +142,12 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     }
   }
 
-  function delivered(post: Post): void {
-    const initialized = post.messages.some((message) => message.kind === 'notification' && message.method === 'notifications/initialized')
-    if (initialized && !closed) listen(undefined, 0)
-  }
-
-  function answerTo(exchange: Exchange, onTaken: () => void): Parameters<HttpClient['request']>[1] {
+  function answerTo(exchange: Exchange, onHead: (isTaken: boolean) => void): Parameters<HttpClient['request']>[1] {
     let read: { bytes(chunk: Buffer): void; end(): void } | undefined
     return {
       head(status, answered) {
         if (answered.sessionId !== undefined) sessionId ??= answered.sessionId
-        if (status < 300) onTaken()
+        onHead(status < 300)
         read = reader(exchange, status, answered)
       },
       chunk(bytes) {
@@ -150,6 +162,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
         read?.end()
       },
       failed(error) {
+        onHead(false)
         if (exchange.lastEventId === undefined || error.code === 'timeout') fail(exchange, error)
         else resume(exchange, error)
       },
@@ -253,7 +266,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
   }
 
   /** The stream of messages that belong to no request. A server may have none (405). */
-  function listen(lastEventId: string | undefined, attempts: number): void {
+  function listen(lastEventId: string | undefined, attempts: number, onHead: () => void): void {
     if (closed || listening) return
     let last = lastEventId
     let retryMs = RESUME_MS
@@ -261,7 +274,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     const again = (): void => {
       listening = undefined
       if (closed || failures >= RESUME_ATTEMPTS) return
-      const timer = setTimeout(() => listen(last, failures + 1), retryMs)
+      const timer = setTimeout(() => listen(last, failures + 1, () => {}), retryMs)
       timer.unref()
     }
     const stream = createEventReader(limits.messageBytes, ({ data, id, retryMs: asked }) => {
@@ -270,7 +283,6 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
       failures = 0
       if (data !== '') received(data, undefined)
     })
-    let isStream = false
     const stop = client.request(
       {
         method: 'GET',
@@ -280,12 +292,11 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
       },
       {
         head(status, { contentType }) {
-          isStream = status < 300 && contentType?.startsWith('text/event-stream') === true
-          if (!isStream) {
-            stop()
-            if (status === 404 && sessionId !== undefined)
-              end(new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' }))
-          }
+          onHead()
+          if (status < 300 && contentType?.startsWith('text/event-stream')) return
+          stop()
+          if (status === 404 && sessionId !== undefined)
+            end(new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' }))
         },
         chunk(bytes) {
           try {
@@ -326,6 +337,10 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
       if (sessionId !== undefined) await forget(client, url, baseHeaders())
     },
   }
+}
+
+function has(post: Post, method: string): boolean {
+  return post.messages.some((message) => message.kind !== 'response' && message.method === method)
 }
 
 /** Tells the upstream that its session is over. Whatever it answers: we are gone. */
