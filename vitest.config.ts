@@ -13,6 +13,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // Most of their time these tests wait for processes that start and end.
+          maxWorkers: 2,
           // These tests run the built program.
           globalSetup: ['test/support/fresh-build.ts'],
         },

@@ -11,8 +11,11 @@ const CACHE = fileURLToPath(new URL('../../node_modules/.cache/openmcp-test', im
 const HOME = join(CACHE, `python-mcp-${MCP_VERSION}`)
 const SERVER = fileURLToPath(new URL('python-server.py', import.meta.url))
 
-/** The interpreter, or why there is none. */
-export type Python = { interpreter: string } | { missing: string }
+export interface Python {
+  interpreter: string
+  /** Why there is none. */
+  missing?: string
+}
 
 /** Makes the environment when it is not there. Needs python3 with venv, and the package index once. */
 export function findPython(): Python {
@@ -29,13 +32,14 @@ export function findPython(): Python {
     const { status, error, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 120_000 })
     if (status === 0) continue
     const reason = error?.message ?? stderr.trim().split('\n').at(-1) ?? ''
-    return { missing: `${[command.split('/').at(-1), ...args.slice(0, 3)].join(' ')}: ${reason}` }
+    return { interpreter, missing: `${[command.split('/').at(-1), ...args.slice(0, 3)].join(' ')}: ${reason}` }
   }
   writeFileSync(complete, '')
   return { interpreter }
 }
 
-export async function pythonServer(interpreter: string, way: WayOutName): Promise<WayOut> {
+export async function pythonServer({ interpreter, missing }: Python, way: WayOutName): Promise<WayOut> {
+  if (missing !== undefined) throw new Error(missing)
   if (way === 'stdio child') return { served: { command: [interpreter, SERVER, 'stdio'] }, stop: () => Promise.resolve() }
   const program = startProgram(interpreter, [SERVER, way === 'Streamable HTTP' ? 'http' : 'sse'], { env: { PYTHONUNBUFFERED: '1' } })
   try {

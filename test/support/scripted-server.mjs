@@ -17,8 +17,8 @@ const { values: flags } = parseArgs({
 if (flags['start-words']) console.error(flags['start-words'])
 if (flags['exit-at-start']) process.exit(Number(flags['exit-at-start']))
 
-const FOREVER = 'setInterval(() => {}, 1e9)'
-// It holds our stdin and stdout too, though it reads neither (it would take our messages), and ends for nobody.
+// It holds our stdin and stdout too, reads nothing, and ends neither with them nor on SIGTERM.
+const FOREVER = 'process.on("SIGTERM", () => {}); setInterval(() => {}, 1e9)'
 const grandchild = flags.grandchild ? spawn(process.execPath, ['-e', FOREVER], { stdio: 'inherit' }) : undefined
 
 const seen = []

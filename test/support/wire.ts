@@ -112,14 +112,14 @@ export function open(url: URL, { method, headers = {}, body }: Asked = {}): Prom
   })
 }
 
-/** Bytes as they are, on a connection of their own; what came back until the other side closed it. */
+/** Bytes as they are, on a connection of their own; what came back until the other side closed it, politely or not. */
 export function raw(url: URL, bytes: string | Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(url.port), url.hostname)
     let text = ''
     socket.setEncoding('latin1')
     socket.on('data', (piece: string) => (text += piece))
-    socket.once('error', reject)
+    socket.once('error', (error: NodeJS.ErrnoException) => (['ECONNRESET', 'EPIPE'].includes(error.code ?? '') ? resolve(text) : reject(error)))
     socket.once('close', () => resolve(text))
     socket.end(bytes)
   })
