@@ -23,6 +23,7 @@ import { forThisTest } from '../support/tidy.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const DOCUMENTS = ['README.md', 'TSP_EXTEND.md', ...readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`)]
+const OF_THE_PROJECT = [...DOCUMENTS, 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md']
 
 const TESTS = 'npm ci && npm test'
 /** Examples that no test here runs, and why. */
@@ -116,7 +117,7 @@ describe('the examples', () => {
 describe('the options', () => {
   test('each that a document names is one of openmcp, or stands behind the name of another program', () => {
     const known = new Set([...RUN_OPTIONS, ...TEST_OPTIONS].flatMap(([name, { short }]) => [`--${name}`, `-${short}`]))
-    for (const document of [...DOCUMENTS, 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md']) {
+    for (const document of OF_THE_PROJECT) {
       const code = [...spansOf(textOf(document)), ...blocksOf(textOf(document), 'sh')].filter((span) => /(?:^|\s)-{1,2}[a-z]/i.test(span))
       const unknown = code.flatMap((span) => {
         const [program = '', ...words] = wordsOf(span)
@@ -178,6 +179,14 @@ describe('the ways from one document to another', () => {
         .map((link) => `${document}: ${link}`),
     )
     expect(broken).toEqual([])
+  })
+
+  test('every file of ours that a document names is there', () => {
+    const rooms = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+    const places = ['', 'src', ...rooms.map(({ name }) => join('src', name))]
+    const named = OF_THE_PROJECT.flatMap((document) => spansOf(textOf(document)).map((path) => ({ document, path }))).filter(({ path }) => isPath(path))
+    expect(named.length).toBeGreaterThan(10)
+    expect(named.filter(({ path }) => !places.some((place) => existsSync(join(ROOT, place, path))))).toEqual([])
   })
 
   test('every npm script that a document names is there', () => {
@@ -287,6 +296,11 @@ function fencedIn(text: string): { language: string; block: string }[] {
 /** Code within the text. */
 function spansOf(text: string): string[] {
   return [...text.replaceAll(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span)
+}
+
+/** A source file, a folder of sources, or anything below one of our folders. */
+function isPath(span: string): boolean {
+  return /^[\w-]+(?:\/[\w.-]+)*\.(?:ts|mjs)$|^[a-z]+\/$|^(?:\.ci|bench|docs|src|test)\/[\w./-]+$/.test(span)
 }
 
 function linksOf(text: string): string[] {
