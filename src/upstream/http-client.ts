@@ -47,13 +47,14 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
     maxHeaderSize: 64 * 1024,
   })
   const ownPairs = Object.entries(own).flat()
+  const pairsOf = remembered((headers: ForwardedHeaders) => {
+    const pairs = [...ownPairs]
+    for (const [name, value] of Object.entries(headers)) if (!Object.hasOwn(own, name)) pairs.push(name, value)
+    return pairs
+  })
+  const pathOf = remembered((url: URL) => url.pathname + url.search)
   return {
     request({ method, url, headers, body, endless }, handler) {
-      const pairs = [...ownPairs]
-      for (const name in headers) {
-        const value = headers[name]
-        if (value !== undefined && !Object.hasOwn(own, name)) pairs.push(name, value)
-      }
       let controller: Dispatcher.DispatchController | undefined
       let stopped = false
       const stop = (): void => {
@@ -61,7 +62,7 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
         controller?.abort(new Error('the reader left'))
       }
       pool.dispatch(
-        { method, path: url.pathname + url.search, headers: pairs, body: body ?? null, ...(endless ? { bodyTimeout: 0, headersTimeout: waitMs } : {}) },
+        { method, path: pathOf(url), headers: pairsOf(headers), body: body ?? null, ...(endless ? { bodyTimeout: 0, headersTimeout: waitMs } : {}) },
         {
           onRequestStart(started) {
             controller = started
@@ -86,6 +87,16 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
     async close() {
       await pool.destroy()
     },
+  }
+}
+
+/** What is asked again and again of the same object is worked out once. */
+function remembered<K extends object, V>(work: (key: K) => V): (key: K) => V {
+  const known = new WeakMap<K, V>()
+  return (key) => {
+    let value = known.get(key)
+    if (value === undefined) known.set(key, (value = work(key)))
+    return value
   }
 }
 

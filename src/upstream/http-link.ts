@@ -21,7 +21,7 @@ interface Exchange {
   readonly reply: Reply
   readonly open: Set<JsonRpcId>
   /** Of these the client wants no answer any more. */
-  readonly cancelled: Set<JsonRpcId>
+  cancelled: Set<JsonRpcId> | undefined
   lastEventId: string | undefined
   retryMs: number
   attempts: number
@@ -49,6 +49,8 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
   let closed = false
   let listening: (() => void) | undefined
 
+  /** The same object as long as nothing in it changes. */
+  let postHeaders: ForwardedHeaders | undefined
   const baseHeaders = (): Record<string, string> => ({
     ...(version === undefined ? {} : { 'mcp-protocol-version': version }),
     ...(sessionId === undefined ? {} : { 'mcp-session-id': sessionId }),
@@ -57,7 +59,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
   function headersFor(post: Post): ForwardedHeaders {
     const [message] = post.messages
     const claimed = message && metaOf(message)?.[META_VERSION]
-    if (!message || message.kind === 'response' || typeof claimed !== 'string') return { ...ACCEPT_BOTH, ...baseHeaders() }
+    if (!message || message.kind === 'response' || typeof claimed !== 'string') return (postHeaders ??= { ...ACCEPT_BOTH, ...baseHeaders() })
     const name = mirroredNameOf(message)
     return {
       ...ACCEPT_BOTH,
@@ -80,7 +82,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     const exchange: Exchange = {
       reply: initialize ? learning(reply) : reply,
       open,
-      cancelled: new Set(),
+      cancelled: undefined,
       lastEventId: undefined,
       retryMs: RESUME_MS,
       attempts: 0,
@@ -116,7 +118,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     const id = paramsOf(message)?.['requestId']
     for (const exchange of exchanges) {
       if (!isId(id) || !exchange.open.has(id)) continue
-      exchange.cancelled.add(id)
+      ;(exchange.cancelled ??= new Set()).add(id)
       if (version !== undefined) continue
       exchange.stop()
       fail(exchange, new OpenMcpError('stopping', 'cancelled'))
@@ -130,7 +132,10 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
       message: reply.message,
       answer(id, text, errorCode) {
         const result: unknown = typeof text === 'string' ? (JSON.parse(text) as JsonObject)['result'] : undefined // parsed before: it is an object
-        if (isObject(result) && typeof result['protocolVersion'] === 'string') version = result['protocolVersion']
+        if (isObject(result) && typeof result['protocolVersion'] === 'string') {
+          version = result['protocolVersion']
+          postHeaders = undefined
+        }
         reply.answer(id, text, errorCode)
         release()
       },
@@ -146,7 +151,10 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     let read: { bytes(chunk: Buffer): void; end(): void } | undefined
     return {
       head(status, answered) {
-        if (answered.sessionId !== undefined) sessionId ??= answered.sessionId
+        if (answered.sessionId !== undefined && sessionId === undefined) {
+          sessionId = answered.sessionId
+          postHeaders = undefined
+        }
         onHead(status < 300)
         read = reader(exchange, status, answered)
       },
@@ -243,7 +251,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     const open = [...exchange.open]
     exchange.open.clear()
     for (const id of open) {
-      if (exchange.cancelled.has(id)) exchange.reply.withdrawn(id)
+      if (exchange.cancelled?.has(id)) exchange.reply.withdrawn(id)
       else exchange.reply.failed(error, id)
     }
   }
@@ -251,7 +259,7 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
   /** The stream ended before the answer: a server may do that at any time and wants to be asked again (2025-11-25, SEP-1699). */
   function resume(exchange: Exchange, error: OpenMcpError | undefined): void {
     if (closed) return
-    const unwanted = [...exchange.open].every((id) => exchange.cancelled.has(id))
+    const unwanted = [...exchange.open].every((id) => exchange.cancelled?.has(id))
     if (unwanted || exchange.lastEventId === undefined || exchange.attempts >= RESUME_ATTEMPTS) {
       return fail(exchange, error ?? new OpenMcpError('upstream_broke', 'the upstream ended the stream before its answer'))
     }
