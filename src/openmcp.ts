@@ -122,11 +122,12 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const streamed = createSessions<SseSession>(own)
     const all = [piped, passed, streamed]
     const calls = createInFlight()
+    const passThrough = createPassThrough({ sessions: passed, log })
     const mcp = createMcpDoor({
       upstream: connection.upstream,
       callerOf,
       pipe: createPipeDoor({ sessions: piped, writers, limits, log }),
-      passThrough: createPassThrough({ sessions: passed, log }),
+      passThrough,
       limits,
       log,
     })
@@ -173,6 +174,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       await calls.drained(limits.drainSeconds)
       await Promise.all(all.map((sessions) => sessions.close()))
       writers.close()
+      passThrough.close()
       await listening.close()
       await connection.close()
     }

@@ -27,6 +27,8 @@ export interface PassThrough {
   post(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string; post: Post; era: Era }): void
   get(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
   delete(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
+  /** Keeps no stream alive any more. */
+  close(): void
 }
 
 const KEEP_ALIVE_MS = 15_000
@@ -153,6 +155,7 @@ export function createPassThrough({ sessions, log }: PassThroughOptions): PassTh
     delete(upstream, request) {
       exchange(upstream, request, { method: 'DELETE', session: sessionOf(request.req, request.caller) })
     },
+    close: () => clearInterval(timer),
   }
 }
 
