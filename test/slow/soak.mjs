@@ -10,6 +10,8 @@ const SEED = option('seed', Date.now() % 1e9)
 const CLIENTS = 32
 const AT_ONCE = 8
 const GROWTH_MB = 30
+/** Rounds until the heap has its size; what grows after them is left behind. */
+const WARM_UP = 800
 const IDLE = ['--idle', '2', '--stop-timeout', '1']
 
 const random = createRandom(SEED)
@@ -26,7 +28,7 @@ async function leaving(what, startProxy, upstreamOrigin) {
   const proxy = await startProxy()
   const counts = { answered: 0, aborted: 0 }
   const began = performance.now()
-  await rounds(proxy, Math.ceil(ROUNDS / 5), { answered: 0, aborted: 0 }) // not counted: what the first ones cost once
+  await rounds(proxy, WARM_UP, { answered: 0, aborted: 0 })
   const before = await atRest(proxy, upstreamOrigin)
   await rounds(proxy, ROUNDS, counts)
   const after = await atRest(proxy, upstreamOrigin)

@@ -514,6 +514,24 @@ describe('a client that left', () => {
     expect([left.length, stayed.length, mux.clients, server.closed]).toEqual([0, 1, 1, false])
   })
 
+  // What the server says without naming a call is given to the only client with calls in flight. The call of a client that left
+  // is not in flight any more, but the server may be at it still, and says of it what only the one who left may know.
+  test.fails.each<[string, object]>([
+    ['a log line', { method: 'notifications/message', params: { level: 'info', data: 'of the one who left' } }],
+    ['a notification', { method: 'notifications/custom', params: { about: 'the one who left' } }],
+    ['a question', { id: 'q', method: 'x/custom', params: { about: 'the one who left' } }],
+  ])('leaves nothing of its call to another: %s', (_what, message) => {
+    const { server, join } = world()
+    const [a, b] = [join(), join()]
+    for (const client of [a, b]) client.send({ id: 'i', method: 'initialize', params: {} })
+    server.says({ jsonrpc: '2.0', id: server.taken()[0]?.['id'], result: {} })
+    a.send(call(1))
+    const stayed = b.send(call(1))
+    void a.link.close()
+    server.says({ jsonrpc: '2.0', ...message })
+    expect([stayed, b.heard]).toEqual([[], []])
+  })
+
   test('is not waited for: the server hears that its question will not be answered', () => {
     const { server, client } = opened()
     client.send(call(1))
