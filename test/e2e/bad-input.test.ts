@@ -4,7 +4,8 @@ import { at, type Json } from '../support/json.ts'
 import { callMessage, initializeMessage, returned, serve, type Proxy } from '../support/openmcp.ts'
 import { fixture, scripted, type WayOut } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
-import { MODERN, ask, messagesIn, modernAsked, openSession, openSse, raw, type Asked, type Session, type Stream } from '../support/wire.ts'
+import { until } from '../support/until.ts'
+import { MODERN, ask, messagesIn, modernAsked, openSession, openSocket, openSse, raw, type Asked, type Session, type Stream } from '../support/wire.ts'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 const TAKES_BOTH = { accept: 'application/json, text/event-stream' }
@@ -82,6 +83,22 @@ describe.each(['stdio child', 'Streamable HTTP'] as const)('in front of a server
     }
     const { messages } = await finished(await session.post({ jsonrpc: '2.0', id: 2, method: 'ping' }))
     expect(messages).toEqual([{ jsonrpc: '2.0', id: 2, result: {} }])
+  })
+
+  test('a connection on which something was refused serves the next request', async () => {
+    const socket = await forThisTest(openSocket(proxy.url))
+    const say = (body: string, type = 'application/json'): void =>
+      socket.write(
+        `POST /mcp HTTP/1.1\r\nhost: ${proxy.url.host}\r\ncontent-type: ${type}\r\naccept: ${TAKES_BOTH.accept}\r\nmcp-session-id: ${session.id}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      )
+    const refusals: [string, string?][] = [['{'], ['[]'], ['{}', 'text/plain'], ['{"jsonrpc":"2.0","id":1}']]
+    for (const [index, [body, type]] of refusals.entries()) {
+      say(body, type)
+      await until('a refusal', () => socket.text().split('HTTP/1.1 4').length - 1 === index + 1)
+    }
+    say('{"jsonrpc":"2.0","id":"next","method":"ping"}')
+    await until('an answer', () => socket.text().includes('"id":"next"'))
+    expect(socket.text().match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 400', 'HTTP/1.1 400', 'HTTP/1.1 415', 'HTTP/1.1 400', 'HTTP/1.1 200'])
   })
 
   test('a body that ends before it is whole harms nobody', async () => {
@@ -207,6 +224,19 @@ describe('in front of a stdio child, in the revision of 2026-07-28,', () => {
     expect(answer.json).toMatchObject({ id: 'mine', error: { code: -32602, data: { missing: ['io.modelcontextprotocol/clientCapabilities'] } } })
   })
 
+  test('an argument that a tool wants mirrored in a header must be there, and say the same', async () => {
+    const server = await forThisTest(fixture('stdio child'))
+    const own = await forThisTest(serve(server.served))
+    const call = callMessage('mine', 'test_x_mcp_header', { region: 'eu', query: 'q' })
+    for (const headers of [{}, { 'mcp-param-region': 'us' }]) {
+      const answer = await ask(own.url, modernAsked(call, headers))
+      expect(answer.status).toBe(400)
+      expect(answer.json).toMatchObject({ id: 'mine', error: { code: -32020, message: expect.stringContaining('mcp-param-region') } })
+    }
+    const answer = await ask(own.url, modernAsked(call, { 'mcp-param-region': 'eu' }))
+    expect(at(messagesIn(answer).at(-1), 'result', 'content', 0, 'text')).toBe('region eu')
+  })
+
   test('a method that the child does not know is 404', async () => {
     const answer = await ask(proxy.url, modernAsked({ jsonrpc: '2.0', id: 'mine', method: 'nobody/knows', params: {} }))
     expect(answer.status).toBe(404)
@@ -266,6 +296,26 @@ describe('a batch of the revision of 2025-03-26', () => {
     expect(status).toBe(400)
     const { seen } = await session.call('seen')
     expect(JSON.stringify(seen)).not.toContain('"echo"')
+  })
+})
+
+describe('a reader that does not read', () => {
+  test('is let go before it costs more than its share, and nobody else notices', async () => {
+    const proxy = await forThisTest(serve({ command: scripted(), options: ['--max-buffer', '64k'] }))
+    const [slow, other] = [await openSession(proxy.url), await openSession(proxy.url)]
+    const body = JSON.stringify(callMessage('flood', 'flood', { count: 20_000, bytes: 1000 }))
+    const socket = await forThisTest(openSocket(proxy.url))
+    socket.pause()
+    socket.write(
+      `POST /mcp HTTP/1.1\r\nhost: ${proxy.url.host}\r\ncontent-type: application/json\r\naccept: ${TAKES_BOTH.accept}\r\nmcp-session-id: ${slow.id}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    )
+    await proxy.says(/flooded/)
+    socket.resume()
+    await until('the end of its stream', socket.isClosed)
+    expect(socket.text()).not.toContain('"id":"flood"')
+    expect(await other.call('echo', { unharmed: true })).toEqual({ unharmed: true })
+    // It may come back.
+    expect(await slow.call('echo', { unharmed: true })).toEqual({ unharmed: true })
   })
 })
 

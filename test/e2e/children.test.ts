@@ -116,6 +116,48 @@ describe('a child', () => {
     await held.stop()
   })
 
+  test('that closes its stdout and goes on is ended, and its calls are answered', async () => {
+    const proxy = await forThisTest(serve({ command: scripted('--ignore-eof'), options: QUICK }))
+    const session = await openSession(proxy.url)
+    const { pid } = await whoIn(session)
+    killAfterTest(pid)
+    const held = await session.post(callMessage(1, 'hold', { key: 'k' }))
+    const closing = await session.post(callMessage(2, 'close', { descriptor: 1 }))
+    for (const [stream, id] of [
+      [held, 1],
+      [closing, 2],
+    ] as const)
+      expect(at(await stream.message(isAnswer(id)), 'error', 'code')).toBe(-32603)
+    await gone(pid)
+  })
+
+  test('that closes its stdin and goes on is ended when it is spoken to, and its calls are answered', async () => {
+    const proxy = await forThisTest(serve({ command: scripted('--ignore-eof'), options: QUICK }))
+    const session = await openSession(proxy.url)
+    const { pid } = await whoIn(session)
+    killAfterTest(pid)
+    const held = await session.post(callMessage(1, 'hold', { key: 'k' }))
+    await session.post(callMessage(2, 'close', { descriptor: 0, words: 'closed' }))
+    await proxy.says(/closed/)
+    const late = await session.post(callMessage(3, 'who'))
+    for (const [stream, id] of [
+      [held, 1],
+      [late, 3],
+    ] as const)
+      expect(at(await stream.message(isAnswer(id)), 'error', 'code')).toBe(-32603)
+    await gone(pid)
+  })
+
+  test('that does not answer within --timeout is told so, and so is the client; a sign of life is enough', async () => {
+    const proxy = await forThisTest(serve({ command: scripted(), options: ['--timeout', '0.6'] }))
+    const session = await openSession(proxy.url)
+    const silent = await session.post(callMessage(1, 'hold', { key: 'k' }))
+    const busy = await session.post(callMessage(2, 'count', { marker: 'm', steps: 900 }, { progressToken: 'p' }))
+    expect(at(await silent.message(isAnswer(1)), 'error', 'message')).toContain('within 0.6 s')
+    expect(returned(await busy.message(isAnswer(2)))).toEqual({ marker: 'm' })
+    expect(JSON.stringify((await session.call('seen'))['seen'])).toContain('"notifications/cancelled","params":{"requestId":1')
+  })
+
   test('that answers and ends at once was heard', async () => {
     const proxy = await forThisTest(serve({ command: scripted() }))
     for (let round = 0; round < 5; round++) {

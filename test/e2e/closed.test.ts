@@ -1,12 +1,17 @@
 // Closed by default: who may call, under which name, from which page, and what leaves for the upstream.
-import { networkInterfaces } from 'node:os'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { at, type Json } from '../support/json.ts'
 import { callMessage, initializeMessage, serve, typed, type Proxy } from '../support/openmcp.ts'
 import { freePort, scripted } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { json, upstream, type Received, type Upstream } from '../support/upstream.ts'
-import { MODERN, ask, modernAsked, open, raw, type Answer } from '../support/wire.ts'
+import { MODERN, ask, modernAsked, open, openSession, raw, type Answer } from '../support/wire.ts'
 
 const TAKES_BOTH = { accept: 'application/json, text/event-stream' }
 /** Every route, those that are open to everybody, and none. */
@@ -86,6 +91,27 @@ describe('under which name', () => {
       expect((await ask(proxy.at('/healthz'), { headers: { host } })).status).toBe(200)
     }
     for (const host of ['other.example.com', 'mcp.example.com:1']) expect((await ask(proxy.at('/healthz'), { headers: { host } })).status).toBe(403)
+  })
+})
+
+describe('under which path', () => {
+  test('a prefix stands before every path, in what an SSE client is told too, and there is nothing beside it', async () => {
+    const proxy = await forThisTest(serve({ command: scripted(), options: ['--path-prefix', '/a/b'] }))
+    expect(proxy.url.pathname).toBe('/a/b/mcp')
+    expect(await (await openSession(proxy.url)).call('echo', { a: 1 })).toEqual({ a: 1 })
+    const sse = await open(proxy.at('/a/b/sse'), { headers: { accept: 'text/event-stream' } })
+    await expect.poll(() => sse.events[0]?.data).toMatch(/^\/a\/b\/messages\?sessionId=/)
+    await sse.stop()
+    expect((await ask(proxy.at('/a/b/healthz'))).status).toBe(200)
+    for (const path of ['/mcp', '/sse', '/healthz', '/status', '/a/mcp', '/a/b', '/A/b/mcp']) expect((await ask(proxy.at(path))).status).toBe(404)
+  })
+
+  test('a public URL is a name and an origin of ours', async () => {
+    const proxy = await forThisTest(serve({ command: scripted(), options: ['--public-url', 'https://mcp.example.com'] }))
+    for (const headers of [{ host: 'mcp.example.com' }, { host: 'mcp.example.com', origin: 'https://mcp.example.com' }]) {
+      expect((await ask(proxy.at('/healthz'), { headers })).status).toBe(200)
+    }
+    expect((await ask(proxy.at('/healthz'), { headers: { origin: 'https://example.com' } })).status).toBe(403)
   })
 })
 
@@ -207,6 +233,55 @@ describe('to whom', () => {
     expect(code).toBe(1)
     expect(stderr).toMatch(new RegExp(`openmcp: error: port ${proxy.url.port} on 127.0.0.1 is taken\nopenmcp: hint: `))
   })
+})
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0
+
+describe(`over TLS${hasOpenssl ? '' : ' (not tested: there is no openssl to make a certificate)'}`, () => {
+  test.skipIf(!hasOpenssl && process.env['OPENMCP_TEST_REQUIRE_ALL'] !== '1')(
+    'clients are served under https alone, with the same rules, and told to stay there',
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'openmcp-'))
+      onTestFinished(() => rmSync(directory, { recursive: true }))
+      const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')]
+      execFileSync(
+        'openssl',
+        [
+          'req',
+          '-x509',
+          '-newkey',
+          'rsa:2048',
+          '-nodes',
+          '-keyout',
+          key,
+          '-out',
+          cert,
+          '-subj',
+          '/CN=localhost',
+          '-addext',
+          'subjectAltName=IP:127.0.0.1',
+          '-days',
+          '1',
+        ],
+        { stdio: 'ignore' },
+      )
+      const proxy = await forThisTest(serve({ command: scripted(), options: ['--tls-cert', cert, '--tls-key', key] }))
+      expect(proxy.url.protocol).toBe('https:')
+      const ca = readFileSync(cert)
+      const get = (headers: Record<string, string>): Promise<IncomingMessage> =>
+        new Promise((resolve, reject) => {
+          httpsRequest(proxy.at('/healthz'), { ca, agent: false, headers }, (res) => resolve(res.resume()))
+            .once('error', reject)
+            .end()
+        })
+      const served = await get({ origin: proxy.url.origin })
+      expect(served.statusCode).toBe(200)
+      expect(served.headers['strict-transport-security']).toMatch(/^max-age=\d+/)
+      expect((await get({ host: 'evil.example.com' })).statusCode).toBe(403)
+      expect((await get({ origin: proxy.url.origin.replace('https', 'http') })).statusCode).toBe(403)
+      expect(await raw(proxy.url, `GET /healthz HTTP/1.1\r\nhost: ${proxy.url.host}\r\n\r\n`)).not.toContain('200')
+    },
+  )
 })
 
 describe('what an answer tells', () => {

@@ -6,7 +6,7 @@ import { gone, isAlive } from '../support/processes.ts'
 import { scripted } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
-import { ask, messagesIn, modernAsked, open, openSession, type Session, type Stream } from '../support/wire.ts'
+import { ask, messagesIn, modernAsked, open, openSession, openSocket, openSse, type Session, type Stream } from '../support/wire.ts'
 
 const TAKES_BOTH = { accept: 'application/json, text/event-stream' }
 
@@ -95,6 +95,31 @@ describe('a session', () => {
     await gone(listeningPid)
   })
 
+  test('whose client left before it could learn its id is ended, and its child with it', async () => {
+    const proxy = await forThisTest(serve({ command: ['sh', '-c', `read line && sleep 0.5 && echo "$line" | ${scripted().join(' ')}`] }))
+    const stream = open(proxy.url, { headers: TAKES_BOTH, body: initializeMessage(1) }).catch(() => undefined)
+    await until('the session', async () => (await ask(proxy.at('/status'))).json['sessions'] === 1)
+    const left = await forThisTest(openSocket(proxy.url))
+    const body = JSON.stringify(initializeMessage(1))
+    left.write(
+      `POST /mcp HTTP/1.1\r\nhost: ${proxy.url.host}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    )
+    await until('two sessions', async () => (await ask(proxy.at('/status'))).json['sessions'] === 2)
+    await left.stop()
+    await until('the end of the one', async () => (await ask(proxy.at('/status'))).json['sessions'] === 1)
+    expect((await stream)?.status).toBe(200)
+  })
+
+  test('takes no second request under the id of one in flight', async () => {
+    const proxy = await forThisTest(serve({ command: scripted() }))
+    const session = await openSession(proxy.url)
+    const held = await session.post(callMessage(1, 'hold', { key: 'k' }))
+    const second = await finished(await session.post(callMessage(1, 'who')))
+    expect(second.messages).toEqual([{ jsonrpc: '2.0', id: 1, error: { code: -32600, message: expect.stringContaining('in flight') } }])
+    await session.call('release', { key: 'k', value: { unharmed: true } })
+    expect(at(await held.message(isAnswer(1)), 'result', 'structuredContent')).toEqual({ unharmed: true })
+  })
+
   test('that waits for a call is not idle', async () => {
     const proxy = await forThisTest(serve({ command: scripted(), options: ['--idle', '0.3'] }))
     const session = await openSession(proxy.url)
@@ -103,6 +128,32 @@ describe('a session', () => {
     await gone(await pidOf(idle))
     await session.call('release', { key: 'k', value: { late: true } })
     expect(at(await held.message(isAnswer(1)), 'result', 'structuredContent')).toEqual({ late: true })
+  })
+})
+
+describe('a session over HTTP+SSE', () => {
+  test('has a child of its own, and ends with its stream', async () => {
+    const proxy = await forThisTest(serve({ command: scripted() }))
+    const [session, bystander] = [await openSse(proxy.url), await openSse(proxy.url)]
+    const pid = Number((await session.call('who'))['pid'])
+    expect((await bystander.call('who'))['pid']).not.toBe(pid)
+    expect(Buffer.from(session.endpoint.replace(/^.*sessionId=/, ''), 'base64url')).toHaveLength(32)
+    await session.stream.stop()
+    await gone(pid)
+    expect((await session.post(callMessage(1, 'who'))).status).toBe(404)
+    expect(isAlive(Number((await bystander.call('who'))['pid']))).toBe(true)
+    await bystander.stream.stop()
+  })
+
+  test('ends its stream when its child ends, after every call in flight was answered', async () => {
+    const proxy = await forThisTest(serve({ command: scripted() }))
+    const session = await openSse(proxy.url)
+    await session.post(callMessage(1, 'hold', { key: 'k' }))
+    await session.post(callMessage(2, 'die', { code: 3 }))
+    await session.stream.whole()
+    expect(session.stream.over).toBe('ended')
+    const errors = session.stream.messages.filter(({ error }) => error !== undefined)
+    expect(errors.map(({ id }) => id).toSorted()).toEqual([1, 2])
   })
 })
 
@@ -208,6 +259,25 @@ describe('a call whose connection broke', () => {
     // It broke; it was not cancelled.
     const { seen } = await session.call('seen')
     expect(JSON.stringify(seen)).not.toContain('notifications/cancelled')
+  })
+
+  test('is taken up again and again by a client whose streams are closed on purpose', async () => {
+    const proxy = await forThisTest(serve({ command: scripted(), options: ['--poll', '0.2'] }))
+    const session = await openSession(proxy.url)
+    const first = await session.post(callMessage(7, 'count', { marker: 'm', steps: 600 }, { progressToken: 'p' }))
+    await first.whole()
+    const steps = [...stepsIn(first)]
+    let last = first.events.at(-1)?.id
+    let pieces = 1
+    while (!steps.some((step) => typeof step === 'object')) {
+      const next = await session.listen({ 'last-event-id': last ?? '' })
+      await next.whole()
+      last = next.events.at(-1)?.id ?? last
+      steps.push(...stepsIn(next))
+      pieces++
+    }
+    expect(pieces).toBeGreaterThan(1)
+    expect(steps).toEqual([...Array.from({ length: 600 }, (_, index) => index + 1), { marker: 'm' }])
   })
 
   test('is not resumed by another session, nor with an id that is none', async () => {

@@ -2,6 +2,7 @@
 //   node scripted-server.mjs [--ignore-eof] [--ignore-term] [--grandchild] [--start-words WORDS] [--exit-at-start CODE]
 // Tools answer with `structuredContent`. What it hears goes to `seen`; EOF and SIGTERM are told on stderr.
 import { spawn } from 'node:child_process'
+import { closeSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
 const { values: flags } = parseArgs({
@@ -79,6 +80,12 @@ const tools = {
   flood({ count, bytes }, { id }) {
     for (let number = 1; number <= count; number++) notify('notifications/message', { level: 'info', data: { number, filler: 'x'.repeat(bytes) } })
     answer(id, { count })
+    process.stdout.write('', () => console.error('flooded'))
+  },
+  /** Goes on without its stdin or stdout. Never answers. */
+  close({ descriptor, words }) {
+    closeSync(descriptor)
+    if (words) console.error(words)
   },
   complain({ lines }, { id }) {
     for (const line of lines) console.error(line)

@@ -127,6 +127,11 @@ export function raw(url: URL, bytes: string | Buffer): Promise<string> {
 
 export interface RawSocket {
   write(bytes: string): void
+  /** Reads nothing from now on, and again from now on. */
+  pause(): void
+  resume(): void
+  /** Whether the other side closed it, politely or not. */
+  isClosed(): boolean
   /** What came back so far. */
   text(): string
   stop(): Promise<void>
@@ -142,6 +147,9 @@ export function openSocket(url: URL): Promise<RawSocket> {
     socket.once('connect', () =>
       resolve({
         write: (bytes) => void socket.write(bytes),
+        pause: () => void socket.pause(),
+        resume: () => void socket.resume(),
+        isClosed: () => socket.readableEnded || socket.destroyed,
         text: () => text,
         async stop() {
           socket.destroy()
