@@ -242,12 +242,13 @@ describe('a child that does not start', () => {
 describe('stopping', () => {
   /** What the children of a test heard, in order, and that they are gone. */
   async function stopped(flags: string[]): Promise<string[]> {
-    const proxy = await forThisTest(serve({ command: scripted(...flags), options: QUICK }))
+    const proxy = await forThisTest(serve({ command: scripted(...flags), options: [...QUICK, '--debug'] }))
     const session = await openSession(proxy.url)
     const { pid } = await whoIn(session)
     killAfterTest(pid)
     await session.end()
     await gone(pid)
+    await proxy.says(new RegExp(`child stopped .*pid=${pid}`))
     return wordsOf(proxy, pid)
   }
 
