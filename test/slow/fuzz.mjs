@@ -70,6 +70,8 @@ async function nearSense(target) {
   if (how === 'hang' || (how === 'closed late' && !request.isEndless)) return wrong(`no end (${how}): ${where}`)
   // The answer to a body too large may be lost: who closes a connection with unread bytes in it resets it.
   if (answers.length === 0 && request.body.length > MOST_BODY) return count(target, 'reset')
+  // Whoever says that nothing more will come is not waited for: a stream that has not begun by then never does.
+  if (answers.length === 0 && request.isEndless && how === 'closed late') return count(target, 'none yet')
   if (answers.length !== 1) return wrong(`${answers.length} answers: ${where}`)
   // A stream that is passed on from another server breaks off where that one says nothing for too long.
   const mayBreakOff = request.isEndless || (target.isPassed && answer.headers['content-type'] === 'text/event-stream')
