@@ -68,6 +68,8 @@ export function createReplayStream({ key, limits, writers }: { key: number; limi
       detach()
     },
     attach(res, { after, primed }) {
+      // It left before the stream began: no 'close' would tell.
+      if (res.destroyed) return
       detach()
       const from = after ?? delivered
       // An event with an id and no data: from here on a broken stream can be resumed (2025-11-25, SEP-1699).

@@ -153,8 +153,13 @@ function ask(link: Link, method: string, params: JsonObject): Promise<JsonObject
   })
 }
 
+/** A large answer was not parsed on its way: it may be no JSON at all. */
 function resultIn(text: Text): JsonObject | undefined {
-  const value: unknown = JSON.parse(typeof text === 'string' ? text : Buffer.concat(text).toString())
-  const result = isObject(value) ? value['result'] : undefined
-  return isObject(result) ? result : undefined
+  try {
+    const value: unknown = JSON.parse(typeof text === 'string' ? text : Buffer.concat(text).toString())
+    const result = isObject(value) ? value['result'] : undefined
+    return isObject(result) ? result : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -10,7 +10,7 @@ import { isPrimedVersion, type Era } from '../protocol/revision.ts'
 import type { Session, Sessions } from '../protocol/session.ts'
 import type { EventWriters } from './event-writer.ts'
 import { createPatience } from './patience.ts'
-import { createPostReply, type PostStream } from './post-reply.ts'
+import { createPostReply, type PostReply, type PostStream } from './post-reply.ts'
 import { createReplayStream, parseEventId, type ReplayStream } from './replay.ts'
 import { headerOf, takes } from './request.ts'
 import { IGNORED, createStatelessDoor } from './stateless.ts'
@@ -25,6 +25,8 @@ export interface HttpSession {
   /** Streams of posts by their key. */
   readonly streams: Map<number, ReplayStream>
   nextKey: number
+  /** Posts that are not answered yet. */
+  readonly open: Set<PostReply>
   close(): Promise<void>
 }
 
@@ -97,7 +99,10 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
       general: undefined,
       streams: new Map(),
       nextKey: 1,
+      open: new Set(),
       async close() {
+        for (const reply of value.open) reply.failed(new OpenMcpError('session_ended', 'the session has ended', { hint: 'initialize again' }))
+
         value.general?.detach()
         for (const stream of value.streams.values()) stream.detach()
         await value.link.close()
@@ -142,7 +147,7 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
         },
       }
     }
-    const reply = createPostReply({
+    const reply: PostReply = createPostReply({
       res,
       expected,
       batch: post.batch,
@@ -154,10 +159,12 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
       headers: () => undefined,
       done() {
         clearTimeout(poll)
+        value.open.delete(reply)
         patience.over(reply)
         release()
       },
     })
+    value.open.add(reply)
     patience.begin(reply)
     value.link.send(post, NO_HEADERS, reply)
   }

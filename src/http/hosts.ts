@@ -53,7 +53,7 @@ function namesOf({ host, port: portOf, tls, allowHosts, allowOrigins }: HostOpti
   const isDefaultPort = port === (tls ? 443 : 80)
   const withPort = (name: string): string[] => (isDefaultPort ? [name, `${name}:${port}`] : [`${name}:${port}`])
   const anyAddress = host === '0.0.0.0' || host === '::'
-  const own = isLoopbackHost(host) || anyAddress ? LOOPBACK_NAMES : [bracketed(host)]
+  const own = isLoopbackHost(host) || anyAddress ? [...LOOPBACK_NAMES, bracketed(host)] : [bracketed(host)]
   const named = allowHosts.map((name) => name.toLowerCase()).flatMap((name) => (/:\d+$/.test(name) ? [name] : [name, ...withPort(name)]))
   const hosts = new Set([...own.flatMap(withPort), ...named])
   const granted = new Set(allowOrigins.map((origin) => origin.toLowerCase()))

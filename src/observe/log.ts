@@ -31,7 +31,8 @@ export function createLog(options: { level: LogLevel; format: LogFormat; write: 
 
 function jsonLine(level: LogLevel, message: string, fields: Fields, now: () => number): string {
   const scrubbed = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? scrub(value) : value]))
-  return JSON.stringify({ time: new Date(now()).toISOString(), level, message: scrub(message), ...scrubbed })
+  // JSON escapes the control characters below U+0020 itself.
+  return printable(JSON.stringify({ time: new Date(now()).toISOString(), level, message: scrub(message), ...scrubbed }))
 }
 
 function textLine(level: LogLevel, message: string, fields: Fields): string {

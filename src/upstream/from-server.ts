@@ -4,7 +4,7 @@ import type { Text } from '../protocol/exchange.ts'
 import { isId, isObject, type JsonObject, type JsonRpcId } from '../protocol/message.ts'
 import { META_SUBSCRIPTION } from '../protocol/revision.ts'
 import type { Handshake } from './handshake.ts'
-import { answerIdAtEdge, withId } from './splice.ts'
+import { answerIdAtEdge, isResultAtEdge, withId } from './splice.ts'
 import { newestCallOf, type Call, type Client, type Traffic } from './traffic.ts'
 
 export interface FromServerOptions {
@@ -44,7 +44,7 @@ export function createFromServer({ traffic, shared, handshake, answer, log, now 
 
   /** An answer too large to parse for its id alone: the id is exchanged in place. True when that could be done. */
   function bigAnswer(bytes: Buffer): boolean {
-    const inner = answerIdAtEdge(bytes, bytes)
+    const inner = isResultAtEdge(bytes) ? answerIdAtEdge(bytes, bytes) : undefined
     const call = inner === undefined ? undefined : traffic.calls.get(inner)
     const text = call && call.method !== 'initialize' ? withId(bytes, call.inner, call.id) : undefined
     if (!call || text === undefined) return false

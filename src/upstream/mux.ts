@@ -35,6 +35,8 @@ export interface MuxOptions {
 
 /** How long a server may still answer a request that was cancelled: some do, most rightly do not. */
 const CANCELLED_MS = 5000
+/** How long a call that nobody waits for any more keeps what belongs to no call from being given to another client. */
+const ABANDONED_MS = 60_000
 
 export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions): Mux {
   const traffic = createTraffic({ shared, now })
@@ -72,13 +74,16 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
   function sweep(): void {
     for (const call of traffic.calls.values()) {
       const silentMs = now() - call.lastSignMs
-      if (call.cancelled && silentMs >= CANCELLED_MS) {
+      if (call.abandoned) {
+        if (silentMs >= ABANDONED_MS) traffic.finish(call.inner)
+      } else if (call.cancelled && silentMs >= CANCELLED_MS) {
         traffic.finish(call.inner)
         call.reply.withdrawn(call.id)
       } else if (!call.cancelled && silentMs >= waitMs && call.method !== 'subscriptions/listen') {
+        const { reply } = call
         cancel(call, 'timed out')
         if (call.method === 'initialize') handshake.learned(undefined, timedOut(limits))
-        call.reply.failed(timedOut(limits), call.id)
+        reply.failed(timedOut(limits), call.id)
       }
     }
   }
@@ -102,7 +107,10 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
     const call = traffic.begin(client, message, reply)
     if (shared) rename(message, call)
     pipe.send(JSON.stringify(message.body), (error) => {
-      if (traffic.calls.get(call.inner) === call) traffic.finish(call.inner)?.reply.failed(error, call.id)
+      if (traffic.calls.get(call.inner) !== call) return
+      traffic.finish(call.inner)
+      if (call.method === 'initialize') handshake.learned(undefined, error)
+      call.reply.failed(error, call.id)
     })
   }
 
@@ -131,7 +139,8 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
       const params = paramsOf(message)
       const id = params?.['requestId']
       const call = isId(id) ? client.calls.get(id) : undefined
-      if (!call || !params) return
+      // An `initialize` is not to be cancelled, and on a shared pipe it is everybody's.
+      if (!call || !params || (shared && call.method === 'initialize')) return
       call.cancelled = true
       call.lastSignMs = now()
       params['requestId'] = call.inner
@@ -146,8 +155,9 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
     pipe.send(JSON.stringify(message.body))
   }
 
+  /** The server may be at it for a while: until then what it says of no call might be of this one. */
   function cancel(call: Call, reason: string): void {
-    traffic.finish(call.inner)
+    traffic.abandon(call)
     pipe.send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: call.inner, reason } }))
   }
 

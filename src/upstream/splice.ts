@@ -19,6 +19,12 @@ export function answerIdAtEdge(head: Buffer, tail: Buffer): JsonRpcId | undefine
   return isId(id) ? id : undefined
 }
 
+/** Whether what begins like this is a result and no error, whose code would have to be read. */
+export function isResultAtEdge(head: Buffer): boolean {
+  const match = FIRST.exec(head.toString('utf8', 0, EDGE_BYTES))
+  return match ? match[0].endsWith('"result":') : head.toString('latin1', 0, 10) === '{"result":'
+}
+
 /** The same answer with another id, or undefined where that cannot be done at the edge. */
 export function withId(text: string, inner: JsonRpcId, outer: JsonRpcId | undefined): string | undefined
 export function withId(text: Buffer, inner: JsonRpcId, outer: JsonRpcId | undefined): Text | undefined

@@ -21,12 +21,16 @@ export interface Call {
   readonly method: string
   /** The client's progress token. On a shared pipe the server sees `inner` in its place. */
   readonly token: JsonRpcId | undefined
-  readonly reply: Reply
+  reply: Reply
   readonly wantsLog: boolean
   /** When it began, or the server last said something that belongs to it. */
   lastSignMs: number
   cancelled: boolean
+  /** Nobody waits for it any more, but the server may be at it still. */
+  abandoned: boolean
 }
+
+const NOBODY: Reply = { message: () => {}, answer: () => {}, failed: () => {}, withdrawn: () => {} }
 
 /** Progress of a task goes on after the answer that created it: so many tokens are remembered. */
 const TASK_TOKENS_KEPT = 1000
@@ -40,6 +44,8 @@ export interface Traffic {
   /** False when it had left before. */
   leave(client: Client): boolean
   begin(client: Client, message: RequestMessage, reply: Reply): Call
+  /** The client is done with a call; what the server still says of it reaches nobody. */
+  abandon(call: Call): void
   /** Forgets a call and returns it. */
   finish(inner: JsonRpcId): Call | undefined
   /** The call in flight whose progress this token, as the server knows it, tells of. */
@@ -94,6 +100,7 @@ export function createTraffic({ shared, now }: { shared: boolean; now: () => num
         wantsLog: meta?.[META_LOG_LEVEL] !== undefined,
         lastSignMs: now(),
         cancelled: false,
+        abandoned: false,
       }
       client.calls.set(call.id, call)
       calls.set(call.inner, call)
@@ -101,11 +108,17 @@ export function createTraffic({ shared, now }: { shared: boolean; now: () => num
       if (known !== undefined) tokens.set(known, call)
       return call
     },
+    abandon(call) {
+      call.abandoned = true
+      call.lastSignMs = now()
+      call.reply = NOBODY
+      call.client.calls.delete(call.id)
+    },
     finish(inner) {
       const call = calls.get(inner)
       if (!call) return undefined
       calls.delete(inner)
-      call.client.calls.delete(call.id)
+      if (call.client.calls.get(call.id) === call) call.client.calls.delete(call.id)
       const token = tokenOf(call)
       if (token !== undefined && tokens.get(token) === call) tokens.delete(token)
       return call

@@ -129,7 +129,7 @@ describe('a shared server is initialised once', () => {
   })
 
   // The handshake is not told when `initialize` could not be delivered: every later client waits for ever.
-  test.fails('and asked again by the next client when it could not be reached', () => {
+  test('and asked again by the next client when it could not be reached', () => {
     expect(nextIsTold(({ server }) => server.loses(new OpenMcpError('upstream_broke', 'HTTP 503')))).toMatchObject([{ answered: 1, text: { result } }])
   })
 
@@ -154,7 +154,7 @@ describe('a shared server is initialised once', () => {
 
   // The sweep withdraws a cancelled `initialize` like any other call and does not tell the handshake: the answer that comes is
   // dropped, those who wait are never answered, and every later client waits for ever.
-  test.fails('and its answer is for all, though the first client cancelled it', () => {
+  test('and its answer is for all, though the first client cancelled it', () => {
     expect(othersAreTold((first) => void first.send({ method: 'notifications/cancelled', params: { requestId: 1 } }))).toMatchObject([
       { answered: 2, text: { result } },
       { answered: 3, text: { result } },
@@ -240,7 +240,7 @@ describe('an answer', () => {
   })
 
   // bigAnswer tells every large answer without a code: over HTTP a stateless error becomes a 200.
-  test.fails.each([true, false])('that is an error is told with its code, though it is long (shared: %s)', (shared) => {
+  test.each([true, false])('that is an error is told with its code, though it is long (shared: %s)', (shared) => {
     expect(codeTold(shared, false, BIG)).toBe(-32602)
   })
 
@@ -516,7 +516,7 @@ describe('a client that left', () => {
 
   // What the server says without naming a call is given to the only client with calls in flight. The call of a client that left
   // is not in flight any more, but the server may be at it still, and says of it what only the one who left may know.
-  test.fails.each<[string, object]>([
+  test.each<[string, object]>([
     ['a log line', { method: 'notifications/message', params: { level: 'info', data: 'of the one who left' } }],
     ['a notification', { method: 'notifications/custom', params: { about: 'the one who left' } }],
     ['a question', { id: 'q', method: 'x/custom', params: { about: 'the one who left' } }],
