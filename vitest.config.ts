@@ -15,6 +15,8 @@ export default defineConfig({
           hookTimeout: 60_000,
           // Most of their time these tests wait for processes that start and end.
           maxWorkers: 2,
+          // Behind the rooms: what runs at once must agree on its workers, and without this `npm test` does not start.
+          sequence: { groupOrder: 1 },
           // These tests run the built program.
           globalSetup: ['test/support/fresh-build.ts'],
         },
