@@ -532,6 +532,19 @@ describe('a client that left', () => {
     expect([stayed, b.heard]).toEqual([[], []])
   })
 
+  // onlyCaller (traffic.ts) counts the abandoned call and names the client that left: the question is put to nobody, and the
+  // server waits for its answer for ever.
+  test.fails('is asked nothing: the server hears at once that nobody will answer', () => {
+    const { server, client } = opened()
+    client.send(call(1))
+    void client.link.close()
+    server.taken()
+    server.says({ jsonrpc: '2.0', id: 'q', method: 'x/custom' })
+    server.says({ jsonrpc: '2.0', method: 'notifications/custom' })
+    expect(server.taken()).toMatchObject([{ id: 'q', error: {} }])
+    expect(client.heard).toEqual([])
+  })
+
   test('is not waited for: the server hears that its question will not be answered', () => {
     const { server, client } = opened()
     client.send(call(1))
