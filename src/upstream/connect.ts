@@ -1,10 +1,9 @@
 // The only switch over the kinds of upstream: from what the operator named to something that carries exchanges.
 import { toOpenMcpError } from '../errors.ts'
-import type { Log } from '../observe/log.ts'
 import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
-import type { Limits } from '../protocol/limits.ts'
 import { startChild, type Child, type ChildCommand } from './child.ts'
 import type { PipeEvents } from './pipe.ts'
+import type { CommandServer, ConnectOptions, RemoteServer } from './options.ts'
 import type { Remote } from './remote.ts'
 import { createSpare } from './spare.ts'
 import { createPool } from './pool.ts'
@@ -23,22 +22,13 @@ export interface Connection {
   close(): Promise<void>
 }
 
-export interface ConnectOptions {
-  isolation: 'session' | 'shared'
-  limits: Limits
-  log: Log
-  now: () => number
-  name: string
-}
-
-export type Target =
-  | ({ kind: 'command' } & ChildCommand)
-  | { kind: 'remote'; urls: readonly URL[]; transport: 'auto' | 'http' | 'sse'; headers: Readonly<Record<string, string>> }
-
-export function connect(target: Target, options: ConnectOptions): Connection {
+export function connect(target: CommandServer | RemoteServer, options: ConnectOptions): Connection {
   return target.kind === 'command' ? connectCommand(target, options) : connectRemote(target, options)
 }
 
+/**
+ * The first child is started at once: a command that does not exist is told at start, and the first client does not wait.
+ */
 function connectCommand(command: ChildCommand, options: ConnectOptions): Connection {
   const { limits, log, name } = options
   const start = (events: PipeEvents): Child => startChild(command, events, { limits, log, name })
@@ -59,7 +49,7 @@ function connectCommand(command: ChildCommand, options: ConnectOptions): Connect
   }
 }
 
-function connectRemote(target: Extract<Target, { kind: 'remote' }>, options: ConnectOptions): Connection {
+function connectRemote(target: RemoteServer, options: ConnectOptions): Connection {
   const { log } = options
   let found: Remote | undefined
   let finding: Promise<Remote> | undefined

@@ -5,7 +5,7 @@ import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isObject } from '../protocol/message.ts'
 import { META_CAPABILITIES, META_VERSION, MODERN_VERSIONS } from '../protocol/revision.ts'
-import type { ConnectOptions, Target } from './connect.ts'
+import type { ConnectOptions, RemoteServer } from './options.ts'
 import { createHttpClient, refusedBy, wantsCredential, type HttpClient } from './http-client.ts'
 import { createHttpLink } from './http-link.ts'
 import { createPool } from './pool.ts'
@@ -19,7 +19,7 @@ export interface Remote {
   close(): Promise<void>
 }
 
-export async function findRemote(target: Extract<Target, { kind: 'remote' }>, options: ConnectOptions): Promise<Remote> {
+export async function findRemote(target: RemoteServer, options: ConnectOptions): Promise<Remote> {
   const [first] = target.urls
   if (!first) throw new OpenMcpError('internal', 'a remote target without a URL')
   const client = createHttpClient(first.origin, lowerCased(target.headers), options.limits)

@@ -1,0 +1,24 @@
+// What may stand behind openmcp, and how it is to be reached.
+import type { Log } from '../observe/log.ts'
+import type { Limits } from '../protocol/limits.ts'
+import type { ChildCommand } from './child.ts'
+
+export interface CommandServer extends ChildCommand {
+  kind: 'command'
+}
+
+export interface RemoteServer {
+  kind: 'remote'
+  /** Tried in order: the first that speaks MCP is it. All are of one origin. */
+  urls: readonly URL[]
+  transport: 'auto' | 'http' | 'sse'
+  headers: Readonly<Record<string, string>>
+}
+
+export interface ConnectOptions {
+  isolation: 'session' | 'shared'
+  limits: Limits
+  log: Log
+  now: () => number
+  name: string
+}
