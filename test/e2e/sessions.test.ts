@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { at, type Json } from '../support/json.ts'
 import { callMessage, initializeMessage, serve } from '../support/openmcp.ts'
-import { gone, isAlive } from '../support/processes.ts'
+import { childrenOf, gone, isAlive } from '../support/processes.ts'
 import { scripted } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
@@ -96,18 +96,19 @@ describe('a session', () => {
   })
 
   test('whose client left before it could learn its id is ended, and its child with it', async () => {
-    const proxy = await forThisTest(serve({ command: ['sh', '-c', `read line && sleep 0.5 && echo "$line" | ${scripted().join(' ')}`] }))
-    const stream = open(proxy.url, { headers: TAKES_BOTH, body: initializeMessage(1) }).catch(() => undefined)
-    await until('the session', async () => (await ask(proxy.at('/status'))).json['sessions'] === 1)
-    const left = await forThisTest(openSocket(proxy.url))
+    const proxy = await forThisTest(serve({ command: ['sh', '-c', `sleep 1; exec ${scripted().join(' ')}`] }))
+    const sessions = async (): Promise<unknown> => (await ask(proxy.at('/status'))).json['sessions']
+    const [staying, left] = [await forThisTest(openSocket(proxy.url)), await forThisTest(openSocket(proxy.url))]
     const body = JSON.stringify(initializeMessage(1))
-    left.write(
-      `POST /mcp HTTP/1.1\r\nhost: ${proxy.url.host}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-    )
-    await until('two sessions', async () => (await ask(proxy.at('/status'))).json['sessions'] === 2)
+    for (const socket of [staying, left]) {
+      socket.write(`POST /mcp HTTP/1.1\r\nhost: ${proxy.url.host}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+    }
+    await until('both sessions', async () => (await sessions()) === 2)
     await left.stop()
-    await until('the end of the one', async () => (await ask(proxy.at('/status'))).json['sessions'] === 1)
-    expect((await stream)?.status).toBe(200)
+    await until('the answer of the other', () => staying.text().includes('"serverInfo"'))
+    await until('the end of the one', async () => (await sessions()) === 1)
+    await until('one child', () => childrenOf(proxy.pid).length === 1)
+    expect(await sessions()).toBe(1)
   })
 
   test('takes no second request under the id of one in flight', async () => {
