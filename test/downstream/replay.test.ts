@@ -213,8 +213,7 @@ test.each<[string, object | undefined]>([
   expect(parseEventId(text)).toEqual(id)
 })
 
-// A POST may begin to stream after its client has left: no 'close' comes any more, and the stream counts what it sends as
-// delivered to a reader that it has for ever.
+// A POST may begin to stream after its client has left: no 'close' comes any more.
 test('a reader that left before its stream began is no reader', async () => {
   const stream = streamOf()
   let late: ServerResponse | undefined

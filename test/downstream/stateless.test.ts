@@ -84,8 +84,8 @@ describe('a stateless request', () => {
     expect(server.taken()).toMatchObject([{ method: 'notifications/cancelled', params: { requestId: id } }])
   })
 
-  // A large answer is not parsed on its way. resultIn (stateless.ts) parses that of tools/list all the same, unguarded, inside
-  // the handler of the child's stdout: one broken line ends openmcp with an uncaught SyntaxError.
+  // A large answer is not parsed on its way, but that of tools/list is looked into: a broken one once threw inside the handler
+  // of the child's stdout and ended the program.
   test('is harmed, and nobody else, by a long answer that is no JSON', () => {
     const asked = post({ id: 1, method: 'tools/list' })
     return expect(

@@ -78,8 +78,7 @@ describe.each(['2025-06-18', '2025-11-25'])('a session of %s', (version) => {
     expect(reader.events.filter(({ data }) => data !== '').map(({ data }) => JSON.parse(data) as unknown)).toEqual([progress, result])
   })
 
-  // The link forgets the calls of a session that ends, and nobody tells their replies: what had no stream yet gets one after
-  // 25 ms, on a session that is gone, and it never ends.
+  // The link forgets the calls of a session that ends. What had no stream yet once got one after 25 ms that never ended.
   test('that ends leaves no call of its own without an end', { timeout: 1000 }, async () => {
     const session = await beginSession(version)
     const { answer } = await post({ id: 1, method: 'tools/call', params: {} }, session)

@@ -62,8 +62,7 @@ describe('a Host header', () => {
     expect(rulesOf({ host }).allowsHost(header, host)).toBe(ours)
   })
 
-  // For every loopback address namesOf takes localhost, 127.0.0.1 and [::1] to be its names, and not the address itself: the
-  // URL that openmcp announces when it listens on 127.0.0.2 is answered with 403.
+  // It is in the URL that openmcp announces.
   test('bound to a loopback address of its own has that name', () => {
     expect(rulesOf({ host: '127.0.0.2' }).allowsHost('127.0.0.2:8000', '127.0.0.2')).toBe(true)
   })

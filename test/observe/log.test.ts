@@ -113,8 +113,7 @@ describe('whatever a stranger says', () => {
     expect(printable(text)).toBe(shown)
   })
 
-  // JSON.stringify escapes the controls below U+0020 alone: DEL and the C1 controls (U+009B begins a sequence like ESC [)
-  // reach a terminal that shows the JSON log.
+  // JSON.stringify escapes the controls below U+0020 alone; U+009B begins a sequence like ESC [.
   test.each(['\u007f', '\u009b2J', '\u0085'])('%j is not sent to a terminal in JSON either', (text) => {
     expect(written('json', text, { value: text }).slice(0, -1)).not.toMatch(CONTROL)
   })

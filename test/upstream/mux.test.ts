@@ -128,7 +128,6 @@ describe('a shared server is initialised once', () => {
     expect(nextIsTold(() => void vi.advanceTimersByTime(2000))).toMatchObject([{ answered: 1, text: { result } }])
   })
 
-  // The handshake is not told when `initialize` could not be delivered: every later client waits for ever.
   test('and asked again by the next client when it could not be reached', () => {
     expect(nextIsTold(({ server }) => server.loses(new OpenMcpError('upstream_broke', 'HTTP 503')))).toMatchObject([{ answered: 1, text: { result } }])
   })
@@ -152,8 +151,7 @@ describe('a shared server is initialised once', () => {
     ])
   })
 
-  // The sweep withdraws a cancelled `initialize` like any other call and does not tell the handshake: the answer that comes is
-  // dropped, those who wait are never answered, and every later client waits for ever.
+  // A cancelled call is withdrawn after a while; of this one the others wait for the answer.
   test('and its answer is for all, though the first client cancelled it', () => {
     expect(othersAreTold((first) => void first.send({ method: 'notifications/cancelled', params: { requestId: 1 } }))).toMatchObject([
       { answered: 2, text: { result } },
@@ -239,7 +237,7 @@ describe('an answer', () => {
     expect(codeTold(shared, true, BIG)).toBe(-32602)
   })
 
-  // bigAnswer tells every large answer without a code: over HTTP a stateless error becomes a 200.
+  // A large answer is not parsed. Without the code a stateless error would be a 200 over HTTP.
   test.each([true, false])('that is an error is told with its code, though it is long (shared: %s)', (shared) => {
     expect(codeTold(shared, false, BIG)).toBe(-32602)
   })
