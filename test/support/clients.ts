@@ -64,8 +64,8 @@ export const MODERN_WAYS_IN: readonly WayIn[] = [
   { name: 'stdio, SDK v2', connect: (served) => v2(new StdioTransportV2(stdioCommand(served)), 'auto', []) },
 ]
 
-/** The v1 client over Streamable HTTP, to a proxy that runs already. */
-export function v1Http(proxy: Pick<Proxy, 'url'>, streams: Stream[] = []): Promise<Caller> {
+/** The v1 client over Streamable HTTP. */
+function v1Http(proxy: Proxy, streams: Stream[]): Promise<Caller> {
   return v1(new StreamableHTTPClientTransport(proxy.url, { fetch: recording(streams) }), streams)
 }
 
