@@ -3,11 +3,14 @@ import type { IncomingMessage } from 'node:http'
 
 import { OpenMcpError } from '../errors.ts'
 
-/** Calls back once: with all bytes, or with `too_large` as soon as the limit is passed. A client that leaves is no news. */
+/**
+ * Calls back once: with all bytes, or with `too_large` when the limit is passed. A client that leaves is no news. Of a body
+ * that is too large a little more is read and thrown away: closing on unread bytes would take the answer with it.
+ */
 export function readBody(req: IncomingMessage, maxBytes: number, done: (error: OpenMcpError | undefined, body: Buffer) => void): void {
-  const tooLarge = (): OpenMcpError => new OpenMcpError('too_large', `the body is larger than ${maxBytes} bytes`, { hint: '--max-body raises the limit' })
-  const declared = Number(req.headers['content-length'] ?? 0)
-  if (declared > maxBytes) return done(tooLarge(), NOTHING)
+  const tooLarge = (): void =>
+    done(new OpenMcpError('too_large', `the body is larger than ${maxBytes} bytes`, { hint: '--max-body raises the limit' }), NOTHING)
+  if (Number(req.headers['content-length'] ?? 0) > maxBytes) return discard(req, maxBytes * DISCARDED_TIMES, tooLarge)
   const pieces: Buffer[] = []
   let size = 0
   req.on('data', (piece: Buffer) => {
@@ -15,12 +18,32 @@ export function readBody(req: IncomingMessage, maxBytes: number, done: (error: O
     if (size <= maxBytes) return void pieces.push(piece)
     req.removeAllListeners('data').removeAllListeners('end')
     pieces.length = 0
-    done(tooLarge(), NOTHING)
+    discard(req, maxBytes * DISCARDED_TIMES, tooLarge)
   })
   req.on('end', () => {
     const [only] = pieces
     done(undefined, pieces.length === 1 && only ? only : Buffer.concat(pieces))
   })
+}
+
+const DISCARDED_TIMES = 4
+const DISCARDED_MS = 1000
+
+/** Reads to the end, but no more than this many bytes and no longer than a second. */
+function discard(req: IncomingMessage, most: number, done: () => void): void {
+  let size = 0
+  const timer = setTimeout(finish, DISCARDED_MS)
+  function finish(): void {
+    clearTimeout(timer)
+    req.removeAllListeners('data').removeAllListeners('end')
+    done()
+  }
+  req.on('data', (piece: Buffer) => {
+    size += piece.length
+    if (size > most) finish()
+  })
+  req.on('end', finish)
+  req.on('close', () => clearTimeout(timer))
 }
 
 const NOTHING = Buffer.alloc(0)

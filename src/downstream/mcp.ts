@@ -66,6 +66,8 @@ export function createMcpDoor({ upstream, callerOf, pipe, passThrough, limits, l
   }
 
   function other(req: IncomingMessage, res: ServerResponse, method: 'GET' | 'DELETE'): void {
+    // A body that nobody reads would keep the news that the client left from arriving.
+    req.resume()
     const era = eraOfHeader(req)
     const request = { req, res, caller: callerOf(req) }
     withUpstream(res, era, undefined, (found) => {

@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
+import { errorText } from '../protocol/answer.ts'
+import { eventOf } from '../protocol/event-stream.ts'
 import type { ByteReply, HttpUpstream } from '../protocol/exchange.ts'
 import { bodyOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { checkModernPost, type Era } from '../protocol/revision.ts'
@@ -129,7 +131,9 @@ export function createPassThrough({ sessions, log }: PassThroughOptions): PassTh
       },
       failed(error) {
         finish()
-        if (res.headersSent) res.destroy()
+        if (stream?.atBreak && how.id !== undefined && error.code === 'timeout') res.end(eventOf(errorText(error, how.id, era)))
+        // A stream that broke off can be resumed; an answer of ours would end it.
+        else if (res.headersSent) res.destroy()
         else refuse(res, error, { log, era, id: how.id })
       },
     }

@@ -102,6 +102,8 @@ export function createSseDoor({ upstream, callerOf, sessions, writers, calls, li
 
   return {
     open(req, res, messagesPath) {
+      // A body that nobody reads would keep the news that the client left from arriving.
+      req.resume()
       if (!takes(req, 'text/event-stream')) return refuse(res, new OpenMcpError('not_acceptable', 'the client must take text/event-stream'), { log })
       const act = (found: MessageUpstream): void => {
         try {

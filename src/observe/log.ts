@@ -47,16 +47,22 @@ function quoted(value: string): string {
   return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)
 }
 
+// Controls, line breaks of other alphabets, and marks that turn the direction of text.
+// oxlint-disable-next-line no-control-regex -- control characters are what this is about
+const UNPRINTABLE = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
+
 /** Control characters of a stranger would move the reader's cursor or fake a line: they are shown, not sent. */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
-  return text.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return text.replace(UNPRINTABLE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 const SECRETS: readonly [RegExp, string][] = [
   [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[token]'],
   [/\b(Bearer|DPoP|Basic)\s+[\w.~+/=-]{8,}/gi, '$1 [secret]'],
-  [/\b(access_token|refresh_token|client_secret|api_key|apikey|password|code)=[^\s&"']+/gi, '$1=[secret]'],
+  [/\b(access_token|refresh_token|token|client_secret|api_key|apikey|password|code)=[^\s&"']+/gi, '$1=[secret]'],
+  [/"(access_token|refresh_token|token|client_secret|api_key|apikey|password)"\s*:\s*"[^"]*"/gi, '"$1":"[secret]"'],
+  [/\b(password|secret):\s*\S+/gi, '$1: [secret]'],
+  [/:\/\/[^\s/@:]+:[^\s/@]+@/g, '://[secret]@'],
   [/\bsk_[\w-]{16,}/g, '[key]'],
 ]
 

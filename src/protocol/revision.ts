@@ -63,7 +63,12 @@ export function checkModernPost(post: Post, headers: MirroredHeaders, complete: 
   if (complete && message.kind === 'request') checkEnvelope(message)
   const claimed = metaOf(message)?.[META_VERSION]
   mirror('MCP-Protocol-Version', headers.version, typeof claimed === 'string' ? claimed : undefined, complete && message.kind === 'request')
-  mirror('Mcp-Method', headers.method, message.method, complete && message.kind === 'request')
+  mirror(
+    'Mcp-Method',
+    headers.method === undefined ? undefined : decodeMirrored(headers.method, 'Mcp-Method'),
+    message.method,
+    complete && message.kind === 'request',
+  )
   const name = mirroredNameOf(message)
   if (name === undefined) return
   mirror('Mcp-Name', headers.name === undefined ? undefined : decodeMirrored(headers.name, 'Mcp-Name'), name, complete && message.kind === 'request')

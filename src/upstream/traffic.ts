@@ -60,7 +60,7 @@ export interface Traffic {
   settle(id: JsonRpcId): void
   /** Questions that wait for this client. */
   questionsTo(client: Client): JsonRpcId[]
-  /** The only client with calls in flight, if there is just one: what cannot be told apart is given to nobody else. */
+  /** The only client with calls in flight, if there is just one and it is still there: what cannot be told apart is given to nobody. */
   onlyCaller(): Client | undefined
   isSubscribed(uri: string): boolean
   nextInner(): number
@@ -144,7 +144,7 @@ export function createTraffic({ shared, now }: { shared: boolean; now: () => num
         if (only && only !== client) return undefined
         only = client
       }
-      return only
+      return only && clients.has(only) ? only : undefined
     },
     isSubscribed(uri) {
       for (const client of clients) if (client.subscriptions?.has(uri)) return true
