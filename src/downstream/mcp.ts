@@ -73,7 +73,9 @@ export function createMcpDoor({ upstream, callerOf, pipe, passThrough, limits, l
     withUpstream(res, era, undefined, (found) => {
       if (found.kind === 'http') return passThrough[method === 'GET' ? 'get' : 'delete'](found, request)
       // Without sessions there is nothing to listen to or to end.
-      if (era === 'modern') throw new OpenMcpError('method_not_allowed', 'the 2026-07-28 revision has POST alone')
+      if (era === 'modern') {
+        return refuse(res, new OpenMcpError('method_not_allowed', 'the 2026-07-28 revision has POST alone'), { log, era, headers: { allow: 'POST' } })
+      }
       return method === 'GET' ? pipe.get(request) : pipe.delete(request)
     })
   }

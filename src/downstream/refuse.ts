@@ -25,7 +25,7 @@ export function refuse(res: ServerResponse, thrown: unknown, { log, era = 'legac
   writeJson(res, status, errorText(error, id ?? idOfRefusal(error), era), {
     ...(status === 503 ? { 'retry-after': BUSY_SECONDS } : {}),
     // What was not read of the body would be taken for the next request.
-    ...(error.code === 'too_large' ? { connection: 'close' } : {}),
+    ...(error.code === 'too_large' && !res.req.complete ? { connection: 'close' } : {}),
     ...headers,
   })
 }

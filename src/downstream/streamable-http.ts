@@ -56,6 +56,10 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
     const session = openSession(upstream, caller)
     const { value } = session
     const release = session.hold()
+    // A client that leaves before it learns the name of its session can never come back to it.
+    res.once('close', () => {
+      if (!res.writableFinished) void sessions.end(session)
+    })
     const reply = createPostReply({
       res,
       expected: [id],

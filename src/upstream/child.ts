@@ -90,7 +90,17 @@ export function startChild(what: ChildCommand, events: PipeEvents, { limits, log
   })
   child.stderr?.on('data', (chunk: Buffer) => stderr.feed(chunk))
   child.stderr?.on('end', () => stderr.end())
-  // A child that closed its end is told of by 'exit'; a write that comes too late is no news.
+  /** A server that hears or says nothing any more is gone, though its process may go on; mostly 'exit' follows at once. */
+  const cutOff = (pipe: 'stdin' | 'stdout') => (): void => {
+    const timer = setTimeout(() => {
+      end(new OpenMcpError('child_failed', `the server ${name} closed its ${pipe}`, lastWordsOf(lastWords)))
+      void stop()
+    }, LAST_WORDS_MS)
+    child.once('exit', () => clearTimeout(timer))
+  }
+  child.stdin?.once('error', cutOff('stdin'))
+  child.stdout?.once('end', cutOff('stdout'))
+  // A write that comes too late is no news.
   child.stdin?.on('error', () => {})
   child.stdout?.on('error', () => {})
   child.stderr?.on('error', () => {})
