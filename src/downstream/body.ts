@@ -10,7 +10,7 @@ import { OpenMcpError } from '../errors.ts'
 export function readBody(req: IncomingMessage, maxBytes: number, done: (error: OpenMcpError | undefined, body: Buffer) => void): void {
   const tooLarge = (): void =>
     done(new OpenMcpError('too_large', `the body is larger than ${maxBytes} bytes`, { hint: '--max-body raises the limit' }), NOTHING)
-  if (Number(req.headers['content-length'] ?? 0) > maxBytes) return discard(req, maxBytes * DISCARDED_TIMES, tooLarge)
+  if (Number(req.headers['content-length'] ?? 0) > maxBytes) return discard(req, DISCARDED_BYTES, tooLarge)
   const pieces: Buffer[] = []
   let size = 0
   req.on('data', (piece: Buffer) => {
@@ -18,7 +18,7 @@ export function readBody(req: IncomingMessage, maxBytes: number, done: (error: O
     if (size <= maxBytes) return void pieces.push(piece)
     req.removeAllListeners('data').removeAllListeners('end')
     pieces.length = 0
-    discard(req, maxBytes * DISCARDED_TIMES, tooLarge)
+    discard(req, DISCARDED_BYTES, tooLarge)
   })
   req.on('end', () => {
     const [only] = pieces
@@ -26,7 +26,7 @@ export function readBody(req: IncomingMessage, maxBytes: number, done: (error: O
   })
 }
 
-const DISCARDED_TIMES = 4
+const DISCARDED_BYTES = 32 * 1024 * 1024
 const DISCARDED_MS = 1000
 
 /** Reads to the end, but no more than this many bytes and no longer than a second. */
