@@ -25,6 +25,17 @@ export type ErrorCode =
   | 'header_mismatch'
   | 'invalid_envelope'
   | 'unsupported_version'
+  | 'unauthorized' // no credential, or one that proves nothing here
+  | 'insufficient_scope' // the credential is good, and not for this
+  | 'unknown_name' // a tool that this caller may not use, as if it did not exist
+  | 'untrusted' // proved who it is, and nobody has said that it may come in
+  | 'identity_invalid' // a DID or its document that is not as it must be
+  | 'identity_unresolved' // a DID whose document cannot be had now
+  | 'egress_refused' // what a peer named must not be fetched
+  | 'egress_failed' // what a peer named could not be fetched
+  | 'keys_unsafe' // a key or its directory that others can read, or that is not ours
+  | 'store_failed' // what is kept cannot be read or written: nothing is let through
+  | 'login_failed' // an upstream's issuer did not give a token
   | 'busy' // a cap on sessions, children or streams is reached
   | 'timeout'
   | 'stopping'
@@ -90,6 +101,17 @@ export const HTTP_STATUS = {
   header_mismatch: 400,
   invalid_envelope: 400,
   unsupported_version: 400,
+  unauthorized: 401,
+  insufficient_scope: 403,
+  unknown_name: 200,
+  untrusted: 403,
+  identity_invalid: 400,
+  identity_unresolved: 503,
+  egress_refused: 400,
+  egress_failed: 502,
+  keys_unsafe: 500,
+  store_failed: 503,
+  login_failed: 502,
   busy: 503,
   timeout: 504,
   stopping: 503,
@@ -122,6 +144,17 @@ export const JSON_RPC_CODE = {
   header_mismatch: -32020,
   invalid_envelope: -32602,
   unsupported_version: -32022,
+  unauthorized: -32000,
+  insufficient_scope: -32000,
+  unknown_name: -32602,
+  untrusted: -32000,
+  identity_invalid: -32000,
+  identity_unresolved: -32000,
+  egress_refused: -32000,
+  egress_failed: -32000,
+  keys_unsafe: -32603,
+  store_failed: -32603,
+  login_failed: -32603,
   busy: -32000,
   timeout: -32001,
   stopping: -32000,
@@ -154,6 +187,17 @@ export const EXIT_CODE = {
   header_mismatch: 1,
   invalid_envelope: 1,
   unsupported_version: 1,
+  unauthorized: 1,
+  insufficient_scope: 1,
+  unknown_name: 1,
+  untrusted: 1,
+  identity_invalid: 1,
+  identity_unresolved: 1,
+  egress_refused: 1,
+  egress_failed: 1,
+  keys_unsafe: 1,
+  store_failed: 1,
+  login_failed: 1,
   busy: 1,
   timeout: 1,
   stopping: 1,
