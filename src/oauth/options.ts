@@ -1,0 +1,27 @@
+// What an operator decides about who may call.
+import type { TrustRule } from '../policy/shapes.ts'
+import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
+
+export interface SecurityOptions {
+  /** Directory of the node's keys: 0700, its files 0600. Made when it is not there. */
+  keys: string
+  /** `file:PATH` or `memory:`. */
+  store: string
+  trust: {
+    /** Beside those in the store. */
+    identities: readonly TrustRule[]
+    issuers: readonly TrustedIssuer[]
+    /** Whether a JWT that a trusted DID signed itself is a token here. */
+    selfIssued: boolean
+  }
+  /** Keys that let in whoever holds one, as `urn:openmcp:api-key`. Each at least 32 characters. */
+  apiKeys: readonly string[]
+  /** Seconds a token lives, at most 3600. */
+  tokenSeconds: number
+  /** `required`: tokens are bound to a key (RFC 9449). `nonce`: and every proof carries a nonce of ours. */
+  dpop: 'optional' | 'required' | 'nonce'
+  /** Whether documents of DIDs and keys of issuers may be fetched from loopback, over http too. */
+  trustLoopback: boolean
+  /** Seconds after which the document of a DID that has something open is read again. */
+  didSeconds: number
+}
