@@ -33,6 +33,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   express: ['http', 'oauth'],
   helmet: ['http'],
   undici: ['upstream', 'identity/guarded-fetch.ts'],
+  oauth4webapi: ['login'],
   jose: ['tokens', 'oauth', 'login', 'identity'],
   'did-resolver': ['identity'],
   'key-did-resolver': ['identity/methods/key.ts'],
