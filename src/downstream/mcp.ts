@@ -3,19 +3,25 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import type { Upstream } from '../protocol/exchange.ts'
+import type { Caller } from '../protocol/caller.ts'
+import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
+import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { parsePost, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { eraOf, isModernVersion, type Era } from '../protocol/revision.ts'
 import { checkJsonBody, readBody } from './body.ts'
 import type { PassThrough } from './pass-through.ts'
-import { refuse } from './refuse.ts'
+import { refuse, refuseByGate, type RefusalHeaders } from './refuse.ts'
 import { headerOf } from './request.ts'
 import type { PipeDoor } from './streamable-http.ts'
 
 export interface McpDoorOptions {
   upstream(): Upstream | Promise<Upstream>
-  callerOf(req: IncomingMessage): string
+  /** The same upstream read into messages: for callers whose answers have to be looked into. */
+  messages(): MessageUpstream | Promise<MessageUpstream>
+  callerOf(req: IncomingMessage): Caller
+  gate: Gate
+  refusalHeaders?: RefusalHeaders
   pipe: PipeDoor
   passThrough: PassThrough
   limits: Limits
@@ -24,11 +30,11 @@ export interface McpDoorOptions {
 
 export type Handler = (req: IncomingMessage, res: ServerResponse) => void
 
-export function createMcpDoor({ upstream, callerOf, pipe, passThrough, limits, log }: McpDoorOptions): Handler {
+export function createMcpDoor({ upstream, messages, callerOf, gate, refusalHeaders, pipe, passThrough, limits, log }: McpDoorOptions): Handler {
   const eraOfHeader = (req: IncomingMessage): Era => (isModernVersion(headerOf(req, 'mcp-protocol-version')) ? 'modern' : 'legacy')
 
   /** Runs once the upstream is known; what fails on the way is the answer. */
-  function withUpstream(res: ServerResponse, era: Era, id: JsonRpcId | undefined, act: (upstream: Upstream) => void): void {
+  function withUpstream(res: ServerResponse, reads: boolean, era: Era, id: JsonRpcId | undefined, act: (upstream: Upstream) => void): void {
     const failed = (error: unknown): void => refuse(res, error, { log, era, id })
     const run = (found: Upstream): void => {
       try {
@@ -37,8 +43,9 @@ export function createMcpDoor({ upstream, callerOf, pipe, passThrough, limits, l
         failed(error)
       }
     }
-    const found = upstream()
-    if (found instanceof Promise) found.then(run, failed)
+    const found = reads ? messages() : upstream()
+    // Whoever left meanwhile, or was shown out, is not served: its connection will not be heard to close again.
+    if (found instanceof Promise) found.then((late) => res.destroyed || run(late), failed)
     else run(found)
   }
 
@@ -52,16 +59,23 @@ export function createMcpDoor({ upstream, callerOf, pipe, passThrough, limits, l
     readBody(req, limits.bodyBytes, (tooLarge, body) => {
       if (tooLarge) return refuse(res, tooLarge, { log, era: headerEra })
       let parsed: Post
+      let caller: Caller
+      let refusal: OpenMcpError | undefined
+      let reads: boolean
       try {
         parsed = parsePost(body, limits.depth)
+        caller = callerOf(req)
+        refusal = gate.refusalOf(caller, parsed)
+        reads = gate.readsAnswers(caller)
       } catch (error) {
         return refuse(res, error, { log, era: headerEra })
       }
       const era = eraOf(parsed, headerOf(req, 'mcp-protocol-version'))
+      if (refusal) return refuseByGate(res, refusal, { log, era, post: parsed, headers: refusalHeaders?.(req, refusal) })
       const [first] = parsed.messages
       const id = !parsed.batch && first?.kind === 'request' ? first.id : undefined
-      const request = { req, res, caller: callerOf(req), post: parsed, era }
-      withUpstream(res, era, id, (found) => (found.kind === 'http' ? passThrough.post(found, request) : pipe.post(found, request)))
+      const request = { req, res, caller, reads, post: parsed, era }
+      withUpstream(res, reads, era, id, (found) => (found.kind === 'http' ? passThrough.post(found, request) : pipe.post(found, request)))
     })
   }
 
@@ -69,8 +83,10 @@ export function createMcpDoor({ upstream, callerOf, pipe, passThrough, limits, l
     // A body that nobody reads would keep the news that the client left from arriving.
     req.resume()
     const era = eraOfHeader(req)
-    const request = { req, res, caller: callerOf(req) }
-    withUpstream(res, era, undefined, (found) => {
+    const caller = callerOf(req)
+    const reads = gate.readsAnswers(caller)
+    const request = { req, res, caller, reads }
+    withUpstream(res, reads, era, undefined, (found) => {
       if (found.kind === 'http') return passThrough[method === 'GET' ? 'get' : 'delete'](found, request)
       // Without sessions there is nothing to listen to or to end.
       if (era === 'modern') {

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
+import type { Caller } from '../protocol/caller.ts'
 import { errorText } from '../protocol/answer.ts'
 import { eventOf } from '../protocol/event-stream.ts'
 import type { ByteReply, HttpUpstream } from '../protocol/exchange.ts'
@@ -26,9 +27,9 @@ export interface PassThroughOptions {
 }
 
 export interface PassThrough {
-  post(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string; post: Post; era: Era }): void
-  get(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
-  delete(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
+  post(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: Caller; post: Post; era: Era }): void
+  get(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: Caller }): void
+  delete(upstream: HttpUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: Caller }): void
   /** Keeps no stream alive any more. */
   close(): void
 }
@@ -51,7 +52,7 @@ export function createPassThrough({ sessions, log }: PassThroughOptions): PassTh
   }, KEEP_ALIVE_MS)
   timer.unref()
 
-  function sessionOf(req: IncomingMessage, caller: string): Session<PassedSession> | undefined {
+  function sessionOf(req: IncomingMessage, caller: Caller): Session<PassedSession> | undefined {
     const id = headerOf(req, 'mcp-session-id')
     if (id === undefined) return undefined
     const session = sessions.find(caller, id)
@@ -59,7 +60,7 @@ export function createPassThrough({ sessions, log }: PassThroughOptions): PassTh
     return session
   }
 
-  function openSession(upstream: HttpUpstream, caller: string, upstreamId: string): Session<PassedSession> | OpenMcpError {
+  function openSession(upstream: HttpUpstream, caller: Caller, upstreamId: string): Session<PassedSession> | OpenMcpError {
     const value: PassedSession = { upstreamId, gone: false, close: () => (value.gone ? Promise.resolve() : forget(upstream, upstreamId)) }
     try {
       return sessions.open(caller, value)
@@ -71,7 +72,7 @@ export function createPassThrough({ sessions, log }: PassThroughOptions): PassTh
 
   function exchange(
     upstream: HttpUpstream,
-    { req, res, caller }: { req: IncomingMessage; res: ServerResponse; caller: string },
+    { req, res, caller }: { req: IncomingMessage; res: ServerResponse; caller: Caller },
     how: { method: 'POST' | 'GET' | 'DELETE'; session: Session<PassedSession> | undefined; body?: string | Buffer; era?: Era; id?: JsonRpcId | undefined },
   ): void {
     const { method, session, era = 'legacy' } = how

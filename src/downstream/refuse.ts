@@ -1,10 +1,10 @@
 // A failure as an HTTP answer: the status of its code, a JSON-RPC error, and nothing that only the log should know.
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { HTTP_STATUS, toOpenMcpError } from '../errors.ts'
+import { HTTP_STATUS, toOpenMcpError, type OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { errorText } from '../protocol/answer.ts'
-import { idOfRefusal, type JsonRpcId } from '../protocol/message.ts'
+import { idOfRefusal, requestIdsOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import type { Era } from '../protocol/revision.ts'
 import { writeJson } from './post-reply.ts'
 
@@ -28,4 +28,19 @@ export function refuse(res: ServerResponse, thrown: unknown, { log, era = 'legac
     ...(error.code === 'too_large' && !res.req.complete ? { connection: 'close' } : {}),
     ...headers,
   })
+}
+
+/** What a refusal of the gate is to say beside its body: a challenge that names the scopes. */
+export type RefusalHeaders = (req: IncomingMessage, error: OpenMcpError) => Readonly<Record<string, string>>
+
+/** The gate holds back a post as a whole: one failure for it, or, where what it names does not exist, one for each of its requests. */
+export function refuseByGate(
+  res: ServerResponse,
+  error: OpenMcpError,
+  { log, era, post, headers = {} }: { log: Log; era: Era; post: Post; headers?: Readonly<Record<string, string>> | undefined },
+): void {
+  const ids = requestIdsOf(post)
+  if (!post.batch || error.code !== 'unknown_name') return refuse(res, error, { log, era, id: post.batch ? undefined : ids[0], headers })
+  log.debug('refused', { code: error.code, why: error.message, detail: error.detail })
+  writeJson(res, HTTP_STATUS[error.code], `[${ids.map((id) => errorText(error, id, era)).join(',')}]`, headers)
 }

@@ -4,24 +4,30 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { errorText } from '../protocol/answer.ts'
+import type { Caller } from '../protocol/caller.ts'
 import { eventOf } from '../protocol/event-stream.ts'
 import { NO_HEADERS, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { parsePost, type Post } from '../protocol/message.ts'
+import { parsePost, requestIdsOf, type Post } from '../protocol/message.ts'
 import type { Session, Sessions } from '../protocol/session.ts'
 import { checkJsonBody, readBody } from './body.ts'
 import type { EventWriter, EventWriters } from './event-writer.ts'
-import { refuse } from './refuse.ts'
+import { refuse, refuseByGate, type RefusalHeaders } from './refuse.ts'
 import { takes } from './request.ts'
 
 export interface SseSession {
-  send(post: Post): void
+  send(caller: Caller, post: Post): void
+  /** Answers each request of a post that goes no further. */
+  deny(post: Post, error: OpenMcpError): void
   close(): Promise<void>
 }
 
 export interface SseDoorOptions {
   upstream(): MessageUpstream | Promise<MessageUpstream>
-  callerOf(req: IncomingMessage): string
+  callerOf(req: IncomingMessage): Caller
+  gate: Gate
+  refusalHeaders?: RefusalHeaders
   sessions: Sessions<SseSession>
   writers: EventWriters
   /** Told of every call that begins; what it returns is called when the call is answered. */
@@ -37,8 +43,8 @@ export interface SseDoor {
   post(req: IncomingMessage, res: ServerResponse, query: URLSearchParams): void
 }
 
-export function createSseDoor({ upstream, callerOf, sessions, writers, calls, limits, log }: SseDoorOptions): SseDoor {
-  function opened(found: MessageUpstream, req: IncomingMessage, res: ServerResponse, messagesPath: string): void {
+export function createSseDoor({ upstream, callerOf, gate, refusalHeaders, sessions, writers, calls, limits, log }: SseDoorOptions): SseDoor {
+  function opened(found: MessageUpstream, caller: Caller, res: ServerResponse, messagesPath: string): void {
     if (res.destroyed) return
     // What comes before the stream is open waits here; it is opened in the same turn.
     let write = (text: Text): void => void early.push(text)
@@ -58,14 +64,20 @@ export function createSseDoor({ upstream, callerOf, sessions, writers, calls, li
     }
     let session: Session<SseSession> | undefined
     let writer: EventWriter | undefined
-    const link = found.open({
-      unsolicited: (text) => write(text),
-      ended: () => session && void sessions.end(session),
-    })
+    const link = found.open(
+      {
+        unsolicited: (text) => write(text),
+        ended: () => session && void sessions.end(session),
+      },
+      caller.owner,
+    )
     const value: SseSession = {
-      send(post) {
+      send(from, post) {
         for (const message of post.messages) if (message.kind === 'request') begun.push(calls.begin())
-        link.send(post, NO_HEADERS, reply)
+        link.send(post, NO_HEADERS, gate.readsAnswers(from) ? gate.filtered(from, post, reply) : reply)
+      },
+      deny(post, error) {
+        for (const id of requestIdsOf(post)) write(errorText(error, id))
       },
       async close() {
         for (const over of begun.splice(0)) over()
@@ -74,7 +86,7 @@ export function createSseDoor({ upstream, callerOf, sessions, writers, calls, li
       },
     }
     try {
-      session = sessions.open(callerOf(req), value)
+      session = sessions.open(caller, value)
     } catch (error) {
       void link.close()
       return refuse(res, error, { log })
@@ -90,11 +102,18 @@ export function createSseDoor({ upstream, callerOf, sessions, writers, calls, li
 
   function received(req: IncomingMessage, res: ServerResponse, query: URLSearchParams, body: Buffer): void {
     try {
-      const session = sessions.find(callerOf(req), query.get('sessionId') ?? query.get('session_id') ?? '')
+      const caller = callerOf(req)
+      const session = sessions.find(caller, query.get('sessionId') ?? query.get('session_id') ?? '')
       if (!session) throw new OpenMcpError('session_unknown', 'session not found', { hint: 'open /sse again' })
       const post = parsePost(body, limits.depth)
+      const refusal = gate.refusalOf(caller, post)
+      // What does not exist is said where any answer would come.
+      if (refusal && refusal.code !== 'unknown_name') {
+        return refuseByGate(res, refusal, { log, era: 'legacy', post, headers: refusalHeaders?.(req, refusal) })
+      }
       res.writeHead(202, { 'content-type': 'text/plain', 'content-length': 8 }).end('Accepted')
-      session.value.send(post)
+      if (refusal) session.value.deny(post, refusal)
+      else session.value.send(caller, post)
     } catch (error) {
       refuse(res, error, { log })
     }
@@ -105,9 +124,10 @@ export function createSseDoor({ upstream, callerOf, sessions, writers, calls, li
       // A body that nobody reads would keep the news that the client left from arriving.
       req.resume()
       if (!takes(req, 'text/event-stream')) return refuse(res, new OpenMcpError('not_acceptable', 'the client must take text/event-stream'), { log })
+      const caller = callerOf(req)
       const act = (found: MessageUpstream): void => {
         try {
-          opened(found, req, res, messagesPath)
+          opened(found, caller, res, messagesPath)
         } catch (error) {
           refuse(res, toOpenMcpError(error), { log })
         }

@@ -5,7 +5,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { eventOf } from '../protocol/event-stream.ts'
+import type { Caller } from '../protocol/caller.ts'
 import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import type { Gate } from '../protocol/gate.ts'
 import { isObject, type JsonObject, type Post, type RequestMessage } from '../protocol/message.ts'
 import { createParamHeaders } from '../protocol/param-headers.ts'
 import { META_CAPABILITIES, META_VERSION, MODERN_VERSIONS, checkModernPost, metaOf } from '../protocol/revision.ts'
@@ -18,7 +20,9 @@ import { headerOf, mirroredHeadersOf, takes } from './request.ts'
 export interface StatelessRequest {
   req: IncomingMessage
   res: ServerResponse
-  caller: string
+  caller: Caller
+  /** Answers to this caller pass the gate, too (`Gate.readsAnswers`). */
+  reads: boolean
   post: Post
 }
 
@@ -29,10 +33,12 @@ const LOOK_AGAIN_MS = 10_000
 export function createStatelessDoor({
   writers,
   patience,
+  gate,
   log,
 }: {
   writers: EventWriters
   patience: Patience
+  gate: Gate
   log: Log
 }): (upstream: MessageUpstream, request: StatelessRequest) => void {
   const params = createParamHeaders()
@@ -42,7 +48,7 @@ export function createStatelessDoor({
   return (upstream, request) => {
     const { req, res, caller, post } = request
     checkModernPost(post, mirroredHeadersOf(req), true)
-    const link = upstream.stateless(caller)
+    const link = upstream.stateless(caller.owner)
     const [message] = post.messages
     if (message?.kind !== 'request') {
       link.send(post, NO_HEADERS, IGNORED)
@@ -96,7 +102,7 @@ export function createStatelessDoor({
     throw new OpenMcpError('unsupported_version', 'unsupported protocol version', { data: { supported, requested } })
   }
 
-  function send(link: Link, message: RequestMessage, { req, res, post }: StatelessRequest): void {
+  function send(link: Link, message: RequestMessage, { req, res, caller, reads, post }: StatelessRequest): void {
     const reply: PostReply = createPostReply({
       res,
       expected: [message.id],
@@ -117,7 +123,9 @@ export function createStatelessDoor({
     })
     res.once('close', () => patience.over(reply))
     patience.begin(reply)
-    link.send(post, NO_HEADERS, message.method === 'tools/list' ? learning(reply) : reply)
+    const seen = reads ? gate.filtered(caller, post, reply) : reply
+    // What is learnt is true for all callers, also of tools that this one does not see.
+    link.send(post, NO_HEADERS, message.method === 'tools/list' ? learning(seen) : seen)
   }
 
   function learning(reply: Reply): Reply {

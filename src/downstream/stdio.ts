@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { errorText } from '../protocol/answer.ts'
+import { ANYBODY } from '../protocol/caller.ts'
 import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createLineReader } from '../protocol/lines.ts'
@@ -79,13 +80,16 @@ export function createStdioDoor({ upstream, stdin, stdout, limits }: StdioDoorOp
   }
   async function open(): Promise<void> {
     const found = await upstream()
-    link = found.open({
-      unsolicited: write,
-      ended(error) {
-        link = undefined
-        finished?.(error)
+    link = found.open(
+      {
+        unsolicited: write,
+        ended(error) {
+          link = undefined
+          finished?.(error)
+        },
       },
-    })
+      ANYBODY.owner,
+    )
   }
 
   const lines = createLineReader(limits.messageBytes, {

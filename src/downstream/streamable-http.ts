@@ -3,9 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
+import type { Caller } from '../protocol/caller.ts'
 import { NO_HEADERS, type Link, type MessageUpstream, type Text } from '../protocol/exchange.ts'
+import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { isObject, type JsonRpcId, type Post } from '../protocol/message.ts'
+import { isObject, requestIdsOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { isPrimedVersion, type Era } from '../protocol/revision.ts'
 import type { Session, Sessions } from '../protocol/session.ts'
 import type { EventWriters } from './event-writer.ts'
@@ -18,6 +20,8 @@ import { IGNORED, createStatelessDoor } from './stateless.ts'
 /** What one HTTP session stands on. */
 export interface HttpSession {
   readonly link: Link
+  /** What its streams keep was read for its owner, or need not be. A session is one or the other for as long as it lasts. */
+  readonly reads: boolean
   /** The revision agreed on at `initialize`. */
   version: string | undefined
   /** The stream of messages that belong to no request; its key is 0. */
@@ -33,14 +37,28 @@ export interface HttpSession {
 export interface PipeDoorOptions {
   sessions: Sessions<HttpSession>
   writers: EventWriters
+  gate: Gate
   limits: Limits
   log: Log
 }
 
+export interface PipeRequest {
+  req: IncomingMessage
+  res: ServerResponse
+  caller: Caller
+  /** Answers to this caller pass the gate, too (`Gate.readsAnswers`). */
+  reads: boolean
+}
+
+export interface PipePost extends PipeRequest {
+  post: Post
+}
+
 export interface PipeDoor {
-  post(upstream: MessageUpstream, request: { req: IncomingMessage; res: ServerResponse; caller: string; post: Post; era: Era }): void
-  get(request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
-  delete(request: { req: IncomingMessage; res: ServerResponse; caller: string }): void
+  /** The gate has let the post pass. */
+  post(upstream: MessageUpstream, request: PipePost & { era: Era }): void
+  get(request: PipeRequest): void
+  delete(request: PipeRequest): void
 }
 
 /** Revisions whose `MCP-Protocol-Version` is taken without having been agreed on. */
@@ -48,12 +66,12 @@ const LEGACY_VERSIONS = new Set(['2024-10-07', '2024-11-05', '2025-03-26', '2025
 /** Finished streams of a session that can still be asked for. */
 const FINISHED_KEPT = 16
 
-export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptions): PipeDoor {
+export function createPipeDoor({ sessions, writers, gate, limits, log }: PipeDoorOptions): PipeDoor {
   const patience = createPatience()
-  const stateless = createStatelessDoor({ writers, patience, log })
+  const stateless = createStatelessDoor({ writers, patience, gate, log })
 
-  function initialize(upstream: MessageUpstream, res: ServerResponse, caller: string, post: Post, id: JsonRpcId): void {
-    const session = openSession(upstream, caller)
+  function initialize(upstream: MessageUpstream, { res, caller, reads, post }: PipePost, id: JsonRpcId): void {
+    const session = openSession(upstream, caller, reads)
     const { value } = session
     const release = session.hold()
     // A client that leaves before it learns the name of its session can never come back to it.
@@ -92,13 +110,17 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
   }
 
   /** Knows nothing of the request that asked for it: what its functions see lives as long as the session. */
-  function openSession(upstream: MessageUpstream, caller: string): Session<HttpSession> {
+  function openSession(upstream: MessageUpstream, caller: Caller, reads: boolean): Session<HttpSession> {
     let session: Session<HttpSession> | undefined
     const value: HttpSession = {
-      link: upstream.open({
-        unsolicited: (text) => generalOf(value).send(text),
-        ended: () => session && void sessions.end(session),
-      }),
+      link: upstream.open(
+        {
+          unsolicited: (text) => generalOf(value).send(text),
+          ended: () => session && void sessions.end(session),
+        },
+        caller.owner,
+      ),
+      reads,
       version: undefined,
       general: undefined,
       streams: new Map(),
@@ -126,7 +148,7 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
     return value.general
   }
 
-  function inSession(session: Session<HttpSession>, req: IncomingMessage, res: ServerResponse, post: Post): void {
+  function inSession(session: Session<HttpSession>, { req, res, caller, reads, post }: PipePost): void {
     const { value } = session
     const expected = requestIdsOf(post)
     if (expected.length === 0) {
@@ -170,7 +192,7 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
     })
     value.open.add(reply)
     patience.begin(reply)
-    value.link.send(post, NO_HEADERS, reply)
+    value.link.send(post, NO_HEADERS, reads ? gate.filtered(caller, post, reply) : reply)
   }
 
   function forgetFinished(value: HttpSession): void {
@@ -184,11 +206,13 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
     }
   }
 
-  function sessionOf(req: IncomingMessage, caller: string): Session<HttpSession> {
+  function sessionOf({ req, caller, reads }: PipeRequest): Session<HttpSession> {
     const id = headerOf(req, 'mcp-session-id')
     if (id === undefined) throw new OpenMcpError('session_missing', 'the Mcp-Session-Id header is missing', { hint: 'begin with an initialize request' })
     const session = sessions.find(caller, id)
-    if (!session) throw new OpenMcpError('session_unknown', 'session not found', { hint: 'it has ended or never was: initialize again' })
+    // What went unread into its streams could be asked for again by one who may not see it any more.
+    if (!session || session.value.reads !== reads)
+      throw new OpenMcpError('session_unknown', 'session not found', { hint: 'it has ended or never was: initialize again' })
     const version = headerOf(req, 'mcp-protocol-version')
     if (version !== undefined && version !== session.value.version && !LEGACY_VERSIONS.has(version)) {
       throw new OpenMcpError('invalid_request', 'unsupported MCP-Protocol-Version', {
@@ -199,16 +223,18 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
   }
 
   return {
-    post(upstream, { req, res, caller, post, era }) {
+    post(upstream, request) {
+      const { req, post } = request
       if (!takes(req, 'application/json') && !takes(req, 'text/event-stream')) throw notAcceptable()
-      if (era === 'modern') return stateless(upstream, { req, res, caller, post })
+      if (request.era === 'modern') return stateless(upstream, request)
       const [first] = post.messages
-      if (!post.batch && first?.kind === 'request' && first.method === 'initialize') return initialize(upstream, res, caller, post, first.id)
-      inSession(sessionOf(req, caller), req, res, post)
+      if (!post.batch && first?.kind === 'request' && first.method === 'initialize') return initialize(upstream, request, first.id)
+      inSession(sessionOf(request), request)
     },
-    get({ req, res, caller }) {
+    get(request) {
+      const { req, res } = request
       if (!takes(req, 'text/event-stream')) throw notAcceptable()
-      const session = sessionOf(req, caller)
+      const session = sessionOf(request)
       const last = headerOf(req, 'last-event-id')
       const from = last === undefined ? undefined : parseEventId(last)
       const stream = from === undefined || from.key === 0 ? generalOf(session.value) : session.value.streams.get(from.key)
@@ -217,18 +243,12 @@ export function createPipeDoor({ sessions, writers, limits, log }: PipeDoorOptio
       stream.attach(res, { after: from?.number, primed: isPrimedVersion(session.value.version) })
       res.once('close', session.hold())
     },
-    delete({ req, res, caller }) {
+    delete(request) {
       // The child behind it takes its time to stop; the client need not wait for that.
-      void sessions.end(sessionOf(req, caller))
-      res.writeHead(200, { 'content-length': 0 }).end()
+      void sessions.end(sessionOf(request))
+      request.res.writeHead(200, { 'content-length': 0 }).end()
     },
   }
-}
-
-function requestIdsOf(post: Post): JsonRpcId[] {
-  const ids: JsonRpcId[] = []
-  for (const message of post.messages) if (message.kind === 'request') ids.push(message.id)
-  return ids
 }
 
 function accepted(res: ServerResponse): void {

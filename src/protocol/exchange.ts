@@ -73,10 +73,10 @@ export interface HttpUpstream {
 /** An upstream that speaks in messages over a pipe of its own. */
 export interface MessageUpstream {
   readonly kind: 'messages'
-  /** A link for one session. Refuses with `busy` at the cap. */
-  open(events: LinkEvents): Link
-  /** A link for requests of `caller` that have no session (2026-07-28). */
-  stateless(caller: string): Link
+  /** A link for one session of `owner`. Refuses with `busy` at the cap. */
+  open(events: LinkEvents, owner: string): Link
+  /** A link for requests of `owner` that have no session (2026-07-28). */
+  stateless(owner: string): Link
 }
 
 export type Upstream = HttpUpstream | MessageUpstream

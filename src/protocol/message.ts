@@ -52,6 +52,13 @@ export function parsePost(bytes: Buffer, maxDepth: number): Post {
   return { messages: value.map(toMessage), batch: true, ...faithful }
 }
 
+/** The ids of its requests, in their order. */
+export function requestIdsOf(post: Post): JsonRpcId[] {
+  const ids: JsonRpcId[] = []
+  for (const message of post.messages) if (message.kind === 'request') ids.push(message.id)
+  return ids
+}
+
 /** The text of what was checked: one line, no raw line breaks. */
 export function textOf(post: Post): string {
   const [first] = post.messages

@@ -1,13 +1,15 @@
-// Sessions: each belongs to one caller and for anybody else does not exist. They end when left, when idle, or when their
+// Sessions: each belongs to one owner (an identity with those who act for it) and for anybody else does not exist. They end when left, when idle, or when their
 // upstream does; there are never more than the cap.
 import { randomBytes } from 'node:crypto'
 
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
+import type { Caller } from '../protocol/caller.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { Session, SessionValue, Sessions } from '../protocol/session.ts'
 
 interface Entry<V> extends Session<V> {
+  caller: Caller
   holds: number
   usedMs: number
 }
@@ -34,10 +36,12 @@ export function createSessions<V extends SessionValue>({ limits, log, now }: { l
     await session.value.close()
   }
 
-  /** At the cap the caller's own session that lay idle longest makes room: clients that never say goodbye must not lock one out. */
-  function makeRoom(caller: string): boolean {
+  /** At the cap the owner's own session that lay idle longest makes room: clients that never say goodbye must not lock one out. */
+  function makeRoom({ owner }: Caller): boolean {
     let oldest: Entry<V> | undefined
-    for (const entry of entries.values()) if (entry.holds === 0 && entry.caller === caller && (!oldest || entry.usedMs < oldest.usedMs)) oldest = entry
+    for (const entry of entries.values()) {
+      if (entry.holds === 0 && entry.caller.owner === owner && (!oldest || entry.usedMs < oldest.usedMs)) oldest = entry
+    }
     if (!oldest) return false
     log.warn('the cap on sessions is reached; the one that was idle longest is ended', { sessions: limits.sessions })
     void end(oldest)
@@ -71,11 +75,15 @@ export function createSessions<V extends SessionValue>({ limits, log, now }: { l
     },
     find(caller, id) {
       const entry = entries.get(id)
-      if (!entry || entry.caller !== caller) return undefined
+      if (!entry || entry.caller.owner !== caller.owner) return undefined
+      entry.caller = caller
       entry.usedMs = now()
       return entry
     },
     end,
+    async endOf(isOver) {
+      await Promise.all([...entries.values()].filter(({ caller }) => isOver(caller)).map(end))
+    },
     get size() {
       return entries.size
     },

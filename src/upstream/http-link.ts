@@ -4,10 +4,10 @@ import type { Log } from '../observe/log.ts'
 import { createEventReader } from '../protocol/event-stream.ts'
 import { type ForwardedHeaders, type Link, type LinkEvents, type Reply, type ResponseHead } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { isId, isObject, textOf, type JsonObject, type JsonRpcId, type Post } from '../protocol/message.ts'
+import { isId, isObject, requestIdsOf, textOf, type JsonObject, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { META_VERSION, encodeMirrored, metaOf, mirroredNameOf, paramsOf } from '../protocol/revision.ts'
 import { refusedBy, wantsCredential, type HttpClient } from './http-client.ts'
-import { createParamHeaders } from '../protocol/param-headers.ts'
+import type { ParamHeaders } from '../protocol/param-headers.ts'
 
 const ACCEPT_BOTH: ForwardedHeaders = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
 /** How often a stream that broke is asked for again, and the wait before where the server named none (WHATWG: a few seconds). */
@@ -32,13 +32,13 @@ export interface HttpLinkOptions {
   client: HttpClient
   url: URL
   events: LinkEvents
+  paramHeaders: ParamHeaders
   limits: Limits
   log: Log
 }
 
-export function createHttpLink({ client, url, events, limits, log }: HttpLinkOptions): Link {
+export function createHttpLink({ client, url, events, paramHeaders, limits, log }: HttpLinkOptions): Link {
   const exchanges = new Set<Exchange>()
-  const paramHeaders = createParamHeaders()
   let sessionId: string | undefined
   let version: string | undefined
   /**
@@ -74,11 +74,11 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     if (closed) return
     if (held) return void held.push(() => send(post, reply))
     if (cancels(post)) return
+    const open = idsOf(post)
+    if (!open) return refuseRepeated(post, reply)
     const initialize = has(post, 'initialize')
     const initialized = has(post, 'notifications/initialized')
     if (initialize || initialized) held = []
-    const open = new Set<JsonRpcId>()
-    for (const message of post.messages) if (message.kind === 'request') open.add(message.id)
     const exchange: Exchange = {
       reply: initialize ? learning(reply) : reply,
       open,
@@ -90,6 +90,17 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
     }
     exchanges.add(exchange)
     exchange.stop = client.request({ method: 'POST', url, headers: headersFor(post), body: textOf(post) }, answerTo(exchange, initialized ? begun : () => {}))
+  }
+
+  /** The requests of a post; undefined when an id of them is in flight: servers give such an answer to whoever asked last. */
+  function idsOf(post: Post): Set<JsonRpcId> | undefined {
+    const open = new Set<JsonRpcId>()
+    for (const id of requestIdsOf(post)) {
+      if (open.has(id)) return undefined
+      for (const exchange of exchanges) if (exchange.open.has(id)) return undefined
+      open.add(id)
+    }
+    return open
   }
 
   function release(): void {
@@ -345,6 +356,10 @@ export function createHttpLink({ client, url, events, limits, log }: HttpLinkOpt
       if (sessionId !== undefined) await forget(client, url, baseHeaders())
     },
   }
+}
+
+function refuseRepeated(post: Post, reply: Reply): void {
+  for (const id of requestIdsOf(post)) reply.failed(new OpenMcpError('invalid_request', 'a request with this id is in flight'), id)
 }
 
 function has(post: Post, method: string): boolean {

@@ -15,8 +15,11 @@ export interface RemoteServer {
   headers: Readonly<Record<string, string>>
 }
 
+/** Who shares a pipe: nobody, the sessions of one owner, or all. */
+export type Isolation = 'session' | 'identity' | 'shared'
+
 export interface ConnectOptions {
-  isolation: 'session' | 'shared'
+  isolation: Isolation
   limits: Limits
   log: Log
   now: () => number

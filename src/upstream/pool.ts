@@ -1,9 +1,10 @@
-// Who gets which pipe: one per session, or one for all; one per caller for requests that have no session.
+// Who gets which pipe: one per session, one per owner, or one for all; one per owner for requests that have no session.
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { LinkEvents, MessageUpstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createMux, type Mux } from './mux.ts'
+import type { Isolation } from './options.ts'
 import type { OpenPipe } from './pipe.ts'
 
 export interface PipePool extends MessageUpstream {
@@ -15,17 +16,24 @@ export interface PipePool extends MessageUpstream {
 export interface PoolOptions {
   /** Opens a pipe; throws `busy` never: the cap is kept here. */
   open: OpenPipe
-  isolation: 'session' | 'shared'
+  isolation: Isolation
   limits: Limits
   log: Log
   now: () => number
+}
+
+/** A pipe that the sessions, or the requests without one, of one owner share. */
+interface Owned {
+  mux: Mux
+  idleSinceMs: number
 }
 
 const NOBODY: LinkEvents = { unsolicited: () => {}, ended: () => {} }
 
 export function createPool({ open, isolation, limits, log, now }: PoolOptions): PipePool {
   const muxes = new Set<Mux>()
-  const stateless = new Map<string, { mux: Mux; idleSinceMs: number }>()
+  const perOwner = new Map<string, Owned>()
+  const stateless = new Map<string, Owned>()
   let shared: Mux | undefined
   let closed = false
 
@@ -52,7 +60,16 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
     if (!mux) return
     muxes.delete(mux)
     if (shared === mux) shared = undefined
-    for (const [caller, entry] of stateless) if (entry.mux === mux) stateless.delete(caller)
+    for (const owned of [perOwner, stateless]) for (const [owner, entry] of owned) if (entry.mux === mux) owned.delete(owner)
+  }
+  function ownedBy(owner: string, owned: Map<string, Owned>): Mux {
+    let entry = owned.get(owner)
+    if (!entry) {
+      entry = { mux: start(true), idleSinceMs: now() }
+      owned.set(owner, entry)
+    }
+    entry.idleSinceMs = now()
+    return entry.mux
   }
   async function end(mux: Mux): Promise<void> {
     forget(mux)
@@ -62,7 +79,7 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
   const sweeper = setInterval(
     () => {
       const oldest = now() - limits.idleSeconds * 1000
-      for (const entry of stateless.values()) {
+      for (const entry of [...perOwner.values(), ...stateless.values()]) {
         if (entry.mux.clients > 0) entry.idleSinceMs = now()
         else if (entry.idleSinceMs <= oldest) void end(entry.mux)
       }
@@ -73,11 +90,12 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
 
   return {
     kind: 'messages',
-    open(events) {
+    open(events, owner) {
       if (isolation === 'shared') {
         shared ??= start(true)
         return shared.join(events)
       }
+      if (isolation === 'identity') return ownedBy(owner, perOwner).join(events)
       const mux = start(false)
       const link = mux.join(events)
       return {
@@ -88,15 +106,7 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
         },
       }
     },
-    stateless(caller) {
-      let entry = stateless.get(caller)
-      if (!entry) {
-        entry = { mux: start(true), idleSinceMs: now() }
-        stateless.set(caller, entry)
-      }
-      entry.idleSinceMs = now()
-      return entry.mux.join(NOBODY)
-    },
+    stateless: (owner) => ownedBy(owner, stateless).join(NOBODY),
     get size() {
       return muxes.size
     },

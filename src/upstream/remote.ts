@@ -8,6 +8,7 @@ import { META_CAPABILITIES, META_VERSION, MODERN_VERSIONS } from '../protocol/re
 import type { ConnectOptions, RemoteServer } from './options.ts'
 import { createHttpClient, refusedBy, wantsCredential, type HttpClient } from './http-client.ts'
 import { createHttpLink } from './http-link.ts'
+import { createParamHeaders } from '../protocol/param-headers.ts'
 import { createPool } from './pool.ts'
 import { openSse } from './sse.ts'
 import { createStreamableHttp } from './streamable-http.ts'
@@ -44,14 +45,16 @@ export async function findRemote(target: RemoteServer, options: ConnectOptions):
 function streamableHttp(client: HttpClient, url: URL, { limits, log }: ConnectOptions): Remote {
   log.debug('the upstream speaks Streamable HTTP', { path: url.pathname })
   let open = 0
+  // A link without a session serves one request: what a list of tools taught one, the next must know.
+  const paramHeaders = createParamHeaders()
   const messages: MessageUpstream = {
     kind: 'messages',
     open(events) {
       open++
-      const link = createHttpLink({ client, url, events, limits, log })
+      const link = createHttpLink({ client, url, events, paramHeaders: createParamHeaders(), limits, log })
       return { ...link, close: () => link.close().finally(() => open--) }
     },
-    stateless: () => createHttpLink({ client, url, events: { unsolicited: () => {}, ended: () => {} }, limits, log }),
+    stateless: () => createHttpLink({ client, url, events: { unsolicited: () => {}, ended: () => {} }, paramHeaders, limits, log }),
   }
   return { upstream: createStreamableHttp(client, url), messages, pipes: () => open, close: () => client.close() }
 }

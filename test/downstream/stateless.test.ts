@@ -5,9 +5,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createEventWriters, type EventWriters } from '../../src/downstream/event-writer.ts'
 import { createPatience } from '../../src/downstream/patience.ts'
 import { createStatelessDoor } from '../../src/downstream/stateless.ts'
+import { ANYBODY } from '../../src/protocol/caller.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { parsePost, type JsonObject } from '../../src/protocol/message.ts'
 import { META_CAPABILITIES, META_VERSION } from '../../src/protocol/revision.ts'
+import { OPEN_GATE } from '../../src/relay/gate.ts'
 import { createPool, type PipePool } from '../../src/upstream/pool.ts'
 import { SILENT, scriptedPipe, type ScriptedPipe } from '../upstream/scripted-pipe.ts'
 import { openStage, type Reader, type Stage } from './http-stage.ts'
@@ -26,7 +28,7 @@ beforeEach(async () => {
   writers = createEventWriters(DEFAULT_LIMITS)
   server = scriptedPipe()
   pool = createPool({ open: server.open, isolation: 'session', limits: DEFAULT_LIMITS, log: SILENT, now: Date.now })
-  door = createStatelessDoor({ writers, patience: createPatience(), log: SILENT })
+  door = createStatelessDoor({ writers, patience: createPatience(), gate: OPEN_GATE, log: SILENT })
 })
 afterEach(async () => {
   writers.close()
@@ -42,7 +44,7 @@ function post(body: { id: number | string; method: string; params?: object }): {
   const res = new Promise<ServerResponse>((resolve) => (played = resolve))
   const answer = stage.ask(
     (response, req) => {
-      door(pool, { req, res: response, caller: 'a', post: parsePost(Buffer.from(JSON.stringify(message)), 50) })
+      door(pool, { req, res: response, caller: ANYBODY, reads: false, post: parsePost(Buffer.from(JSON.stringify(message)), 50) })
       played?.(response)
     },
     { headers },

@@ -3,8 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createEventWriters, type EventWriters } from '../../src/downstream/event-writer.ts'
 import { createPipeDoor, type HttpSession, type PipeDoor } from '../../src/downstream/streamable-http.ts'
+import { ANYBODY } from '../../src/protocol/caller.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { parsePost, type JsonObject } from '../../src/protocol/message.ts'
+import { OPEN_GATE } from '../../src/relay/gate.ts'
 import { createSessions } from '../../src/relay/sessions.ts'
 import { createPool, type PipePool } from '../../src/upstream/pool.ts'
 import { SILENT, scriptedPipe, type ScriptedPipe } from '../upstream/scripted-pipe.ts'
@@ -22,7 +24,7 @@ beforeEach(async () => {
   writers = createEventWriters(DEFAULT_LIMITS)
   server = scriptedPipe()
   pool = createPool({ open: server.open, isolation: 'session', limits: DEFAULT_LIMITS, log: SILENT, now: Date.now })
-  door = createPipeDoor({ sessions, writers, limits: DEFAULT_LIMITS, log: SILENT })
+  door = createPipeDoor({ sessions, writers, gate: OPEN_GATE, limits: DEFAULT_LIMITS, log: SILENT })
 })
 afterEach(async () => {
   writers.close()
@@ -52,7 +54,15 @@ async function ask(
 
 const post = (message: object, headers: Record<string, string> = {}): ReturnType<typeof ask> =>
   ask(
-    (req, res) => door.post(pool, { req, res, caller: 'a', era: 'legacy', post: parsePost(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message })), 50) }),
+    (req, res) =>
+      door.post(pool, {
+        req,
+        res,
+        caller: ANYBODY,
+        reads: false,
+        era: 'legacy',
+        post: parsePost(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message })), 50),
+      }),
     headers,
   )
 
@@ -82,7 +92,7 @@ describe.each(['2025-06-18', '2025-11-25'])('a session of %s', (version) => {
   test('that ends leaves no call of its own without an end', { timeout: 1000 }, async () => {
     const session = await beginSession(version)
     const { answer } = await post({ id: 1, method: 'tools/call', params: {} }, session)
-    const gone = await ask((req, res) => door.delete({ req, res, caller: 'a' }), session)
+    const gone = await ask((req, res) => door.delete({ req, res, caller: ANYBODY, reads: false }), session)
     await (
       await gone.answer
     ).over

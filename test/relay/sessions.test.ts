@@ -1,9 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { OpenMcpError } from '../../src/errors.ts'
 import type { Log } from '../../src/observe/log.ts'
+import { ANYBODY, ownerOf, type Caller } from '../../src/protocol/caller.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { Session, SessionValue, Sessions } from '../../src/protocol/session.ts'
 import { createSessions } from '../../src/relay/sessions.ts'
+
+function callerOf(owner: string, more: Partial<Caller> = {}): Caller {
+  return { ...ANYBODY, id: owner, owner, ...more }
+}
 
 const SILENT: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {}, debugging: false }
 
@@ -24,7 +29,7 @@ function valueOf(): Value {
 
 function sessionsOf(limits: { sessions?: number; idleSeconds?: number } = {}): Sessions<Value> & { begin(caller: string): Session<Value> } {
   const sessions = createSessions<Value>({ limits: { ...DEFAULT_LIMITS, ...limits }, log: SILENT, now: Date.now })
-  return Object.assign(sessions, { begin: (caller: string) => sessions.open(caller, valueOf()) })
+  return Object.assign(sessions, { begin: (owner: string) => sessions.open(callerOf(owner), valueOf()) })
 }
 
 function refusalOf(act: () => unknown): string | undefined {
@@ -50,14 +55,14 @@ describe('a session', () => {
   test('is found by its caller and does not exist for another', () => {
     const { begin, find } = sessionsOf()
     const session = begin('alice')
-    expect(find('alice', session.id)).toBe(session)
-    for (const other of ['bob', 'Alice', 'alice ', '', '__proto__']) expect(find(other, session.id)).toBeUndefined()
+    expect(find(callerOf('alice'), session.id)).toBe(session)
+    for (const other of ['bob', 'Alice', 'alice ', '', '__proto__']) expect(find(callerOf(other), session.id)).toBeUndefined()
   })
 
   test.each(['', 'x', '__proto__', 'constructor', ' '])('is not found by a name that was never given: %j', (name) => {
     const { begin, find } = sessionsOf()
     begin('a')
-    expect(find('a', name)).toBeUndefined()
+    expect(find(callerOf('a'), name)).toBeUndefined()
   })
 
   test('that has ended is not found, and what it stood on was closed once', async () => {
@@ -65,14 +70,14 @@ describe('a session', () => {
     const session = sessions.begin('a')
     await Promise.all([sessions.end(session), sessions.end(session)])
     await sessions.end(session)
-    expect([sessions.find('a', session.id), sessions.size, session.value.closed]).toEqual([undefined, 0, 1])
+    expect([sessions.find(callerOf('a'), session.id), sessions.size, session.value.closed]).toEqual([undefined, 0, 1])
   })
 
   test('is not found any more while what it stands on is still closing', () => {
     const sessions = sessionsOf()
-    const session = sessions.open('a', { closed: 0, close: () => new Promise(() => {}) })
+    const session = sessions.open(callerOf('a'), { closed: 0, close: () => new Promise(() => {}) })
     void sessions.end(session)
-    expect(sessions.find('a', session.id)).toBeUndefined()
+    expect(sessions.find(callerOf('a'), session.id)).toBeUndefined()
   })
 })
 
@@ -91,8 +96,8 @@ describe('a session that lies idle', () => {
     const [used, probed] = [sessions.begin('a'), sessions.begin('a')]
     for (let minute = 0; minute < 5; minute++) {
       vi.advanceTimersByTime(40_000)
-      sessions.find('a', used.id)
-      sessions.find('b', probed.id)
+      sessions.find(callerOf('a'), used.id)
+      sessions.find(callerOf('b'), probed.id)
     }
     expect([used.value.closed, probed.value.closed]).toEqual([0, 1])
   })
@@ -121,7 +126,7 @@ describe('at the cap', () => {
       vi.advanceTimersByTime(1000)
       return sessions.begin('a')
     })
-    sessions.find('a', mine[0]?.id ?? '')
+    sessions.find(callerOf('a'), mine[0]?.id ?? '')
     sessions.begin('a')
     expect(mine.map(({ value }) => value.closed)).toEqual([0, 1, 0])
     expect(sessions.size).toBe(3)
@@ -150,6 +155,42 @@ describe('at the cap', () => {
     sessions.begin('a').hold()
     for (let times = 0; times < 5; times++) expect(refusalOf(() => sessions.begin('b'))).toBe('busy')
     expect(sessions.size).toBe(1)
+  })
+})
+
+describe('a session and the credentials of its owner', () => {
+  test('is found by another credential of the same identity, and is then of that one', () => {
+    const sessions = sessionsOf()
+    const { id } = sessions.open(callerOf('a', { tokenId: 'old' }), valueOf())
+    const fresh = callerOf('a', { tokenId: 'fresh' })
+    expect(sessions.find(fresh, id)?.caller).toBe(fresh)
+  })
+
+  test('is not found by one who acts for its owner, nor by the owner when another acts', () => {
+    const sessions = sessionsOf()
+    const acting = { id: 'a', act: ['agent'] }
+    const forA = callerOf('a', { ...acting, owner: ownerOf(acting) })
+    expect(sessions.find(forA, sessions.open(callerOf('a'), valueOf()).id)).toBeUndefined()
+    expect(sessions.find(callerOf('a'), sessions.open(forA, valueOf()).id)).toBeUndefined()
+  })
+
+  test('ends when the credential that used it last is over, and not before', async () => {
+    const sessions = sessionsOf()
+    const open = (tokenId: string): Session<Value> => sessions.open(callerOf('a', { tokenId }), valueOf())
+    const [left, refreshed, other] = [open('old'), open('old'), open('other')]
+    refreshed.hold()
+    left.hold()
+    sessions.find(callerOf('a', { tokenId: 'fresh' }), refreshed.id)
+    await sessions.endOf(({ tokenId }) => tokenId === 'old')
+    expect([left, refreshed, other].map(({ value }) => value.closed)).toEqual([1, 0, 0])
+    expect([sessions.size, sessions.find(callerOf('a'), left.id)]).toEqual([2, undefined])
+  })
+
+  test('ends before what it stands on has closed', () => {
+    const sessions = sessionsOf()
+    const session = sessions.open(callerOf('a'), { closed: 0, close: () => new Promise(() => {}) })
+    void sessions.endOf(() => true)
+    expect(sessions.find(callerOf('a'), session.id)).toBeUndefined()
   })
 })
 

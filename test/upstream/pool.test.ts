@@ -1,14 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { OpenMcpError } from '../../src/errors.ts'
-import type { LinkEvents } from '../../src/protocol/exchange.ts'
+import type { LinkEvents, Reply } from '../../src/protocol/exchange.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
+import type { Isolation } from '../../src/upstream/options.ts'
+import { parsePost } from '../../src/protocol/message.ts'
 import { createPool, type PipePool } from '../../src/upstream/pool.ts'
 import { SILENT, scriptedPipe, type ScriptedPipe } from './scripted-pipe.ts'
 
 const NOBODY: LinkEvents = { unsolicited: () => {}, ended: () => {} }
 const GONE = new OpenMcpError('child_failed', 'gone')
 
-function poolOf(isolation: 'session' | 'shared', limits: Partial<Limits> = {}): { pool: PipePool; pipes: ScriptedPipe[] } {
+function poolOf(isolation: Isolation, limits: Partial<Limits> = {}): { pool: PipePool; pipes: ScriptedPipe[] } {
   const pipes: ScriptedPipe[] = []
   const pool = createPool({
     open(events) {
@@ -39,7 +41,7 @@ afterEach(() => void vi.useRealTimers())
 describe('a pipe per session', () => {
   test('is opened for every session and ends with it', async () => {
     const { pool, pipes } = poolOf('session')
-    const links = [pool.open(NOBODY), pool.open(NOBODY)]
+    const links = [pool.open(NOBODY, 'a'), pool.open(NOBODY, 'a')]
     expect([pipes.length, pool.size]).toEqual([2, 2])
     await links[0]?.close()
     expect([pool.size, ...pipes.map(({ closed }) => closed)]).toEqual([1, true, false])
@@ -48,30 +50,74 @@ describe('a pipe per session', () => {
   test('makes room when it ends by itself', () => {
     const { pool, pipes } = poolOf('session', { children: 1 })
     const ended: string[] = []
-    pool.open({ ...NOBODY, ended: ({ code }) => ended.push(code) })
-    expect(refusalOf(() => pool.open(NOBODY))).toBe('busy')
+    pool.open({ ...NOBODY, ended: ({ code }) => ended.push(code) }, 'a')
+    expect(refusalOf(() => pool.open(NOBODY, 'a'))).toBe('busy')
     pipes[0]?.ends(GONE)
     expect(ended).toEqual(['child_failed'])
-    expect(refusalOf(() => pool.open(NOBODY))).toBeUndefined()
+    expect(refusalOf(() => pool.open(NOBODY, 'a'))).toBeUndefined()
   })
 })
 
 describe('a shared pipe', () => {
   test('is one for all sessions and outlives each of them', async () => {
     const { pool, pipes } = poolOf('shared')
-    const links = [pool.open(NOBODY), pool.open(NOBODY)]
+    const links = [pool.open(NOBODY, 'a'), pool.open(NOBODY, 'a')]
     for (const link of links) await link.close()
-    pool.open(NOBODY)
+    pool.open(NOBODY, 'a')
     expect([pipes.length, pool.size, pipes[0]?.closed]).toEqual([1, 1, false])
   })
 
   test('is opened anew when it has ended', () => {
     const { pool, pipes } = poolOf('shared')
-    pool.open(NOBODY)
+    pool.open(NOBODY, 'a')
     pipes[0]?.ends(GONE)
     expect(pool.size).toBe(0)
-    pool.open(NOBODY)
+    pool.open(NOBODY, 'a')
     expect([pipes.length, pool.size]).toEqual([2, 1])
+  })
+})
+
+describe('a pipe per identity', () => {
+  test('is shared by the sessions of its owner, and by nobody else', () => {
+    const { pool, pipes } = poolOf('identity')
+    for (const owner of ['a', 'b', 'a', '__proto__', 'b']) pool.open(NOBODY, owner)
+    expect([pipes.length, pool.size]).toEqual([3, 3])
+  })
+
+  test('outlives each session, and ends when its owner has had none for long', async () => {
+    const { pool, pipes } = poolOf('identity', { idleSeconds: 60 })
+    const links = [pool.open(NOBODY, 'a'), pool.open(NOBODY, 'a')]
+    await links[0]?.close()
+    vi.advanceTimersByTime(300_000)
+    await links[1]?.close()
+    vi.advanceTimersByTime(30_000)
+    expect([pool.size, pipes[0]?.closed]).toEqual([1, false])
+    vi.advanceTimersByTime(60_000)
+    expect([pool.size, pipes[0]?.closed]).toEqual([0, true])
+    pool.open(NOBODY, 'a')
+    expect(pipes).toHaveLength(2)
+  })
+
+  test('is opened anew when it has ended, for its owner alone', () => {
+    const { pool, pipes } = poolOf('identity')
+    const ended: string[] = []
+    for (const owner of ['a', 'b']) pool.open({ ...NOBODY, ended: () => ended.push(owner) }, owner)
+    pipes[0]?.ends(GONE)
+    for (const owner of ['a', 'b']) pool.open(NOBODY, owner)
+    expect([ended, pipes.length, pool.size]).toEqual([['a'], 3, 2])
+  })
+
+  test('keeps equal ids of two sessions apart', () => {
+    const { pool, pipes } = poolOf('identity')
+    const answers: string[] = []
+    for (const name of ['first', 'second']) {
+      const reply: Reply = { message: () => {}, answer: (_id, text) => answers.push(`${name} ${String(text)}`), failed: () => {}, withdrawn: () => {} }
+      pool.open(NOBODY, 'a').send(parsePost(Buffer.from('{"jsonrpc":"2.0","id":7,"method":"ping"}'), 9), {}, reply)
+    }
+    const [first, second] = pipes[0]?.taken() ?? []
+    pipes[0]?.says({ jsonrpc: '2.0', id: second?.['id'], result: {} })
+    pipes[0]?.says({ jsonrpc: '2.0', id: first?.['id'], result: {} })
+    expect(answers).toEqual(['second {"jsonrpc":"2.0","id":7,"result":{}}', 'first {"jsonrpc":"2.0","id":7,"result":{}}'])
   })
 })
 
@@ -116,9 +162,9 @@ describe('requests without a session', () => {
 
 test('a pool that is closed has ended every pipe and opens none', async () => {
   const { pool, pipes } = poolOf('session')
-  pool.open(NOBODY)
+  pool.open(NOBODY, 'a')
   pool.stateless('a')
   await pool.close()
   expect([pool.size, ...pipes.map(({ closed }) => closed)]).toEqual([0, true, true])
-  expect([refusalOf(() => pool.open(NOBODY)), refusalOf(() => pool.stateless('a')), pipes.length]).toEqual(['stopping', 'stopping', 2])
+  expect([refusalOf(() => pool.open(NOBODY, 'a')), refusalOf(() => pool.stateless('a')), pipes.length]).toEqual(['stopping', 'stopping', 2])
 })
