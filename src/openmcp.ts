@@ -10,8 +10,10 @@ import { createStdioDoor } from './downstream/stdio.ts'
 import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
 import { OpenMcpError } from './errors.ts'
 import type { Log, LogFormat, LogLevel } from './observe/log.ts'
+import { ANYBODY, type Caller } from './protocol/caller.ts'
 import type { Limits } from './protocol/limits.ts'
 import { isLoopbackHost } from './protocol/loopback.ts'
+import { OPEN_GATE } from './relay/gate.ts'
 import { createInFlight } from './relay/in-flight.ts'
 import { createSessions } from './relay/sessions.ts'
 import { connect } from './upstream/connect.ts'
@@ -57,8 +59,8 @@ export interface OpenMcpOptions {
   listen?: ListenOptions
   /** What the server is called in the log and on /status. */
   name: string
-  /** One child (or upstream connection) per session, or one for all. */
-  isolation: 'session' | 'shared'
+  /** One child (or upstream connection) per session, one per identity, or one for all. */
+  isolation: 'session' | 'identity' | 'shared'
   limits: Limits
   log: { level: LogLevel; format: LogFormat }
 }
@@ -78,9 +80,6 @@ export interface OpenMcp {
   /** Takes no new client, lets calls in flight finish (`drainSeconds`), ends the rest. Safe to repeat. */
   close(): Promise<void>
 }
-
-/** Until somebody has to prove who they are, everybody is one caller. */
-const ANYBODY = 'anybody'
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
@@ -114,7 +113,9 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const [{ createApp }, { createHostRules }, { serve }] = await Promise.all([import('./http/app.ts'), import('./http/hosts.ts'), import('./http/serve.ts')])
     if (target.kind === 'command') await connection.started
     const { log, now } = io
-    const callerOf = (): string => ANYBODY
+    // Until somebody has to prove who they are, everybody is one caller.
+    const callerOf = (): Caller => ANYBODY
+    const gate = OPEN_GATE
     const writers = createEventWriters(limits)
     const own = { limits, log, now }
     const piped = createSessions<HttpSession>(own)
@@ -125,13 +126,15 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const passThrough = createPassThrough({ sessions: passed, log })
     const mcp = createMcpDoor({
       upstream: connection.upstream,
+      messages: connection.messages,
       callerOf,
-      pipe: createPipeDoor({ sessions: piped, writers, limits, log }),
+      gate,
+      pipe: createPipeDoor({ sessions: piped, writers, gate, limits, log }),
       passThrough,
       limits,
       log,
     })
-    const sse = createSseDoor({ upstream: connection.messages, callerOf, sessions: streamed, writers, calls, limits, log })
+    const sse = createSseDoor({ upstream: connection.messages, callerOf, gate, sessions: streamed, writers, calls, limits, log })
     let lastActivityMs = now()
     let stopping = false
     const status = {
