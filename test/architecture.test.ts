@@ -17,20 +17,21 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   identity: ['errors', 'observe'],
   policy: ['errors', 'observe', 'protocol', 'store'],
   tokens: ['errors', 'observe', 'protocol', 'store', 'identity'],
-  login: ['errors', 'observe', 'identity', 'tokens'],
+  login: ['errors', 'observe', 'protocol', 'identity', 'tokens'],
   relay: ['errors', 'observe', 'protocol', 'policy'],
   upstream: ['errors', 'observe', 'protocol'],
   downstream: ['errors', 'observe', 'protocol'],
   oauth: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens'],
   http: ['errors', 'observe', 'protocol', 'downstream', 'tokens'],
-  openmcp: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'login', 'relay', 'upstream', 'downstream', 'oauth', 'http'],
+  security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'http'],
+  openmcp: ['errors', 'observe', 'protocol', 'oauth', 'security', 'login', 'relay', 'upstream', 'downstream', 'http'],
   index: ['errors', 'observe', 'protocol', 'openmcp'],
   cli: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'login', 'upstream', 'openmcp'],
 }
 
 /** Packages, and what of Node is dangerous: the rooms or files that may import each. Other packages may be imported by none. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  express: ['http', 'oauth'],
+  express: ['http', 'oauth', 'security'],
   helmet: ['http'],
   undici: ['upstream', 'identity/guarded-fetch.ts'],
   oauth4webapi: ['login'],

@@ -2,9 +2,10 @@
 import type { Dispatcher } from 'undici'
 import Pool from 'undici/lib/dispatcher/pool.js'
 
-import { OpenMcpError } from '../errors.ts'
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { ForwardedHeaders, ResponseHead } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
+import type { Credential, CredentialRefusal } from './options.ts'
 
 export interface HttpClient {
   /** Sends one request. Returns what ends it early; after that the handler hears nothing more. */
@@ -36,7 +37,7 @@ interface Flow {
 /** Headers of an answer that may be passed on to a client. */
 const PASSED_DOWN = ['cache-control', 'retry-after', 'x-accel-buffering', 'allow', 'content-encoding', 'mcp-protocol-version', 'traceparent', 'tracestate']
 
-export function createHttpClient(origin: string, own: ForwardedHeaders, limits: Limits): HttpClient {
+export function createHttpClient(origin: string, own: ForwardedHeaders, limits: Limits, credential?: Credential): HttpClient {
   const waitMs = limits.timeoutSeconds * 1000
   const pool = new Pool(origin, {
     connections: null,
@@ -53,40 +54,81 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
     return pairs
   })
   const pathOf = remembered((url: URL) => url.pathname + url.search)
-  return {
-    request({ method, url, headers, body, endless }, handler) {
-      let controller: Dispatcher.DispatchController | undefined
-      let stopped = false
-      const stop = (): void => {
-        stopped = true
-        controller?.abort(new Error('the reader left'))
-      }
-      pool.dispatch(
-        { method, path: pathOf(url), headers: pairsOf(headers), body: body ?? null, ...(endless ? { bodyTimeout: 0, headersTimeout: waitMs } : {}) },
-        {
-          onRequestStart(started) {
-            controller = started
-            if (stopped) stop()
-          },
-          onResponseStart(flow, status, answered) {
-            if (!stopped && status >= 200) handler.head(status, headOf(answered), flow)
-          },
-          onResponseData(_flow, chunk) {
-            if (!stopped) handler.chunk(chunk)
-          },
-          onResponseEnd() {
-            if (!stopped) handler.end()
-          },
-          onResponseError(_flow, cause) {
-            if (!stopped) handler.failed(failureOf(cause, origin, limits))
-          },
+
+  const send: Send = ({ method, url, headers, body, endless }, more, handler, onUnauthorized) => {
+    let controller: Dispatcher.DispatchController | undefined
+    let stopped = false
+    const stop = (): void => {
+      stopped = true
+      controller?.abort(new Error('the reader left'))
+    }
+    const pairs = more ? [...pairsOf(headers), ...Object.entries(more).flat()] : pairsOf(headers)
+    pool.dispatch(
+      { method, path: pathOf(url), headers: pairs, body: body ?? null, ...(endless ? { bodyTimeout: 0, headersTimeout: waitMs } : {}) },
+      {
+        onRequestStart(started) {
+          controller = started
+          if (stopped) stop()
         },
-      )
-      return stop
-    },
+        onResponseStart(flow, status, answered) {
+          if (stopped || status < 200) return
+          if (status !== 401 || !onUnauthorized) return handler.head(status, headOf(answered), flow)
+          stopped = true
+          // Its body is read to its end where that is near, so that the connection can be used again.
+          if (endless || !(Number(oneOf(answered, 'content-length')) <= UNREAD_BYTES)) flow.abort(new Error('nobody reads this'))
+          onUnauthorized({ status, challenge: oneOf(answered, 'www-authenticate'), nonce: oneOf(answered, 'dpop-nonce') })
+        },
+        onResponseData(_flow, chunk) {
+          if (!stopped) handler.chunk(chunk)
+        },
+        onResponseEnd() {
+          if (!stopped) handler.end()
+        },
+        onResponseError(_flow, cause) {
+          if (!stopped) handler.failed(failureOf(cause, origin, limits))
+        },
+      },
+    )
+    return stop
+  }
+
+  return {
+    request: credential ? withCredential(send, credential) : (request, handler) => send(request, undefined, handler),
     async close() {
       await pool.destroy()
     },
+  }
+}
+
+type Unauthorized = Omit<CredentialRefusal, 'sent'>
+
+/** With `onUnauthorized` a 401 goes there, and the handler hears nothing of it. */
+type Send = (request: ClientRequest, more: ForwardedHeaders | undefined, handler: AnswerHandler, onUnauthorized?: (refusal: Unauthorized) => void) => () => void
+
+const UNREAD_BYTES = 64 * 1024
+
+/** Each request carries what the credential gives for it. One that is answered 401 is sent once more, if there is something new to prove with. */
+function withCredential(send: Send, credential: Credential): HttpClient['request'] {
+  return (request, handler) => {
+    let stopped = false
+    let stop = (): void => {}
+    const fail = (thrown: unknown): void => {
+      if (!stopped) handler.failed(toOpenMcpError(thrown))
+    }
+    const first = async (): Promise<void> => {
+      const sent = await credential.headers(request)
+      if (!stopped) stop = send(request, sent, handler, (refusal) => void again({ ...refusal, sent }).catch(fail))
+    }
+    const again = async (refusal: CredentialRefusal): Promise<void> => {
+      if (!(await credential.refused(request, refusal))) throw refusedBy(refusal.status)
+      const sent = await credential.headers(request)
+      if (!stopped) stop = send(request, sent, handler)
+    }
+    void first().catch(fail)
+    return () => {
+      stopped = true
+      stop()
+    }
   }
 }
 
@@ -100,17 +142,25 @@ function remembered<K extends object, V>(work: (key: K) => V): (key: K) => V {
   }
 }
 
-function headOf(headers: Record<string, string | string[] | undefined>): ResponseHead {
-  const one = (name: string): string | undefined => {
-    const value = headers[name]
-    return Array.isArray(value) ? value[0] : value
-  }
+type RawHeaders = Record<string, string | string[] | undefined>
+
+function headOf(headers: RawHeaders): ResponseHead {
   const others: Record<string, string> = {}
   for (const name of PASSED_DOWN) {
-    const value = one(name)
+    const value = oneOf(headers, name)
     if (value !== undefined) others[name] = value
   }
-  return { contentType: one('content-type'), contentLength: one('content-length'), sessionId: one('mcp-session-id'), others }
+  return {
+    contentType: oneOf(headers, 'content-type'),
+    contentLength: oneOf(headers, 'content-length'),
+    sessionId: oneOf(headers, 'mcp-session-id'),
+    others,
+  }
+}
+
+function oneOf(headers: RawHeaders, name: string): string | undefined {
+  const value = headers[name]
+  return Array.isArray(value) ? value[0] : value
 }
 
 function failureOf(cause: unknown, origin: string, limits: Limits): OpenMcpError {

@@ -24,4 +24,28 @@ export interface ConnectOptions {
   log: Log
   now: () => number
   name: string
+  /** What the upstream is told about who we are. None: what the target's own headers say. */
+  credential?: Credential | undefined
+}
+
+/** Proves us to an upstream. Asked for each request; gives nothing while the upstream wants nothing. */
+export interface Credential {
+  headers(request: CredentialRequest): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
+  /** The upstream has answered 401. True: the request is worth one more try. Fails when there is no credential to be had. */
+  refused(request: CredentialRequest, refusal: CredentialRefusal): Promise<boolean>
+}
+
+interface CredentialRequest {
+  method: string
+  url: URL
+}
+
+export interface CredentialRefusal {
+  status: number
+  /** `WWW-Authenticate`, as it came. */
+  challenge: string | undefined
+  /** `DPoP-Nonce` (RFC 9449 §9). */
+  nonce: string | undefined
+  /** What `headers` gave for the request that was refused. */
+  sent: Readonly<Record<string, string>>
 }

@@ -23,7 +23,7 @@ export interface Remote {
 export async function findRemote(target: RemoteServer, options: ConnectOptions): Promise<Remote> {
   const [first] = target.urls
   if (!first) throw new OpenMcpError('internal', 'a remote target without a URL')
-  const client = createHttpClient(first.origin, lowerCased(target.headers), options.limits)
+  const client = createHttpClient(first.origin, lowerCased(target.headers), options.limits, options.credential)
   try {
     if (target.transport === 'http') return streamableHttp(client, first, options)
     if (target.transport === 'sse') return sse(client, target.urls.at(-1) ?? first, options)

@@ -1,0 +1,148 @@
+// Who gives tokens for a resource: asked of the resource itself, as any client would (RFC 9728), and of that issuer (RFC 8414).
+import { processDiscoveryResponse, type AuthorizationServer } from 'oauth4webapi'
+
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import { isLoopbackHost } from '../protocol/loopback.ts'
+import { isObject, type JsonObject } from '../protocol/message.ts'
+import type { BoundedFetch } from './bounded-fetch.ts'
+import type { Challenge } from './challenge.ts'
+import { shownUrl } from './shown-url.ts'
+
+export interface Issuer {
+  readonly server: AuthorizationServer
+  /** What the token is to be for, as the resource spells it. */
+  readonly resource: string
+  /** What the resource needs, as far as it says. */
+  readonly scope: string | undefined
+}
+
+/** Fails with `login_failed`; what a server says about anybody but itself is not believed. */
+export async function findIssuer(asked: URL, challenge: Challenge, fetch: BoundedFetch): Promise<Issuer> {
+  const metadata = await resourceMetadata(asked, challenge, fetch)
+  const issuer = issuerUrl(metadata.issuer, asked)
+  const server = await issuerMetadata(issuer, fetch)
+  refuseUnable(server, metadata.resource)
+  return { server, resource: metadata.resource, scope: challenge.scope ?? metadata.scope }
+}
+
+interface ResourceMetadata {
+  resource: string
+  issuer: string
+  scope: string | undefined
+}
+
+async function resourceMetadata(asked: URL, { resourceMetadata: named }: Challenge, fetch: BoundedFetch): Promise<ResourceMetadata> {
+  const path = asked.pathname === '/' ? '' : asked.pathname
+  const wellKnown = new URL('/.well-known/oauth-protected-resource', asked)
+  const own = named !== undefined && URL.canParse(named, asked.href) ? new URL(named, asked.href) : undefined
+  // A server could have us fetch what only we can reach; metadata of this resource is found at its own origin.
+  const places = [...(own?.origin === asked.origin ? [own] : []), new URL(`${wellKnown.pathname}${path}`, asked), wellKnown]
+  return firstOf(places, `${shownUrl(asked)} asks for a token, and does not say who gives one`, async (place) => {
+    const json = await jsonAt(place, fetch)
+    return json && checkedResource(json, place, asked)
+  })
+}
+
+/** RFC 9728 §3.3. A client that takes a token for somebody else's resource to this server has given it away. */
+function checkedResource(json: JsonObject, place: URL, asked: URL): ResourceMetadata {
+  const { resource, authorization_servers: issuers, scopes_supported: scopes } = json
+  if (typeof resource !== 'string' || !covers(resource, asked)) {
+    throw new OpenMcpError('login_failed', `${shownUrl(place)} speaks of another resource than ${shownUrl(asked)}`, {
+      hint: 'use the address under which the server knows itself; behind a proxy it needs its --public-url',
+    })
+  }
+  const [issuer] = Array.isArray(issuers) ? issuers : []
+  if (typeof issuer !== 'string') throw new OpenMcpError('login_failed', `${shownUrl(place)} names no issuer`)
+  const texts = Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === 'string' && isScope(scope)) : []
+  return { resource, issuer, scope: texts.length === 0 ? undefined : texts.join(' ') }
+}
+
+/** The same URL, or a path above it at the same origin. */
+function covers(resource: string, asked: URL): boolean {
+  const url = resource.length <= 2048 && URL.canParse(resource) ? new URL(resource) : undefined
+  if (!url || url.origin !== asked.origin || url.hash !== '' || url.username !== '' || url.password !== '') return false
+  if (url.search !== '') return url.search === asked.search && url.pathname === asked.pathname
+  return url.pathname === asked.pathname || asked.pathname.startsWith(url.pathname.endsWith('/') ? url.pathname : `${url.pathname}/`)
+}
+
+function isScope(text: string): boolean {
+  return /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/.test(text)
+}
+
+/** https; http for loopback alone, and only when the resource is there too: another could point us at our own machine. */
+function issuerUrl(text: string, asked: URL): URL {
+  const url = text.length <= 2048 && URL.canParse(text) ? new URL(text) : undefined
+  if (!url || url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
+    throw new OpenMcpError('login_failed', `the issuer that ${shownUrl(asked)} names is not the URL of an issuer`)
+  }
+  requireSafe(url, asked.hostname, `the issuer ${shownUrl(url)}`)
+  return url
+}
+
+function requireSafe(url: URL, beside: string, what: string): void {
+  const loopback = isLoopbackHost(url.hostname)
+  if (loopback && !isLoopbackHost(beside)) throw new OpenMcpError('login_failed', `${what} would be on this machine, and ${beside} is not`)
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) return
+  throw new OpenMcpError('login_failed', `${what} is not reached over https, so nothing is proved to it`, { hint: 'http is for loopback alone' })
+}
+
+/** The three places in the order of the MCP authorization specification. */
+async function issuerMetadata(issuer: URL, fetch: BoundedFetch): Promise<AuthorizationServer> {
+  const path = issuer.pathname.replace(/\/$/, '')
+  const places = [
+    new URL(`/.well-known/oauth-authorization-server${path}`, issuer),
+    new URL(`/.well-known/openid-configuration${path}`, issuer),
+    ...(path === '' ? [] : [new URL(`${path}/.well-known/openid-configuration`, issuer)]),
+  ]
+  return firstOf(places, `the issuer ${shownUrl(issuer)} does not say where it gives tokens`, async (place) => {
+    const json = await jsonAt(place, fetch)
+    if (json === undefined) return undefined
+    try {
+      return await processDiscoveryResponse(issuer, Response.json(json))
+    } catch {
+      throw new OpenMcpError('login_failed', `${shownUrl(place)} speaks of another issuer than ${shownUrl(issuer)}`)
+    }
+  })
+}
+
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
+function refuseUnable(server: AuthorizationServer, resource: string): void {
+  const issuer = new URL(server.issuer)
+  const { token_endpoint: endpoint, grant_types_supported: grants, protected_resources: resources } = server
+  if (typeof endpoint !== 'string' || !URL.canParse(endpoint)) {
+    throw new OpenMcpError('login_failed', `the issuer ${shownUrl(issuer)} does not say where it gives tokens`)
+  }
+  requireSafe(new URL(endpoint), issuer.hostname, `where the issuer ${shownUrl(issuer)} gives tokens`)
+  if (Array.isArray(grants) && !grants.includes(JWT_BEARER)) {
+    throw new OpenMcpError('login_failed', `the issuer ${shownUrl(issuer)} gives no token for the proof of an identity (${JWT_BEARER})`)
+  }
+  // RFC 9728 §4: an issuer that lists its resources, and not this one, is named by somebody who is not among them.
+  if (Array.isArray(resources) && !resources.includes(resource)) {
+    throw new OpenMcpError('login_failed', `the issuer ${shownUrl(issuer)} does not count ${shownUrl(new URL(resource))} among its resources`)
+  }
+}
+
+/** Where something is found first. Nowhere: the first reason there was, or that nothing was there at all. */
+async function firstOf<T>(places: readonly URL[], nowhere: string, look: (place: URL) => Promise<T | undefined>): Promise<T> {
+  let reason: OpenMcpError | undefined
+  for (const place of new Map(places.map((each) => [each.href, each])).values()) {
+    try {
+      const found = await look(place)
+      if (found !== undefined) return found
+    } catch (thrown) {
+      reason ??= toOpenMcpError(thrown)
+    }
+  }
+  throw reason ?? new OpenMcpError('login_failed', nowhere)
+}
+
+/** Undefined when nothing is there; `login_failed` for what is there and is no JSON object. */
+async function jsonAt(place: URL, fetch: BoundedFetch): Promise<JsonObject | undefined> {
+  const response = await fetch(place.href, { headers: { accept: 'application/json' } })
+  if (response.status >= 400 && response.status < 500) return undefined
+  if (response.status !== 200) throw new OpenMcpError('login_failed', `${shownUrl(place)} answers HTTP ${response.status}`)
+  const json: unknown = await response.json().catch(() => undefined)
+  if (isObject(json)) return json
+  throw new OpenMcpError('login_failed', `${shownUrl(place)} answers with something that is not metadata`)
+}
