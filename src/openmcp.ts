@@ -9,6 +9,8 @@ import { createSseDoor, type SseSession } from './downstream/sse.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
 import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
 import { OpenMcpError } from './errors.ts'
+import type { HostRules } from './http/hosts.ts'
+import type { SecurityOptions } from './oauth/options.ts'
 import type { Log, LogFormat, LogLevel } from './observe/log.ts'
 import { ANYBODY, type Caller } from './protocol/caller.ts'
 import type { Limits } from './protocol/limits.ts'
@@ -16,6 +18,7 @@ import { isLoopbackHost } from './protocol/loopback.ts'
 import { OPEN_GATE } from './relay/gate.ts'
 import { createInFlight } from './relay/in-flight.ts'
 import { createSessions } from './relay/sessions.ts'
+import type { Security } from './security.ts'
 import { connect } from './upstream/connect.ts'
 
 /** A stdio server that openmcp starts itself. Never through a shell. */
@@ -49,6 +52,8 @@ export interface ListenOptions {
   exposeHeaders: readonly string[]
   /** `/x`: every path is served below it. Empty: none. */
   pathPrefix: string
+  /** What clients call beyond a reverse proxy: its origin is the issuer's, and its host is let in. */
+  publicUrl?: URL
   /** Binding a non-loopback address without knowing who calls. Refused unless true. */
   insecureNoAuth: boolean
 }
@@ -62,6 +67,8 @@ export interface OpenMcpOptions {
   /** One child (or upstream connection) per session, one per identity, or one for all. */
   isolation: 'session' | 'identity' | 'shared'
   limits: Limits
+  /** Every caller proves who they are. Only where we listen: on stdio there is nobody to ask. */
+  security?: SecurityOptions
   log: { level: LogLevel; format: LogFormat }
 }
 
@@ -75,18 +82,25 @@ export interface OpenMcpIo {
 export interface OpenMcp {
   /** Where it listens; undefined on stdio. */
   readonly url: URL | undefined
+  /** When nobody is trusted yet: whoever redeems this link is, once, within 15 minutes. It is a secret. */
+  readonly enrolment?: URL | undefined
   /** Settles when there is nothing left to serve: on stdio the client left, or, with the reason, the server ended. Never while listening. */
   readonly ended: Promise<OpenMcpError | undefined>
   /** Takes no new client, lets calls in flight finish (`drainSeconds`), ends the rest. Safe to repeat. */
   close(): Promise<void>
 }
 
+export type { SecurityOptions }
+
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
-  const { target, listen, name, isolation, limits } = options
-  if (listen && !isLoopbackHost(listen.host) && !listen.insecureNoAuth) {
+  const { target, listen, name, isolation, limits, security } = options
+  if (security && !listen) {
+    throw new OpenMcpError('usage', 'security is about who calls, and on stdio there is nobody to ask', { hint: 'listen on a port: -p 8000' })
+  }
+  if (listen && !isLoopbackHost(listen.host) && !listen.insecureNoAuth && !security) {
     throw new OpenMcpError('usage', `${listen.host} can be reached by others, and nobody would have to prove who they are`, {
-      hint: 'bind 127.0.0.1, or say --insecure-no-auth',
+      hint: 'bind 127.0.0.1, ask with --security, or say --insecure-no-auth',
     })
   }
   // The child starts while the rest is loaded.
@@ -113,9 +127,18 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const [{ createApp }, { createHostRules }, { serve }] = await Promise.all([import('./http/app.ts'), import('./http/hosts.ts'), import('./http/serve.ts')])
     if (target.kind === 'command') await connection.started
     const { log, now } = io
-    // Until somebody has to prove who they are, everybody is one caller.
-    const callerOf = (): Caller => ANYBODY
-    const gate = OPEN_GATE
+    const rules = createHostRules({
+      host: on.host,
+      port: () => listening.port,
+      tls: on.tls !== undefined,
+      allowHosts: on.allowHosts,
+      allowOrigins: on.allowOrigins,
+    })
+    const proof = security && (await secured(security, on, rules))
+    // Where nobody has to prove who they are, everybody is one caller.
+    const callerOf = proof ? proof.guard.callerOf : (): Caller => ANYBODY
+    const gate = proof ? proof.gate : OPEN_GATE
+    const refusalHeaders = proof ? { refusalHeaders: proof.guard.refusalHeaders } : {}
     const writers = createEventWriters(limits)
     const own = { limits, log, now }
     const piped = createSessions<HttpSession>(own)
@@ -129,12 +152,16 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       messages: connection.messages,
       callerOf,
       gate,
+      ...refusalHeaders,
       pipe: createPipeDoor({ sessions: piped, writers, gate, limits, log }),
       passThrough,
       limits,
       log,
     })
-    const sse = createSseDoor({ upstream: connection.messages, callerOf, gate, sessions: streamed, writers, calls, limits, log })
+    const sse = createSseDoor({ upstream: connection.messages, callerOf, gate, ...refusalHeaders, sessions: streamed, writers, calls, limits, log })
+    proof?.onOver((isOver) => {
+      for (const sessions of all) void sessions.endOf(isOver)
+    })
     let lastActivityMs = now()
     let stopping = false
     const status = {
@@ -145,17 +172,12 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     }
     const scheme = on.tls ? 'https' : 'http'
     const app = createApp({
-      rules: createHostRules({
-        host: on.host,
-        port: () => listening.port,
-        tls: on.tls !== undefined,
-        allowHosts: on.allowHosts,
-        allowOrigins: on.allowOrigins,
-      }),
+      rules,
       tls: on.tls !== undefined,
       exposeHeaders: on.exposeHeaders,
       pathPrefix: on.pathPrefix,
       status,
+      security: proof && { issuer: proof.issuer, guard: proof.guard.handler },
       mcp(req, res) {
         if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
         lastActivityMs = now()
@@ -169,7 +191,10 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       },
       log,
     })
-    const listening = await serve(app, { host: on.host, port: on.port, tls: on.tls, limits })
+    const listening = await serve(app, { host: on.host, port: on.port, tls: on.tls, limits }).catch(async (error: unknown) => {
+      await proof?.close()
+      throw error
+    })
     let closing: Promise<void> | undefined
     const close = async (): Promise<void> => {
       stopping = true
@@ -180,12 +205,22 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       passThrough.close()
       await listening.close()
       await connection.close()
+      await proof?.close()
     }
+    const secret = await proof?.enrol()
     const shown = on.host.includes(':') ? `[${on.host}]` : on.host
+    const base = on.publicUrl ? on.publicUrl.origin : `${scheme}://${shown}:${listening.port}`
     return {
       url: new URL(`${scheme}://${shown}:${listening.port}${on.pathPrefix}/mcp`),
+      enrolment: secret === undefined ? undefined : new URL(`${base}${on.pathPrefix}/keys#enrol=${secret}`),
       ended: new Promise(() => {}),
       close: () => (closing ??= close()),
     }
+  }
+  /** Loaded when it is asked for: a proxy that asks nobody should not wait for it. */
+  async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules): Promise<Security> {
+    const { createSecurity } = await import('./security.ts')
+    const place = { rules, tls: on.tls !== undefined, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix }
+    return createSecurity(asked, place, io)
   }
 }

@@ -1,5 +1,5 @@
 // The security order, read downwards: nothing below a line runs before it.
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express'
 import helmet from 'helmet'
 
 import { OpenMcpError } from '../errors.ts'
@@ -16,13 +16,15 @@ export interface AppOptions {
   /** `/x` or nothing: every path is served below it. */
   pathPrefix: string
   status: Status
+  /** Undefined: nobody is asked who they are. */
+  security: { issuer: Router; guard: RequestHandler } | undefined
   mcp: RequestHandler
   sse: RequestHandler
   messages: RequestHandler
   log: Log
 }
 
-export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state, mcp, sse, messages, log }: AppOptions): Express {
+export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state, security, mcp, sse, messages, log }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', false).set('case sensitive routing', true)
   const at = (...paths: string[]): string[] => paths.map((path) => pathPrefix + path)
@@ -36,8 +38,10 @@ export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state
   app.get(at('/healthz', '/health'), health())
   app.get(at('/readyz'), readiness(state))
   app.get(at('/status'), status(state))
+  if (security) app.use(security.issuer) //             its own rules: whoever asks proves themselves
 
-  // Ways in.
+  // Guarded doors: nothing below is reached without a caller.
+  if (security) app.use(at('/mcp', '/sse', '/messages', '/message'), security.guard) // 401
   app.all(at('/mcp'), mcp)
   app.all(at('/sse'), onlyMethod('GET', sse, log))
   app.all(at('/messages', '/message'), onlyMethod('POST', messages, log))

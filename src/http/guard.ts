@@ -1,0 +1,209 @@
+// Who calls: asked of every request behind it, by where it is mounted and never by what the request looks like.
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RequestHandler } from 'express'
+
+import { refuse } from '../downstream/refuse.ts'
+import { OpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import type { Caller } from '../protocol/caller.ts'
+import { isObject } from '../protocol/message.ts'
+import type { Admission } from '../tokens/admission.ts'
+import { DPOP_ALGORITHMS, type Dpop } from '../tokens/dpop.ts'
+import type { Places } from '../tokens/places.ts'
+import type { Replay } from '../tokens/replay.ts'
+import type { Verdict } from '../tokens/verifier.ts'
+import type { Live } from './live.ts'
+
+export interface GuardOptions {
+  admission: Admission
+  dpop: Dpop
+  replay: Replay
+  places: Places
+  live: Live
+  /** Secrets of the operator; whoever holds one is `API_KEY_HOLDER`. */
+  apiKeys: readonly string[]
+  dpopMode: 'optional' | 'required' | 'nonce'
+  pathPrefix: string
+  log: Log
+}
+
+export interface Guard {
+  /** Lets a verified caller through, and nobody else. */
+  handler: RequestHandler
+  /** Who was let through; throws where no guard ran. */
+  callerOf(req: IncomingMessage): Caller
+  /** The challenge that goes with a refusal of the gate. */
+  refusalHeaders(req: IncomingMessage, error: OpenMcpError): Readonly<Record<string, string>>
+}
+
+export const API_KEY_HOLDER = 'urn:openmcp:api-key'
+
+interface Credential {
+  scheme: 'Bearer' | 'DPoP'
+  token: string
+}
+
+interface Challenge {
+  scheme?: 'Bearer' | 'DPoP'
+  error?: 'invalid_token' | 'invalid_request' | 'invalid_dpop_proof' | 'use_dpop_nonce' | 'insufficient_scope'
+  scope?: string
+}
+
+const WORDS = {
+  invalid_token: 'the token is not one that is accepted here, or not any more',
+  invalid_request: 'the request has more than one credential, or one that cannot be read',
+  invalid_dpop_proof: 'the DPoP proof is not one for this request and this token',
+  use_dpop_nonce: 'the DPoP proof must carry the nonce of this answer',
+  insufficient_scope: 'the token does not hold the scopes that this needs',
+}
+
+export function createGuard({ admission, dpop, replay, places, live, apiKeys, dpopMode, pathPrefix, log }: GuardOptions): Guard {
+  const callers = new WeakMap<IncomingMessage, Caller>()
+  const keys = apiKeys.map(digestOf)
+  const holders = keys.map((digest): Caller => holderOf(digest))
+
+  function handler(req: IncomingMessage, res: ServerResponse, next: () => void): void {
+    const credential = credentialOf(req)
+    if (credential === undefined) return challenge(req, res, {})
+    if (credential === 'unreadable') return challenge(req, res, { error: 'invalid_request' })
+    const holder = keys.length > 0 && credential.scheme === 'Bearer' ? holderWith(credential.token) : undefined
+    if (holder) return enter(holder)
+    const known = credential.scheme === 'Bearer' ? admission.known(credential.token) : undefined
+    if (known && known.jkt === undefined && dpopMode === 'optional') {
+      const wrong = admission.wrong(known)
+      return wrong === undefined ? enter(known.caller) : challenge(req, res, { error: 'invalid_token' }, wrong)
+    }
+    void look(credential).catch((error: unknown) => refuse(res, error, { log }))
+
+    function enter(caller: Caller): void {
+      callers.set(req, caller)
+      live.enter(caller, res)
+      next()
+    }
+
+    async function look({ scheme, token }: Credential): Promise<void> {
+      const verdict = admission.known(token) ?? (await admission.look(token))
+      const wrong = 'rejected' in verdict ? verdict.rejected : (admission.wrong(verdict) ?? wrongScheme(scheme, verdict))
+      if ('rejected' in verdict || wrong !== undefined) return challenge(req, res, { scheme, error: 'invalid_token' }, wrong)
+      if (verdict.jkt !== undefined && !(await isProved(req, res, token, verdict.jkt))) return
+      if (!res.destroyed) enter(verdict.caller)
+    }
+  }
+
+  /** A bound token without its proof is a stolen one; a proof for a token that is not bound proves nothing (RFC 9449 §7.1). */
+  function wrongScheme(scheme: Credential['scheme'], { jkt }: Verdict): string | undefined {
+    if (jkt !== undefined) return scheme === 'DPoP' ? undefined : 'a bound token came as a bearer'
+    if (scheme === 'DPoP') return 'a bearer token came as a bound one'
+    return dpopMode === 'optional' ? undefined : 'tokens must be bound to a key here'
+  }
+
+  async function isProved(req: IncomingMessage, res: ServerResponse, token: string, jkt: string): Promise<boolean> {
+    const checked = await dpop.check({ proof: proofOf(req), method: req.method ?? '', url: urlOf(req), accessToken: token })
+    const wrong =
+      'rejected' in checked
+        ? checked.rejected
+        : checked.jkt !== jkt
+          ? 'made with another key'
+          : (await replay.isFirst('dpop', jkt, checked.jti, checked.expiresAtMs))
+            ? undefined
+            : 'used before'
+    if (dpopMode === 'nonce' || ('rejected' in checked && checked.nonce)) res.setHeader('dpop-nonce', dpop.nonce())
+    if (wrong === undefined) return true
+    challenge(req, res, { scheme: 'DPoP', error: 'rejected' in checked && checked.nonce ? 'use_dpop_nonce' : 'invalid_dpop_proof' }, wrong)
+    return false
+  }
+
+  function urlOf(req: IncomingMessage): string {
+    const { originalUrl = req.url ?? '' } = req as { originalUrl?: string } & IncomingMessage // Express keeps what was asked for
+    const query = originalUrl.indexOf('?')
+    const path = query === -1 ? originalUrl : originalUrl.slice(0, query)
+    return `${places.baseOf(req)}${path.slice(pathPrefix.length)}`
+  }
+
+  function holderWith(token: string): Caller | undefined {
+    const digest = digestOf(token)
+    let found: Caller | undefined
+    // All of them are compared, so that the time tells nothing.
+    for (const [index, key] of keys.entries()) if (timingSafeEqual(key, digest)) found = holders[index]
+    return found
+  }
+
+  function challenge(req: IncomingMessage, res: ServerResponse, how: Challenge, why?: string): void {
+    const error = new OpenMcpError('unauthorized', how.error === undefined ? 'this needs a credential' : WORDS[how.error], {
+      hint: 'the WWW-Authenticate header names where to prove who you are',
+      ...(why !== undefined && { detail: why }),
+    })
+    refuse(res, error, { log, headers: { 'www-authenticate': challengeText(req, how), 'cache-control': 'no-store' } })
+  }
+
+  function challengeText(req: IncomingMessage, { scheme = dpopMode === 'optional' ? 'Bearer' : 'DPoP', error, scope = 'mcp' }: Challenge): string {
+    const path = urlOf(req).slice(places.baseOf(req).length)
+    const door = /^\/(?:sse|messages?)$/.test(path) ? '/sse' : '/mcp'
+    const parts = [
+      ...(error === undefined ? [] : [`error="${error}"`, `error_description="${WORDS[error]}"`]),
+      `resource_metadata="${metadataUrl(places.baseOf(req), pathPrefix, door)}"`,
+      `scope="${scope}"`,
+      ...(scheme === 'DPoP' ? [`algs="${DPOP_ALGORITHMS.join(' ')}"`] : []),
+    ]
+    return `${scheme} ${parts.join(', ')}`
+  }
+
+  function holderOf(digest: Buffer): Caller {
+    return Object.freeze({
+      id: API_KEY_HOLDER,
+      via: 'api-key',
+      scopes: ['mcp'],
+      act: [],
+      tokenId: `api-key:${digest.toString('hex', 0, 6)}`,
+      expiresAt: Infinity,
+      owner: `${API_KEY_HOLDER}:${digest.toString('hex', 0, 6)}`,
+    })
+  }
+
+  function credentialOf(req: IncomingMessage): Credential | 'unreadable' | undefined {
+    const { authorization } = req.headers
+    const key = req.headers['x-api-key']
+    if (authorization === undefined) return typeof key === 'string' ? { scheme: 'Bearer', token: key } : undefined
+    if (key !== undefined) return 'unreadable'
+    const space = authorization.indexOf(' ')
+    const scheme = SCHEMES.get(authorization.slice(0, space).toLowerCase())
+    const token = authorization.slice(space + 1)
+    return space === -1 || scheme === undefined || !TOKEN.test(token) ? 'unreadable' : { scheme, token }
+  }
+
+  return {
+    handler,
+    callerOf(req) {
+      const caller = callers.get(req)
+      if (!caller) throw new OpenMcpError('internal', 'a door was reached past the guard')
+      return caller
+    },
+    refusalHeaders(req, { code, data }) {
+      if (code !== 'insufficient_scope') return {}
+      const scopes = isObject(data) && Array.isArray(data['scopes']) ? data['scopes'].join(' ') : 'mcp'
+      return { 'www-authenticate': challengeText(req, { error: 'insufficient_scope', scope: scopes }) }
+    },
+  }
+}
+
+/** Schemes are compared without case (RFC 9110 §11.1). */
+const SCHEMES = new Map([
+  ['bearer', 'Bearer'],
+  ['dpop', 'DPoP'],
+] as const) as ReadonlyMap<string, Credential['scheme']> // a reader may ask for any scheme
+/** RFC 6750 §2.1: b64token. */
+const TOKEN = /^[\w.~+/-]+=*$/
+
+function proofOf(req: IncomingMessage): string | readonly string[] | undefined {
+  return req.headersDistinct['dpop']?.length === 1 ? req.headersDistinct['dpop'][0] : req.headersDistinct['dpop']
+}
+
+function digestOf(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest()
+}
+
+/** RFC 9728 §3.1: the well-known path goes between the host and the path. */
+export function metadataUrl(base: string, pathPrefix: string, door: string): string {
+  return `${base.slice(0, base.length - pathPrefix.length)}/.well-known/oauth-protected-resource${pathPrefix}${door}`
+}

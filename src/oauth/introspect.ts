@@ -1,0 +1,88 @@
+// RFC 7662 and RFC 7009 for tokens of ours: what is this token, and let it be no more.
+import { intersection } from '../policy/scopes.ts'
+import type { Standing } from '../policy/shapes.ts'
+import type { Assertions } from '../tokens/assertion.ts'
+import { nestedActors } from '../tokens/mint.ts'
+import type { Places } from '../tokens/places.ts'
+import type { Replay } from '../tokens/replay.ts'
+import type { Revocation } from '../tokens/revocation.ts'
+import type { Verdict } from '../tokens/verifier.ts'
+import { NOT_PROVED, clientOf } from './client.ts'
+import type { Answer, FormRequest } from './endpoint.ts'
+import { isRefusal, refusal, type Refusal } from './refusal.ts'
+
+export interface TokenStateOptions {
+  assertions: Assertions
+  holding(token: string): Promise<Verdict | undefined>
+  standingOf(identities: readonly string[]): Standing | undefined
+  replay: Replay
+  revocation: Revocation
+  places: Places
+}
+
+type Endpoint = (request: FormRequest) => Promise<Answer | Refusal>
+
+/** Whoever asks proves who they are; of tokens that are not theirs they learn nothing, unless trusted with the scope `introspect`. */
+export function createIntrospection({ assertions, holding, standingOf, replay, places }: TokenStateOptions): Endpoint {
+  return async ({ form, req }) => {
+    const client = await provedClient({ form, req }, { assertions, replay, places })
+    if (isRefusal(client)) return client
+    const standing = standingOf([client.id])
+    if (!standing) return refusal('invalid_client', NOT_PROVED, 'not trusted')
+    const token = form.get('token')
+    if (token === undefined) return refusal('invalid_request', 'token is missing')
+    const verdict = await holding(token)
+    const mayAsk = verdict && (isParty(verdict, client.id) || standing.scopes.includes('introspect'))
+    return { body: mayAsk ? described(verdict, standingOf) : { active: false } }
+  }
+}
+
+/** Holding a token is enough to end it; a client that proves who it is must be a party to it. Unknown tokens are fine (RFC 7009 §2.2). */
+export function createRevocationEndpoint({ assertions, holding, replay, revocation, places }: TokenStateOptions): Endpoint {
+  return async ({ form, req }) => {
+    const token = form.get('token')
+    if (token === undefined) return refusal('invalid_request', 'token is missing')
+    const claimsClient = form.get('client_assertion') !== undefined || form.get('client_secret') !== undefined
+    const client = claimsClient ? await provedClient({ form, req }, { assertions, replay, places }) : undefined
+    if (client && isRefusal(client)) return client
+    const verdict = await holding(token)
+    if (!verdict) return { body: {} }
+    if (client && !isParty(verdict, client.id)) return refusal('invalid_client', NOT_PROVED, 'a token of somebody else')
+    const { tokenId, expiresAt } = verdict.caller
+    await revocation.revoke(tokenId, expiresAt * 1000)
+    return { body: {} }
+  }
+}
+
+async function provedClient(
+  { form, req }: Pick<FormRequest, 'form' | 'req'>,
+  { assertions, replay, places }: Pick<TokenStateOptions, 'assertions' | 'replay' | 'places'>,
+): Promise<{ id: string } | Refusal> {
+  const base = places.baseOf(req)
+  const client = await clientOf(form, [base, `${base}/`, `${base}${req.path}`, `${base}/token`], assertions)
+  if (!client) return refusal('invalid_client', 'say who you are: private_key_jwt with client_id = your DID')
+  if (isRefusal(client)) return client
+  const { once } = client
+  if (once && !(await replay.isFirst('assertion', once.by, once.jti, once.expiresAtMs))) return refusal('invalid_client', NOT_PROVED, 'it was used before')
+  return client
+}
+
+function isParty({ caller: { id, act } }: Verdict, client: string): boolean {
+  return id === client || act.includes(client)
+}
+
+function described({ caller, jkt, audience }: Verdict, standingOf: TokenStateOptions['standingOf']): Readonly<Record<string, unknown>> {
+  const { id, act, scopes, expiresAt, tokenId } = caller
+  const standing = standingOf([id, ...act])
+  return {
+    active: true,
+    sub: id,
+    aud: audience,
+    exp: expiresAt,
+    jti: tokenId,
+    scope: standing ? intersection(scopes, standing.scopes).join(' ') : '',
+    token_type: jkt === undefined ? 'Bearer' : 'DPoP',
+    ...(jkt !== undefined && { cnf: { jkt } }),
+    ...(act.length > 0 && { act: nestedActors(act) }),
+  }
+}

@@ -1,0 +1,85 @@
+// The doors of the issuer: everybody may knock, and each has its own rules. No page, no cookie, no redirect.
+import express, { Router, type ErrorRequestHandler, type RequestHandler } from 'express'
+
+import type { NodeKeys } from '../identity/shapes.ts'
+import type { Log } from '../observe/log.ts'
+import type { Places } from '../tokens/places.ts'
+import { formEndpoint, type Answer, type FormRequest } from './endpoint.ts'
+import { issuerMetadata, nodeDocument, resourceMetadata } from './metadata.ts'
+import { refusal, type Refusal } from './refusal.ts'
+
+type Endpoint = (request: FormRequest) => Promise<Answer | Refusal>
+
+export interface IssuerOptions {
+  token: Endpoint
+  introspect: Endpoint
+  revoke: Endpoint
+  keys: NodeKeys
+  places: Places
+  dpopRequired: boolean
+  pathPrefix: string
+  log: Log
+}
+
+/** Keys are published before they sign, for longer than anybody keeps this. */
+export const PUBLISHED_SECONDS = 300
+const WELL_KNOWN = '/.well-known'
+const FORM = { extended: false, limit: 16 * 1024, parameterLimit: 32, inflate: false } as const
+
+export function createIssuer({ token, introspect, revoke, keys, places, dpopRequired, pathPrefix, log }: IssuerOptions): Router {
+  const router = Router({ caseSensitive: true })
+  const form = express.urlencoded(FORM)
+  const post = (path: string, endpoint: Endpoint): void => {
+    router.all(`${pathPrefix}${path}`, only('POST'), form, formEndpoint(path, log, endpoint))
+  }
+  const get = (paths: readonly string[], body: (base: string) => object | Promise<object>): void => {
+    router.all([...paths], only('GET', 'HEAD'), (req, res, next) => {
+      Promise.resolve(body(places.baseOf(req))).then((found) => {
+        res.setHeader('cache-control', `public, max-age=${PUBLISHED_SECONDS}`)
+        res.json(found)
+      }, next)
+    })
+  }
+  // RFC 8414 §3.1 and RFC 9728 §3.1 put the path behind the well-known name; some clients put it in front.
+  const known = (name: string, path = ''): string[] => [...new Set([`${WELL_KNOWN}/${name}${pathPrefix}${path}`, `${pathPrefix}${WELL_KNOWN}/${name}${path}`])]
+
+  for (const door of ['', '/mcp', '/sse']) {
+    get(known('oauth-protected-resource', door), (base) => resourceMetadata(base, `${base}${door}`, keys, dpopRequired))
+  }
+  get([...known('oauth-authorization-server'), ...known('openid-configuration')], issuerMetadata)
+  get([pathPrefix === '' ? `${WELL_KNOWN}/did.json` : `${pathPrefix}/did.json`], (base) => nodeDocument(base, keys))
+  get([`${pathPrefix}/jwks`], () => ({ keys: keys.published() }))
+  post('/token', token)
+  post('/introspect', introspect)
+  post('/revoke', revoke)
+  router.all(`${pathPrefix}/authorize`, (_req, res) => {
+    res.status(400).json(describe(refusal('unsupported_response_type', 'no login in a browser here: prove a DID at the token endpoint')))
+  })
+  router.use(unreadable(log))
+  return router
+}
+
+function only(...methods: readonly string[]): RequestHandler {
+  return (req, res, next) => {
+    if (methods.includes(req.method)) return next()
+    res
+      .status(405)
+      .setHeader('allow', methods.join(', '))
+      .json(describe(refusal('invalid_request', `only ${methods[0]} is a method of this endpoint`)))
+  }
+}
+
+/** A form that is too large, compressed or not to be decoded: the client's mistake, told with the parser's status. */
+function unreadable(log: Log): ErrorRequestHandler {
+  return (error: unknown, _req, res, next) => {
+    const status = error instanceof Error && 'status' in error ? Number(error.status) : 500
+    if (!(status >= 400 && status < 500) || res.headersSent) return next(error)
+    log.debug('refused', { endpoint: 'form', status, why: error instanceof Error ? error.message : '' })
+    res.status(status).setHeader('cache-control', 'no-store')
+    res.json(describe(refusal('invalid_request', 'the form is too large or cannot be read')))
+  }
+}
+
+function describe({ error, description }: Refusal): object {
+  return { error, error_description: description }
+}

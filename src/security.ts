@@ -1,0 +1,154 @@
+// Joins what the proof of a caller is made of: keys, store, trust, issuer, guard, gate.
+import type { Router } from 'express'
+
+import { createGuard, API_KEY_HOLDER, type Guard } from './http/guard.ts'
+import type { HostRules } from './http/hosts.ts'
+import { createLive } from './http/live.ts'
+import { createPlaces } from './http/places.ts'
+import { createGuardedFetch } from './identity/guarded-fetch.ts'
+import { openNodeKeys } from './identity/key-store.ts'
+import { createResolver } from './identity/resolver.ts'
+import { createGrants } from './oauth/grants.ts'
+import { createIntrospection, createRevocationEndpoint } from './oauth/introspect.ts'
+import { createIssuer } from './oauth/issuer.ts'
+import type { SecurityOptions } from './oauth/options.ts'
+import { createTokenEndpoint } from './oauth/token.ts'
+import type { Log } from './observe/log.ts'
+import { createEnrolment } from './policy/enrolment.ts'
+import type { Standing } from './policy/shapes.ts'
+import { createTrust } from './policy/trust.ts'
+import type { Caller } from './protocol/caller.ts'
+import type { Gate } from './protocol/gate.ts'
+import { createGate } from './relay/gate.ts'
+import { followStore } from './store/follow.ts'
+import { openStore } from './store/open-store.ts'
+import { createAdmission } from './tokens/admission.ts'
+import { createAssertions } from './tokens/assertion.ts'
+import { createDpop } from './tokens/dpop.ts'
+import { createIssuerKeys } from './tokens/issuer-keys.ts'
+import { createLiveness } from './tokens/liveness.ts'
+import { createMint } from './tokens/mint.ts'
+import { createReplay } from './tokens/replay.ts'
+import { createRevocation } from './tokens/revocation.ts'
+import { createVerifier } from './tokens/verifier.ts'
+
+export interface Security {
+  guard: Guard
+  gate: Gate
+  issuer: Router
+  /** What to do when a caller is over; called within a second of the news. */
+  onOver(end: (isOver: (caller: Caller) => boolean) => void): void
+  /** The secret of an enrolment link, when nobody is trusted yet. */
+  enrol(): Promise<string | undefined>
+  close(): Promise<void>
+}
+
+export interface SecurityPlace {
+  rules: Pick<HostRules, 'allowsHost'>
+  tls: boolean
+  publicUrl: URL | undefined
+  pathPrefix: string
+}
+
+const ENROLMENT_SECONDS = 15 * 60
+const SWEEP_MS = 500
+
+/** Fails with `keys_unsafe`, `store_failed` or `usage`: then nothing is served. */
+export async function createSecurity(options: SecurityOptions, place: SecurityPlace, { log, now }: { log: Log; now: () => number }): Promise<Security> {
+  const { pathPrefix } = place
+  const { dpop: dpopMode, tokenSeconds, trustLoopback, apiKeys } = options
+  const keys = await openNodeKeys(options.keys, { now, log, tokenLifeSeconds: tokenSeconds })
+  const store = await openStore(options.store, { now })
+  const { fetch, close: closeFetch } = createGuardedFetch({ trustLoopback, now })
+  const resolver = createResolver({ fetch, now, trustLoopback })
+  const places = createPlaces(place)
+  const trust = await createTrust({ store, configured: options.trust.identities, now, log })
+  const revocation = await createRevocation({ store, now })
+  const liveness = createLiveness({ resolver, maxAgeMs: options.didSeconds * 1000, now })
+  const standingOf = (identities: readonly string[]): Standing | undefined => {
+    if (identities.length === 1 && identities[0] === API_KEY_HOLDER) return EVERYTHING
+    return identities.some(liveness.isGone) ? undefined : trust.standingOf(identities)
+  }
+
+  const { issuers, selfIssued } = options.trust
+  const issuerKeys = createIssuerKeys({ fetch, resolver })
+  const verify = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, places, now })
+  const admission = createAdmission({ verify, revocation, isTrusted: (identities) => standingOf(identities) !== undefined, now })
+  const assertions = createAssertions({ resolver, issuerKeys, issuers, now })
+  const replay = createReplay(store)
+  const dpop = createDpop({ sealing: keys.sealing, needsNonce: dpopMode === 'nonce', now })
+  const enrolment = createEnrolment({ store, now })
+  const { holding, isOver } = admission
+  const state = { assertions, holding, standingOf, replay, revocation: { ...revocation, revoke }, places }
+  const live = createLive(now)
+  const over: ((isOver: (caller: Caller) => boolean) => void)[] = [live.sweep]
+
+  function sweep(): void {
+    for (const end of over) end(isOver)
+  }
+  async function revoke(tokenId: string, expiresAtMs: number): Promise<void> {
+    await revocation.revoke(tokenId, expiresAtMs).finally(sweep)
+  }
+  const unfollow = followStore(
+    store,
+    async () => {
+      await Promise.all([trust.reload(), revocation.reload()])
+      sweep()
+    },
+    { log },
+  )
+  const sweeper = setInterval(() => {
+    live.sweep(isOver)
+    void liveness.look(admission.identities()).then((changed) => changed && sweep())
+  }, SWEEP_MS)
+  sweeper.unref()
+
+  return {
+    guard: createGuard({ admission, dpop, replay, places, live, apiKeys, dpopMode, pathPrefix, log }),
+    gate: createGate({ standingOf: ({ id, act }) => standingOf(act.length === 0 ? [id] : [id, ...act]) }),
+    issuer: createIssuer({
+      token: createTokenEndpoint({
+        assertions,
+        grants: createGrants({ assertions, holding, resolver }),
+        standingOf,
+        enrolment: {
+          ...enrolment,
+          // Who was just let in is let in here at once, not with the next news of the store.
+          async redeem(secret, identity) {
+            const redeemed = await enrolment.redeem(secret, identity)
+            if (redeemed) await trust.reload()
+            return redeemed
+          },
+        },
+        replay,
+        dpop,
+        dpopMode,
+        mint: createMint({ keys, lifeSeconds: tokenSeconds, now }),
+        places,
+        log,
+      }),
+      introspect: createIntrospection(state),
+      revoke: createRevocationEndpoint(state),
+      keys,
+      places,
+      dpopRequired: dpopMode !== 'optional',
+      pathPrefix,
+      log,
+    }),
+    onOver: (end) => void over.push(end),
+    async enrol() {
+      if (trust.hasRules || apiKeys.length > 0) return undefined
+      return enrolment.issue({ lifetimeSeconds: ENROLMENT_SECONDS })
+    },
+    async close() {
+      clearInterval(sweeper)
+      unfollow()
+      keys.close()
+      await closeFetch()
+      await store.close()
+    },
+  }
+}
+
+/** Whoever holds a key of the operator. */
+const EVERYTHING: Standing = { scopes: ['mcp'], restricted: false, mayUse: () => true }

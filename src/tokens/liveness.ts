@@ -1,0 +1,44 @@
+// Whether the DIDs that have something open here still are what they were: a document can be withdrawn while a token lives.
+import type { Resolver } from '../identity/shapes.ts'
+import { isVid } from '../identity/vid.ts'
+
+export interface Liveness {
+  /** Known to be deactivated, withdrawn or broken. A document that cannot be had just now changes nothing. */
+  isGone(identity: string): boolean
+  /** Reads again what is older than it may be. True when somebody was found gone, or back. */
+  look(identities: Iterable<string>): Promise<boolean>
+}
+
+/** Looked at in one go; the others have their turn in the next. */
+const AT_ONCE = 8
+
+export function createLiveness({ resolver, maxAgeMs, now }: { resolver: Resolver; maxAgeMs: number; now: () => number }): Liveness {
+  const gone = new Set<string>()
+  const lookedMs = new Map<string, number>()
+
+  async function lookAt(identity: string): Promise<boolean> {
+    if (!isVid(identity)) return false
+    const { state } = await resolver.resolve(identity, { maxAgeMs })
+    if (state === 'failed') return false
+    const wasGone = gone.has(identity)
+    if (state === 'found') gone.delete(identity)
+    else gone.add(identity)
+    return wasGone !== gone.has(identity)
+  }
+
+  return {
+    isGone: (identity) => gone.has(identity),
+    async look(identities) {
+      const due: string[] = []
+      for (const identity of new Set(identities)) {
+        // What is computed from the DID itself cannot be withdrawn.
+        if (!/^did:web(?:vh)?:/.test(identity) || (lookedMs.get(identity) ?? -Infinity) > now() - maxAgeMs) continue
+        due.push(identity)
+        if (due.length === AT_ONCE) break
+      }
+      for (const identity of due) lookedMs.set(identity, now())
+      const changes = await Promise.all(due.map(lookAt))
+      return changes.includes(true)
+    },
+  }
+}

@@ -1,0 +1,194 @@
+// From a bearer token to the caller it proves. Every kind of token ends here, and what is not known ends in a refusal.
+import { createHash } from 'node:crypto'
+import { compactVerify } from 'jose'
+
+import type { NodeKeys, Resolver } from '../identity/shapes.ts'
+import { isVid } from '../identity/vid.ts'
+import { ownerOf, type Caller } from '../protocol/caller.ts'
+import { isObject, type JsonObject } from '../protocol/message.ts'
+import { wrongDidSignature } from './did-signature.ts'
+import type { IssuerKeys } from './issuer-keys.ts'
+import { SKEW_SECONDS, audiencesOf, bringsItsKey, parseJwt, textClaim, typeOf, wrongTimes, type Jwt } from './jwt.ts'
+import type { Places } from './places.ts'
+import type { TrustedIssuer } from './trusted-issuer.ts'
+
+export interface Verdict {
+  readonly caller: Caller
+  /** The thumbprint of the key this token is bound to (RFC 9449 §6.1). */
+  readonly jkt: string | undefined
+  /** The resource of ours that it is for. */
+  readonly audience: string
+  /** Seconds since 1970 from which on it holds. */
+  readonly notBefore: number
+  /** Its own id and those of the tokens it was exchanged from: with each of them it ends. */
+  readonly lineage: readonly string[]
+  /** After this it is to be looked at again. */
+  readonly freshUntilMs: number
+}
+
+export type Verification = Verdict | { readonly rejected: string }
+
+export interface VerifierOptions {
+  keys: NodeKeys
+  resolver: Resolver
+  issuerKeys: IssuerKeys
+  issuers: readonly TrustedIssuer[]
+  selfIssued: boolean
+  places: Pick<Places, 'isOwnIssuer' | 'resourceOf'>
+  now: () => number
+}
+
+/** Never throws for what a caller sent. `rejected` says why, for the log alone. */
+export type Verifier = (token: string) => Promise<Verification>
+
+const MOST_SECONDS = 3600
+/** What somebody else signed may end earlier than it says: their keys are asked again after this. */
+const FOREIGN_FRESH_MS = 60_000
+export const MOST_ACTORS = 4
+
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { keys, resolver, issuerKeys, selfIssued, places, now } = options
+  const issuers = new Map(options.issuers.filter(({ audience }) => audience !== undefined).map((issuer) => [issuer.issuer, issuer]))
+
+  return async (token) => {
+    const jwt = parseJwt(token)
+    if (!jwt) return rejected('no JWT')
+    if (bringsItsKey(jwt)) return rejected('it brings its own key')
+    const iss = textClaim(jwt.claims, 'iss', 2048)
+    if (iss === undefined) return rejected('no iss')
+    if (places.isOwnIssuer(iss)) return own(token, jwt)
+    if (iss.startsWith('did:')) return bySelf(token, jwt, iss)
+    const issuer = issuers.get(iss)
+    return issuer ? byIssuer(token, jwt, issuer) : rejected('an issuer that nobody trusts')
+  }
+
+  async function own(token: string, jwt: Jwt): Promise<Verification> {
+    const { header, claims } = jwt
+    if (typeOf(jwt) !== 'at+jwt') return rejected('no access token')
+    const key = typeof header['kid'] === 'string' ? keys.verifying(header['kid']) : undefined
+    if (!key || header['alg'] !== 'EdDSA') return rejected('not signed by a key of ours')
+    try {
+      await compactVerify(token, key, { algorithms: ['EdDSA'] })
+    } catch {
+      return rejected('the signature is wrong')
+    }
+    const wrong = wrongTimes(claims, now(), 0)
+    if (wrong !== undefined) return rejected(wrong)
+    const audience = audienceOf(claims)
+    const jti = textClaim(claims, 'jti')
+    const sub = textClaim(claims, 'sub', 4096)
+    const act = actorsOf(claims['act'])
+    const jkt = boundTo(claims)
+    if (audience === undefined) return rejected('for another resource')
+    if (jti === undefined || sub === undefined || !act || jkt === null) return rejected('its claims are not as we write them')
+    return verdict({ id: sub, act, via: 'token', claims, tokenId: jti, audience, jkt, lineage: [jti, ...originsOf(claims)], freshUntilMs: Infinity })
+  }
+
+  async function bySelf(token: string, jwt: Jwt, iss: string): Promise<Verification> {
+    const { claims } = jwt
+    if (!selfIssued) return rejected('self-issued tokens are not taken here')
+    if (!isVid(iss) || claims['sub'] !== iss) return rejected('iss and sub are not one DID')
+    const foreign = foreignOf(token, jwt)
+    if ('rejected' in foreign) return foreign
+    const audience = audienceOf(claims)
+    // An assertion for our issuer, whose name begins like that of our resources, is no token.
+    if (audience === undefined || !/\/(?:mcp|sse)$/.test(audience)) return rejected('for another resource')
+    const wrong = await wrongDidSignature(jwt, iss, resolver)
+    if (wrong !== undefined) return rejected(wrong)
+    return verdict({ ...foreign, id: iss, act: [], via: 'self-issued', claims, audience })
+  }
+
+  async function byIssuer(token: string, jwt: Jwt, issuer: TrustedIssuer): Promise<Verification> {
+    const { claims } = jwt
+    const foreign = foreignOf(token, jwt)
+    if ('rejected' in foreign) return foreign
+    if (issuer.audience === undefined || !audiencesOf(claims).includes(issuer.audience)) return rejected('for another audience')
+    const wrong = await issuerKeys.wrongSignature(issuer, token, jwt)
+    if (wrong !== undefined) return rejected(wrong)
+    const id = identityBy(issuer, claims)
+    if (id === undefined) return rejected('it names no identity')
+    return verdict({ ...foreign, id, act: [], via: 'issuer', claims, audience: issuer.audience })
+  }
+
+  /** What holds for every token that somebody else signed. */
+  function foreignOf(
+    token: string,
+    jwt: Jwt,
+  ): { rejected: string } | { tokenId: string; jkt: string | undefined; lineage: readonly string[]; freshUntilMs: number } {
+    const { claims } = jwt
+    if (!['', 'jwt', 'at+jwt'].includes(typeOf(jwt))) return rejected('another kind of JWT')
+    const wrong = wrongTimes(claims, now(), SKEW_SECONDS)
+    if (wrong !== undefined) return rejected(wrong)
+    if (Number(claims['exp']) > now() / 1000 + MOST_SECONDS + SKEW_SECONDS) return rejected('it would live too long')
+    // Who acts for whom is something that only our own issuer has checked.
+    if ('act' in claims) return rejected('a delegation of somebody else')
+    const jkt = boundTo(claims)
+    if (jkt === null) return rejected('bound to its holder in a way that is not known here')
+    const tokenId = `sha256:${createHash('sha256').update(token).digest('base64url')}`
+    return { tokenId, jkt, lineage: [tokenId], freshUntilMs: now() + FOREIGN_FRESH_MS }
+  }
+
+  function audienceOf(claims: JsonObject): string | undefined {
+    for (const audience of audiencesOf(claims)) {
+      const resource = places.resourceOf(audience)
+      if (resource !== undefined) return resource
+    }
+    return undefined
+  }
+}
+
+interface Proved extends Pick<Verdict, 'jkt' | 'audience' | 'lineage' | 'freshUntilMs'> {
+  id: string
+  act: readonly string[]
+  via: Caller['via']
+  claims: JsonObject
+  tokenId: string
+}
+
+function verdict({ id, act, via, claims, tokenId, jkt, audience, lineage, freshUntilMs }: Proved): Verdict {
+  // A token of somebody else that speaks of no scope may what its identity may; one that does, only that.
+  const scopes = 'scope' in claims ? scopesIn(claims['scope']) : via === 'token' ? [] : ['mcp']
+  const caller: Caller = { id, via, scopes, act, tokenId, expiresAt: Number(claims['exp']), owner: ownerOf({ id, act }) }
+  const notBefore = typeof claims['nbf'] === 'number' ? claims['nbf'] : 0
+  return { caller: Object.freeze(caller), jkt, audience, notBefore, lineage, freshUntilMs }
+}
+
+/** RFC 6749 §3.3. */
+export function scopesIn(scope: unknown): readonly string[] {
+  return typeof scope === 'string' ? [...new Set(scope.split(' ').filter((one) => one !== ''))] : []
+}
+
+function rejected(why: string): { rejected: string } {
+  return { rejected: why }
+}
+
+/** `issuer|value`: whatever an issuer says, it can name nobody but its own. */
+export function identityBy(issuer: TrustedIssuer, claims: JsonObject): string | undefined {
+  const value = textClaim(claims, issuer.identityClaim ?? 'sub', 255)
+  return value === undefined ? undefined : `${issuer.issuer}|${value}`
+}
+
+/** Who acts, the one that calls first (RFC 8693 §4.1). Undefined: too deep, or not as we write it. */
+function actorsOf(act: unknown): readonly string[] | undefined {
+  const actors: string[] = []
+  for (let one = act; one !== undefined;) {
+    if (!isObject(one) || actors.length === MOST_ACTORS) return undefined
+    const sub = textClaim(one, 'sub', 4096)
+    if (sub === undefined) return undefined
+    actors.push(sub)
+    one = one['act']
+  }
+  return actors
+}
+
+function originsOf(claims: JsonObject): readonly string[] {
+  const origins = claims['origins']
+  return Array.isArray(origins) ? origins.filter((origin) => typeof origin === 'string') : []
+}
+
+/** Undefined: a bearer token. Null: bound in a way we cannot check (RFC 7800 has many). */
+function boundTo({ cnf }: JsonObject): string | undefined | null {
+  if (cnf === undefined) return undefined
+  if (!isObject(cnf) || Object.keys(cnf).join() !== 'jkt') return null
+  return textClaim(cnf, 'jkt', 43) ?? null
+}
