@@ -40,6 +40,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'key-did-resolver': ['identity/methods/key.ts'],
   'didwebvh-ts': ['identity/methods/webvh.ts'],
   '@noble/curves': ['identity'],
+  '@noble/hashes': ['identity/vid.ts'],
   libsql: ['store'],
   'jsonc-parser': ['cli'],
   '@modelcontextprotocol/sdk': ['cli'],

@@ -1,0 +1,64 @@
+// Which addresses are of the public internet, and which of this machine or of a network that is not for everybody.
+import { BlockList, isIPv4, isIPv6 } from 'node:net'
+
+export type AddressKind = 'public' | 'loopback' | 'special'
+
+/** IANA's special-purpose registries: nothing a peer names may lead there. */
+const SPECIAL_IPV4 = [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.88.99.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+]
+/** Of IPv6 only 2000::/3 is given to the internet; in it, these are not. 6to4 and Teredo carry an IPv4 address that a router would unpack. */
+const SPECIAL_IPV6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20']
+
+const specialIPv4 = blockListOf(SPECIAL_IPV4, 'ipv4')
+const specialIPv6 = blockListOf(SPECIAL_IPV6, 'ipv6')
+const globalIPv6 = blockListOf(['2000::/3'], 'ipv6')
+const loopbackIPv4 = blockListOf(['127.0.0.0/8'], 'ipv4')
+const mappedIPv4 = blockListOf(['::ffff:0:0/96'], 'ipv6')
+
+/** What is no address is special: it is nothing to connect to. */
+export function kindOfAddress(address: string): AddressKind {
+  if (isIPv4(address)) {
+    if (loopbackIPv4.check(address)) return 'loopback'
+    return specialIPv4.check(address) ? 'special' : 'public'
+  }
+  // A zone (fe80::1%eth0) belongs to a link of this machine.
+  if (!isIPv6(address) || address.includes('%')) return 'special'
+  // Written as it is connected to: ::ffff:127.0.0.1 becomes ::ffff:7f00:1.
+  const bare = new URL(`http://[${address}]/`).hostname.slice(1, -1)
+  if (bare === '::1') return 'loopback'
+  if (mappedIPv4.check(bare, 'ipv6')) return kindOfAddress(embeddedIn(bare)) === 'public' ? 'public' : 'special'
+  return globalIPv6.check(bare, 'ipv6') && !specialIPv6.check(bare, 'ipv6') ? 'public' : 'special'
+}
+
+/** The IPv4 address in the last two groups of ::ffff:7f00:1. */
+function embeddedIn(mapped: string): string {
+  const [high = 0, low = 0] = mapped
+    .split(':')
+    .slice(-2)
+    .map((group) => Number.parseInt(group, 16))
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.')
+}
+
+function blockListOf(ranges: readonly string[], family: 'ipv4' | 'ipv6'): BlockList {
+  const list = new BlockList()
+  for (const range of ranges) {
+    const [network = '', bits = ''] = range.split('/')
+    list.addSubnet(network, Number(bits), family)
+  }
+  return list
+}
