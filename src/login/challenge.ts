@@ -8,7 +8,7 @@ export interface Challenge {
 }
 
 const MAX_CHARACTERS = 8 * 1024
-const PART = /[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+)))?/y
+const PART = /[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))|=+)?/y
 
 /** What the challenges for a bearer or bound token say together; the first word on a thing counts. Other schemes are passed over. */
 export function parseChallenge(header: string): Challenge {

@@ -113,7 +113,7 @@ function failureOf(thrown: unknown, request: TokenRequest): OpenMcpError {
   return new OpenMcpError('login_failed', `${by} answers with something that is no token`, { hint: 'is it an OAuth issuer that is named there' })
 }
 
-function refused(error: string, description: string | undefined, { issuer, signer, scope, enrolment }: TokenRequest): OpenMcpError {
+function refused(error: string, description: string | undefined, { issuer, signer, scope, dpop, enrolment }: TokenRequest): OpenMcpError {
   const { vid } = signer.identity
   const by = issuer.server.issuer
   const said = spoken(description === undefined ? error : `${error}: ${description}`, enrolment)
@@ -136,6 +136,7 @@ function refused(error: string, description: string | undefined, { issuer, signe
       })
     case 'invalid_dpop_proof':
     case 'use_dpop_nonce':
+      if (!dpop) return new OpenMcpError('login_failed', `${by} gives only tokens that are bound to a key (${said})`, { hint: 'add --dpop' })
       return new OpenMcpError('login_failed', `${by} did not accept the proof of the key (${said})`, { hint: 'compare the clocks of both machines' })
     case 'unsupported_grant_type':
       return new OpenMcpError('login_failed', `${by} gives no token for the proof of an identity (${said})`)
@@ -151,5 +152,6 @@ const MAX_SAID = 200
 /** A stranger's words: short, on one line, and without the secrets that it was sent. */
 function spoken(text: string, enrolment: string | undefined): string {
   const clean = enrolment === undefined ? text : text.replaceAll(enrolment, '[secret]')
-  return printable(scrub(clean)).slice(0, MAX_SAID)
+  // Of what we sent a part may come back, too short to look like a token.
+  return printable(scrub(clean.replaceAll(/eyJ[\w.-]*/g, '[token]'))).slice(0, MAX_SAID)
 }
