@@ -61,16 +61,17 @@ export function createMcpDoor({ upstream, messages, callerOf, gate, refusalHeade
       let parsed: Post
       let caller: Caller
       let refusal: OpenMcpError | undefined
+      let era: Era
       let reads: boolean
       try {
         parsed = parsePost(body, limits.depth)
+        era = eraOf(parsed, headerOf(req, 'mcp-protocol-version'))
         caller = callerOf(req)
         refusal = gate.refusalOf(caller, parsed)
-        reads = gate.readsAnswers(caller)
+        reads = gate.readsAnswers(caller, era === 'modern' ? parsed : undefined)
       } catch (error) {
         return refuse(res, error, { log, era: headerEra })
       }
-      const era = eraOf(parsed, headerOf(req, 'mcp-protocol-version'))
       if (refusal) return refuseByGate(res, refusal, { log, era, post: parsed, headers: refusalHeaders?.(req, refusal) })
       const [first] = parsed.messages
       const id = !parsed.batch && first?.kind === 'request' ? first.id : undefined
@@ -83,8 +84,14 @@ export function createMcpDoor({ upstream, messages, callerOf, gate, refusalHeade
     // A body that nobody reads would keep the news that the client left from arriving.
     req.resume()
     const era = eraOfHeader(req)
-    const caller = callerOf(req)
-    const reads = gate.readsAnswers(caller)
+    let caller: Caller
+    let reads: boolean
+    try {
+      caller = callerOf(req)
+      reads = gate.readsAnswers(caller)
+    } catch (error) {
+      return refuse(res, error, { log, era })
+    }
     const request = { req, res, caller, reads }
     withUpstream(res, reads, era, undefined, (found) => {
       if (found.kind === 'http') return passThrough[method === 'GET' ? 'get' : 'delete'](found, request)

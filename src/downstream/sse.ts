@@ -1,7 +1,7 @@
 // HTTP+SSE (2024-11-05): one stream down that names where to post up. Old, and still what many clients speak.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { errorText } from '../protocol/answer.ts'
 import type { Caller } from '../protocol/caller.ts'
@@ -124,17 +124,15 @@ export function createSseDoor({ upstream, callerOf, gate, refusalHeaders, sessio
       // A body that nobody reads would keep the news that the client left from arriving.
       req.resume()
       if (!takes(req, 'text/event-stream')) return refuse(res, new OpenMcpError('not_acceptable', 'the client must take text/event-stream'), { log })
-      const caller = callerOf(req)
-      const act = (found: MessageUpstream): void => {
-        try {
-          opened(found, caller, res, messagesPath)
-        } catch (error) {
-          refuse(res, toOpenMcpError(error), { log })
-        }
+      const failed = (error: unknown): void => refuse(res, error, { log })
+      try {
+        const caller = callerOf(req)
+        const found = upstream()
+        if (found instanceof Promise) found.then((late) => opened(late, caller, res, messagesPath)).catch(failed)
+        else opened(found, caller, res, messagesPath)
+      } catch (error) {
+        failed(error)
       }
-      const found = upstream()
-      if (found instanceof Promise) found.then(act, (error: unknown) => refuse(res, error, { log }))
-      else act(found)
     },
     post(req, res, query) {
       try {

@@ -10,8 +10,11 @@ export interface Gate {
    * caller. Undefined: it may pass.
    */
   refusalOf(caller: Caller, post: Post): OpenMcpError | undefined
-  /** Whether answers to this caller have to be read, because lists may hold what it may not use. */
-  readsAnswers(caller: Caller): boolean
+  /**
+   * Whether answers to this caller have to be read, because lists may hold what it may not use. Those to a post of the 2026-07-28
+   * revision also when they may say that a list, which is another for every caller, is the same for all (`cacheScope`).
+   */
+  readsAnswers(caller: Caller, modernPost?: Post): boolean
   /** The same reply, from which lists go out without what this caller may not use. An answer that cannot be read becomes a failure. */
   filtered(caller: Caller, post: Post, reply: Reply): Reply
 }

@@ -31,16 +31,18 @@ export function createGate({ standingOf }: GateOptions): Gate {
       return scopeRefusal(caller, standing, post) ?? (standing.restricted ? toolRefusal(standing, post) : undefined)
     },
     // Without standing there is nothing to be seen unread.
-    readsAnswers: (caller) => standingOf(caller)?.restricted ?? true,
+    readsAnswers: (caller, modernPost) => (standingOf(caller)?.restricted ?? true) || (modernPost !== undefined && listsIn(modernPost) !== undefined),
     filtered(caller, post, reply) {
-      if (standingOf(caller)?.restricted === false) return reply
+      const restricted = standingOf(caller)?.restricted ?? true
       const lists = listsIn(post)
+      if (!restricted && !lists) return reply
       // Asked again when the answer comes: a call may take long.
       const mayUse = (tool: string): boolean => standingOf(caller)?.mayUse(tool) ?? false
       return {
         message: reply.message,
         answer(id, text, errorCode) {
-          const seen = lists?.has(id) || mayHoldTools(text) ? withoutDenied(text, mayUse, lists?.has(id) ?? false) : text
+          const isList = lists?.has(id) ?? false
+          const seen = isList || (restricted && mayHoldTools(text)) ? withoutDenied(text, mayUse, isList) : text
           if (seen === undefined) reply.failed(new OpenMcpError('upstream_broke', 'the list of tools that the server sent cannot be read'), id)
           else reply.answer(id, seen, errorCode)
         },
@@ -128,6 +130,8 @@ function withoutDenied(text: Text, mayUse: (tool: string) => boolean, isList: bo
   if (tools === undefined) return text
   if (!Array.isArray(tools)) return isList ? undefined : text
   result['tools'] = tools.filter((tool) => isObject(tool) && typeof tool['name'] === 'string' && mayUse(tool['name']))
+  // Nobody may serve one caller's list to another (2026-07-28 caching, SEP-2549).
+  if (result['cacheScope'] !== undefined) result['cacheScope'] = 'private'
   // What was checked is what is sent, also when nothing went out.
   return JSON.stringify(answer)
 }

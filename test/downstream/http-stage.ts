@@ -16,9 +16,15 @@ export interface Reader {
   leave(): void
 }
 
+export interface Asked {
+  method?: string
+  headers?: Record<string, string>
+  body?: string
+}
+
 export interface Stage {
   /** Asks, lets `play` have the response, and reads what comes. */
-  ask(play: (res: ServerResponse, req: IncomingMessage) => void, options?: { headers?: Record<string, string>; body?: string }): Promise<Reader>
+  ask(play: (res: ServerResponse, req: IncomingMessage) => void, options?: Asked): Promise<Reader>
   /** The same, for an answer that may never begin. */
   knock(play: (res: ServerResponse, req: IncomingMessage) => void): Promise<ClientRequest>
   close(): Promise<void>
@@ -33,10 +39,10 @@ export async function openStage(): Promise<Stage> {
 
   function begin(
     play: (res: ServerResponse, req: IncomingMessage) => void,
-    { headers = {}, body }: { headers?: Record<string, string>; body?: string },
+    { headers = {}, body, method = body === undefined ? 'GET' : 'POST' }: Asked,
   ): ClientRequest {
     plays.push(play)
-    const asked = request({ host: '127.0.0.1', port, method: body === undefined ? 'GET' : 'POST', headers, agent: false })
+    const asked = request({ host: '127.0.0.1', port, method, headers, agent: false })
     asked.end(body)
     return asked
   }

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { OpenMcpError } from '../../src/errors.ts'
 import type { Standing } from '../../src/policy/shapes.ts'
@@ -141,6 +141,17 @@ describe('a list of tools', () => {
     },
   )
 
+  // 2026-07-28 caching: whoever stands between may serve a public answer to anybody.
+  test.each([
+    ['all', undefined],
+    ['some', ['read']],
+  ])('is private to its caller, who may use %s', (_what, tools) => {
+    const gate = gateOf(tools)
+    const modern = post({ ...LIST, params: {} })
+    expect(gate.readsAnswers(ALICE, modern)).toBe(true)
+    expect(seenOf(gate, modern, listText({ tools: [read], ttlMs: 9, cacheScope: 'public' }))).toBe(listText({ tools: [read], ttlMs: 9, cacheScope: 'private' }))
+  })
+
   test('is filtered beside an error, too', () => {
     const text = '{"id":1,"error":{"code":1},"result":{"tools":[{"name":"write"}]}}'
     expect(seenOf(gateOf(['read']), post(LIST), text)).toBe('{"id":1,"error":{"code":1},"result":{"tools":[]}}')
@@ -184,7 +195,11 @@ describe('a caller', () => {
   test('who may use every tool has its answers passed on unread', () => {
     const gate = gateOf()
     const reply: Reply = { message: () => {}, answer: () => {}, failed: () => {}, withdrawn: () => {} }
-    expect([gate.readsAnswers(ALICE), gate.filtered(ALICE, post(LIST), reply) === reply]).toEqual([false, true])
+    expect([gate.readsAnswers(ALICE), gate.readsAnswers(ALICE, post(call('read'))), gate.filtered(ALICE, post(call('read')), reply) === reply]).toEqual([
+      false,
+      false,
+      true,
+    ])
   })
 
   test('meets no gate where nobody is asked who they are', () => {
