@@ -15,13 +15,15 @@ export interface LittleIssuer {
   stop(): Promise<void>
 }
 
+/** Answers the n-th request for a token, from 0 on; undefined: the right way. */
+export type TokenAnswer = (res: ServerResponse, count: number) => true | undefined
+
 export interface Misbehaviour {
   /** Answers of single paths in place of the right ones. */
   at?: Readonly<Record<string, (res: ServerResponse, seen: { headers: IncomingHttpHeaders; origin: string }) => void>>
   metadata?: (origin: string) => object
   server?: (origin: string) => object
-  /** Answers the n-th request for a token, from 0 on; undefined: the right way. */
-  token?: (res: ServerResponse, count: number) => true | undefined
+  token?: TokenAnswer
   challenge?: (origin: string) => string
   path?: string
   issuerPath?: string

@@ -4,7 +4,7 @@ import { createDpopKey } from '../../src/login/dpop-key.ts'
 import { obtainToken, type LoginOptions } from '../../src/login/obtain-token.ts'
 import type { ObtainedToken } from '../../src/login/request-token.ts'
 import { forThisTest } from '../support/tidy.ts'
-import { littleIssuer, send, type LittleIssuer, type Misbehaviour } from './little-issuer.ts'
+import { littleIssuer, send, type LittleIssuer, type Misbehaviour, type TokenAnswer } from './little-issuer.ts'
 import { testSigner, type TestSigner } from './signer.ts'
 
 let signer: TestSigner
@@ -241,7 +241,7 @@ describe('a resource', () => {
     const mine = await started()
     const asked: string[] = []
     const fetch = async (input: string | URL | Request): Promise<Response> => {
-      const url = String(input)
+      const url = input instanceof Request ? input.url : String(input)
       asked.push(url)
       if (url === 'https://far.example/mcp') return new Response(null, { status: 401, headers: { 'www-authenticate': 'Bearer' } })
       return Response.json({ resource: 'https://far.example/mcp', authorization_servers: [mine.origin] })
@@ -309,7 +309,7 @@ describe('metadata', () => {
 
 describe('an issuer', () => {
   const refusing =
-    (status: number, body: object | string, headers = {}): Misbehaviour['token'] =>
+    (status: number, body: object | string, headers = {}): TokenAnswer =>
     (res) => (send(res, status, body, headers), true)
 
   test.each<[object, string, string]>([
@@ -332,7 +332,7 @@ describe('an issuer', () => {
     expect(message).toContain('did not accept the proof of did:web:ann.example (invalid_client)')
   })
 
-  test.each<[string, Misbehaviour['token']]>([
+  test.each<[string, TokenAnswer]>([
     ['a web page', refusing(200, '<html>')],
     ['an error without a name', refusing(500, 'oops')],
     ['no token', refusing(200, { token_type: 'Bearer' })],
