@@ -6,7 +6,7 @@ import { OpenMcpError } from '../errors.ts'
 import { refuse } from '../downstream/refuse.ts'
 import type { Log } from '../observe/log.ts'
 import { accessLog, checkHost, checkOrigin } from './doors.ts'
-import { health, readiness, status, type Status } from './health.ts'
+import { counts, health, readiness, status, type Status } from './health.ts'
 import type { HostRules } from './hosts.ts'
 
 export interface AppOptions {
@@ -37,7 +37,7 @@ export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state
   // Open doors.
   app.get(at('/healthz', '/health'), health())
   app.get(at('/readyz'), readiness(state))
-  app.get(at('/status'), status(state))
+  app.get(at('/status'), security ? toCallers(security.guard, status(state), counts(state)) : status(state))
   if (security) app.use(security.issuer) //             its own rules: whoever asks proves themselves
 
   // Guarded doors: nothing below is reached without a caller.
@@ -66,6 +66,14 @@ const API_DOOR = {
   xPermittedCrossDomainPolicies: false,
   xXssProtection: false,
 } as const
+
+/** The whole of it for whoever shows a credential that is good, and for nobody else. */
+function toCallers(guard: RequestHandler, whole: RequestHandler, part: RequestHandler): RequestHandler {
+  return (req, res, next) => {
+    if (req.headers.authorization === undefined && req.headers['x-api-key'] === undefined) return void part(req, res, next)
+    guard(req, res, () => void whole(req, res, next))
+  }
+}
 
 function onlyMethod(method: 'GET' | 'POST', handler: RequestHandler, log: Log): RequestHandler {
   return (req, res, next) => {

@@ -37,12 +37,12 @@ function hasOneHost(rawHeaders: readonly string[]): boolean {
   return hosts === 1
 }
 
-const ALLOWED_HEADERS = 'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id, mcp-method, mcp-name, x-api-key'
+const ALLOWED_HEADERS = 'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id, mcp-method, mcp-name, x-api-key, dpop'
 const PREFLIGHT_SECONDS = '600'
 
 /** A foreign page is refused; one that the operator named gets the CORS headers it needs, on errors too. */
 export function checkOrigin(rules: HostRules, exposeHeaders: readonly string[], log: Log): RequestHandler {
-  const exposed = ['mcp-session-id', 'mcp-protocol-version', 'www-authenticate', ...exposeHeaders].join(', ')
+  const exposed = ['mcp-session-id', 'mcp-protocol-version', 'www-authenticate', 'dpop-nonce', ...exposeHeaders].join(', ')
   return (req, res, next) => {
     const { origin } = req.headers
     if (origin === undefined) return next()

@@ -25,7 +25,12 @@ export function readiness({ ready }: Status): RequestHandler {
   }
 }
 
+/** What may be told to somebody who has not said who they are. */
+export function counts(state: Status): RequestHandler {
+  return (_req, res) => void res.json(state.counts())
+}
+
 /** The key names of Python's mcp-proxy, whose users ask for them. */
-export function status({ lastActivity, instances, counts }: Status): RequestHandler {
-  return (_req, res) => void res.json({ api_last_activity: lastActivity(), server_instances: instances(), ...counts() })
+export function status(state: Status): RequestHandler {
+  return (_req, res) => void res.json({ api_last_activity: state.lastActivity(), server_instances: state.instances(), ...state.counts() })
 }
