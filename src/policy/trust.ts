@@ -1,0 +1,115 @@
+// Whose identity is accepted, answered on every request: what the operator configured and what the store holds, in memory.
+import type { Log } from '../observe/log.ts'
+import type { Store } from '../store/shapes.ts'
+import { globMatcher, parseIdentityPattern } from './patterns.ts'
+import { listTrust } from './rules.ts'
+import { intersection } from './scopes.ts'
+import type { Standing, Trust, TrustRule } from './shapes.ts'
+
+export interface TrustOptions {
+  store: Store
+  configured: readonly TrustRule[]
+  now: () => number
+  log: Log
+}
+
+const MAX_REMEMBERED = 10_000
+const EVERYTHING: readonly string[] = ['mcp']
+
+/** Fails with `store_failed` when the store cannot be read: then nobody is trusted. */
+export async function createTrust({ store, configured, now, log }: TrustOptions): Promise<Trust> {
+  let known = await read()
+  let remembered = new Map<string, Standing | undefined>()
+  /** The clock ends rules without a word from anybody: until then what is remembered is true. */
+  let trueUntilMs = nextEnd(known.rules, now())
+  const warned = new Set<string>()
+  warnOf(known.rules)
+
+  async function read(): Promise<{ rules: readonly Rule[]; deactivated: ReadonlySet<string> }> {
+    const stored = await listTrust(store, (id) => log.warn('a stored rule of trust cannot be read and allows nothing', { id }))
+    const deactivated = await store.list('deactivated')
+    return { rules: inOrder([...configured, ...stored]), deactivated: new Set(deactivated.map(({ key }) => key)) }
+  }
+  function warnOf(rules: readonly Rule[]): void {
+    if (warned.has('any') || !rules.some(({ kind }) => kind === 'any')) return
+    warned.add('any')
+    log.warn('any identity that can be proved is trusted')
+  }
+  function forget(): void {
+    remembered = new Map()
+    trueUntilMs = nextEnd(known.rules, now())
+  }
+  return {
+    standingOf(identities) {
+      if (now() >= trueUntilMs) forget()
+      const key = identities.length === 1 ? (identities[0] ?? '') : JSON.stringify(identities)
+      if (remembered.has(key)) return remembered.get(key)
+      const standing = together(identities.map((identity) => (known.deactivated.has(identity) ? undefined : ruleFor(identity, known.rules, now()))))
+      if (remembered.size >= MAX_REMEMBERED) remembered = new Map()
+      remembered.set(key, standing)
+      return standing
+    },
+    get hasRules() {
+      return known.rules.some((rule) => isThere(rule, now()))
+    },
+    async reload() {
+      known = await read()
+      forget()
+      warnOf(known.rules)
+    },
+  }
+}
+
+interface Rule {
+  readonly kind: 'exact' | 'pattern' | 'any'
+  readonly id: string
+  readonly untilMs: number | undefined
+  readonly scopes: readonly string[]
+  readonly matches: (identity: string) => boolean
+  /** Undefined: every tool. */
+  readonly mayUse: ((tool: string) => boolean) | undefined
+}
+
+const RANK: Readonly<Record<Rule['kind'], number>> = { exact: 0, pattern: 1, any: 2 }
+
+/** The most specific first. What was configured comes in before what is stored, and the order of equals is kept. */
+function inOrder(rules: readonly TrustRule[]): Rule[] {
+  return rules
+    .flatMap((rule) => toRule(rule) ?? [])
+    .toSorted((a, b) => RANK[a.kind] - RANK[b.kind] || b.id.length - a.id.length || (a.id < b.id ? -1 : Number(a.id > b.id)))
+}
+
+function toRule({ id, scopes = EVERYTHING, tools, untilMs }: TrustRule): Rule | undefined {
+  const pattern = parseIdentityPattern(id)
+  if (!pattern) return undefined
+  const matches = pattern.kind === 'pattern' ? pattern.matches : pattern.kind === 'exact' ? (identity: string) => identity === id : () => true
+  const globs = tools?.map(globMatcher)
+  const mayUse = globs && !tools?.includes('*') ? (tool: string) => globs.some((fits) => fits(tool)) : undefined
+  return { kind: pattern.kind, id, untilMs, scopes, matches, mayUse }
+}
+
+function isThere({ untilMs }: Rule, nowMs: number): boolean {
+  return untilMs === undefined || untilMs > nowMs
+}
+
+function ruleFor(identity: string, rules: readonly Rule[], nowMs: number): Rule | undefined {
+  return rules.find((rule) => isThere(rule, nowMs) && rule.matches(identity))
+}
+
+function nextEnd(rules: readonly Rule[], nowMs: number): number {
+  return Math.min(...rules.flatMap(({ untilMs }) => (untilMs !== undefined && untilMs > nowMs ? [untilMs] : [])))
+}
+
+/** Several may what each of them may; nobody at all may nothing. */
+function together(rules: readonly (Rule | undefined)[]): Standing | undefined {
+  const [first, ...others] = rules
+  if (!first) return undefined
+  let { scopes } = first
+  const limits = first.mayUse ? [first.mayUse] : []
+  for (const rule of others) {
+    if (!rule) return undefined
+    scopes = intersection(scopes, rule.scopes)
+    if (rule.mayUse) limits.push(rule.mayUse)
+  }
+  return Object.freeze({ scopes, restricted: limits.length > 0, mayUse: (tool: string) => limits.every((mayUse) => mayUse(tool)) })
+}
