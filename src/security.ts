@@ -59,8 +59,8 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const { dpop: dpopMode, tokenSeconds, trustLoopback, apiKeys } = options
   const keys = await openNodeKeys(options.keys, { now, log, tokenLifeSeconds: tokenSeconds })
   const store = await openStore(options.store, { now })
-  const { fetch, close: closeFetch } = createGuardedFetch({ trustLoopback, now })
-  const resolver = createResolver({ fetch, now, trustLoopback })
+  const { fetch, close: closeFetch } = createGuardedFetch({ trustLoopback })
+  const resolver = createResolver({ fetch, now, log, trustLoopback })
   const places = createPlaces(place)
   const trust = await createTrust({ store, configured: options.trust.identities, now, log })
   const revocation = await createRevocation({ store, now })
@@ -144,7 +144,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
       clearInterval(sweeper)
       unfollow()
       keys.close()
-      await closeFetch()
+      closeFetch()
       await store.close()
     },
   }

@@ -16,7 +16,7 @@ export async function clientOf(form: Form, audiences: readonly string[], asserti
   const checked = await assertions.checkClient(assertion, audiences)
   if ('rejected' in checked) return refusal('invalid_client', NOT_PROVED, checked.rejected)
   const named = form.get('client_id')
-  if (named !== undefined && named !== checked.id) return refusal('invalid_client', NOT_PROVED, 'client_id is another')
+  if (named !== undefined && named !== checked.claims['sub']) return refusal('invalid_client', NOT_PROVED, 'client_id is another')
   return checked
 }
 

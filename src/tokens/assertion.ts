@@ -1,6 +1,6 @@
 // A JWT with which somebody asks for a token: signed by a DID, or by an issuer whose word is taken.
 import type { Resolver } from '../identity/shapes.ts'
-import { isVid } from '../identity/vid.ts'
+import { isVid, shortFormOf } from '../identity/vid.ts'
 import type { JsonObject } from '../protocol/message.ts'
 import { wrongDidSignature } from './did-signature.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
@@ -49,7 +49,7 @@ export function createAssertions({ resolver, issuerKeys, issuers, now }: Asserti
     if (!once) return rejected('no jti')
     if (livesLonger(claims, DID_SECONDS)) return rejected(`it lives longer than ${DID_SECONDS} s`)
     const wrong = await wrongDidSignature(jwt, did, resolver)
-    return wrong === undefined ? { id: did, claims, idJag: false, once } : rejected(wrong)
+    return wrong === undefined ? { id: shortFormOf(did), claims, idJag: false, once } : rejected(wrong)
   }
 
   async function byIssuer(token: string, jwt: Jwt, issuer: TrustedIssuer): Promise<Assertion> {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { compactVerify } from 'jose'
 
 import type { NodeKeys, Resolver } from '../identity/shapes.ts'
-import { isVid } from '../identity/vid.ts'
+import { isVid, shortFormOf } from '../identity/vid.ts'
 import { ownerOf, type Caller } from '../protocol/caller.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
 import { wrongDidSignature } from './did-signature.ts'
@@ -95,7 +95,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (audience === undefined || !/\/(?:mcp|sse)$/.test(audience)) return rejected('for another resource')
     const wrong = await wrongDidSignature(jwt, iss, resolver)
     if (wrong !== undefined) return rejected(wrong)
-    return verdict({ ...foreign, id: iss, act: [], via: 'self-issued', claims, audience })
+    return verdict({ ...foreign, id: shortFormOf(iss), act: [], via: 'self-issued', claims, audience })
   }
 
   async function byIssuer(token: string, jwt: Jwt, issuer: TrustedIssuer): Promise<Verification> {
