@@ -39,7 +39,7 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
 
   function start(isShared: boolean): Mux {
     if (closed) throw new OpenMcpError('stopping', 'openmcp is stopping')
-    if (muxes.size >= limits.children)
+    if (muxes.size >= limits.children && !makeRoom())
       throw new OpenMcpError('busy', `${limits.children} servers run already`, { hint: 'try again later, or raise --max-children' })
     let ended = false
     const mux: Mux = createMux({
@@ -61,6 +61,17 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
     muxes.delete(mux)
     if (shared === mux) shared = undefined
     for (const owned of [perOwner, stateless]) for (const [owner, entry] of owned) if (entry.mux === mux) owned.delete(owner)
+  }
+  /** At the cap the pipe that nobody is joined to, and was not for longest, makes room: owners that never come back must not lock one out. */
+  function makeRoom(): boolean {
+    let oldest: Owned | undefined
+    for (const entry of [...perOwner.values(), ...stateless.values()]) {
+      if (entry.mux.clients === 0 && (!oldest || entry.idleSinceMs < oldest.idleSinceMs)) oldest = entry
+    }
+    if (!oldest) return false
+    log.warn('the cap on servers is reached; the one that was idle longest is ended', { children: limits.children })
+    void end(oldest.mux)
+    return true
   }
   function ownedBy(owner: string, owned: Map<string, Owned>): Mux {
     let entry = owned.get(owner)

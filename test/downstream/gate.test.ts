@@ -337,6 +337,18 @@ describe('a session that answers of the upstream pass through as bytes', () => {
     expect(ways.held()).toBe(0)
   })
 
+  // A link without a session lives for one request, and once forgot what a list had taught it.
+  test('is not needed for headers that mirror an argument: a caller who may not use all sends them too', async () => {
+    ways.trust('alice', standing(['read']))
+    const { body, headers } = modern(1, 'tools/call', { name: 'read', arguments: { region: 'eu' } })
+    for (let times = 0; times < 2; times++) {
+      expect((await ways.call('alice', body, { ...headers, 'mcp-param-region': 'eu' })).messages).toMatchObject([{ id: 1, result: {} }])
+    }
+    expect(ways.taken()).toEqual(['tools/list', 'tools/list', 'tools/call for eu', 'tools/call for eu'])
+    const { messages } = await ways.call('alice', body, { ...headers, 'mcp-param-region': 'us' })
+    expect([messages, ways.taken()]).toMatchObject([[{ id: 1, error: { code: -32020 } }], []])
+  })
+
   test('does not exist for the modern revision, which has none', async () => {
     const session = await ways.begin('alice')
     ways.trust('alice', standing(['read']))

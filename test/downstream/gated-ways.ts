@@ -188,8 +188,10 @@ export function messagesIn(reader: Reader): Json[] {
 function answerTo({ id, method, params }: Json): Json | undefined {
   if (id === undefined || typeof method !== 'string') return undefined
   const name = at(params, 'name')
-  const tools = TOOLS.map((tool) => ({ name: tool, inputSchema: { type: 'object' } }))
+  const inputSchema = { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } }
+  const tools = TOOLS.map((tool) => ({ name: tool, inputSchema }))
   if (method === 'initialize') return { jsonrpc: '2.0', id, result: { protocolVersion: at(params, 'protocolVersion'), capabilities: { tools: {} } } }
+  if (method === 'tools/list' && at(params, 'cursor') !== undefined) return { jsonrpc: '2.0', id, result: { tools: [] } }
   if (method === 'tools/list') return { jsonrpc: '2.0', id, result: { tools, nextCursor: 'more', cacheScope: 'public' } }
   if (method === 'tools/call') return name === 'slow' ? undefined : { jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: name }] } }
   return { jsonrpc: '2.0', id, result: {} }
@@ -223,9 +225,10 @@ function pipeServer(note: Note): Promise<Served> {
 }
 
 async function httpServer(note: Note): Promise<Served> {
-  const server = await upstream(({ method, body }, res) => {
+  const server = await upstream(({ method, body, headers }, res) => {
     if (method !== 'POST') return json(res, method === 'DELETE' ? 200 : 405, {})
-    note(body['method'])
+    const region = headers['mcp-param-region']
+    note(region === undefined ? body['method'] : `${String(body['method'])} for ${String(region)}`)
     const answer = answerTo(body)
     const session: Record<string, string> = body['method'] === 'initialize' ? { 'mcp-session-id': 'of-the-upstream' } : {}
     if (answer) json(res, 200, answer, session)

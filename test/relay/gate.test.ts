@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { OpenMcpError } from '../../src/errors.ts'
+import { globMatcher } from '../../src/policy/patterns.ts'
 import type { Standing } from '../../src/policy/shapes.ts'
 import { ANYBODY, type Caller } from '../../src/protocol/caller.ts'
 import type { Reply, Text } from '../../src/protocol/exchange.ts'
@@ -10,10 +11,10 @@ import { createGate, OPEN_GATE } from '../../src/relay/gate.ts'
 
 const ALICE: Caller = { ...ANYBODY, id: 'did:example:alice', via: 'token', owner: 'did:example:alice' }
 
-/** What may be used: names, or beginnings of names that end in a star. */
+/** What may be used: globs over names. */
 function standing(tools?: readonly string[], scopes: readonly string[] = ['mcp']): Standing {
-  const may = (tool: string, pattern: string): boolean => (pattern.endsWith('*') ? tool.startsWith(pattern.slice(0, -1)) : tool === pattern)
-  return { scopes, restricted: tools !== undefined, mayUse: (tool) => tools === undefined || tools.some((pattern) => may(tool, pattern)) }
+  const globs = tools?.map(globMatcher)
+  return { scopes, restricted: tools !== undefined, mayUse: (tool) => globs?.some((fits) => fits(tool)) ?? true }
 }
 
 function gateOf(tools?: readonly string[], scopes?: readonly string[]): Gate {
@@ -54,6 +55,7 @@ describe('a tool', () => {
     const pattern = fc.oneof(
       name,
       name.map((start) => `${start}*`),
+      fc.array(fc.constantFrom('*', '?', 'r', 'e', '_'), { maxLength: 6 }).map((parts) => parts.join('')),
     )
     fc.assert(
       fc.property(fc.array(pattern), fc.array(name), fc.boolean(), (patterns, tools, large) => {
@@ -241,7 +243,9 @@ describe('a scope', () => {
   test.each(['initialize', 'ping', 'server/discover', 'subscriptions/listen', 'logging/setLevel'])('of any kind will do for %s, none will not', (method) => {
     const asked = post({ id: 1, method })
     for (const held of ['mcp', ...FAMILIES]) expect(refusalOf(gateOf(), asked, { ...ALICE, scopes: [held] })).toBeUndefined()
-    expect(refusalOf(gateOf(), asked, { ...ALICE, scopes: [] })).toEqual(['insufficient_scope', { scopes: ['mcp'] }])
+    for (const held of [[], ['introspect'], ['mcp:'], ['mcp:tools:read'], ['MCP']]) {
+      expect(refusalOf(gateOf(undefined, ['mcp', ...held]), asked, { ...ALICE, scopes: held })).toEqual(['insufficient_scope', { scopes: ['mcp'] }])
+    }
     expect(refusalOf(gateOf(undefined, []), asked)).toEqual(['insufficient_scope', { scopes: ['mcp'] }])
   })
 

@@ -136,6 +136,20 @@ describe('requests without a session', () => {
     expect(pipes).toHaveLength(1)
   })
 
+  test('are let in at the cap by the pipe that nobody has used for longest', async () => {
+    const { pool, pipes } = poolOf('session', { children: 3 })
+    for (const owner of ['a', 'b', 'c']) {
+      vi.advanceTimersByTime(1000)
+      const link = pool.stateless(owner)
+      if (owner !== 'a') await link.close()
+    }
+    await pool.stateless('b').close()
+    vi.advanceTimersByTime(1000)
+    await pool.stateless('b').close()
+    pool.stateless('d')
+    expect([pool.size, ...pipes.map(({ closed }) => closed)]).toEqual([3, false, false, true, false])
+  })
+
   test('leave a pipe that ends when nobody has used it for long', async () => {
     const { pool, pipes } = poolOf('session', { idleSeconds: 60 })
     const links = [pool.stateless('a'), pool.stateless('a')]
