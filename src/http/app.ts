@@ -41,7 +41,7 @@ export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state
   if (security) app.use(security.issuer) //             its own rules: whoever asks proves themselves
 
   // Guarded doors: nothing below is reached without a caller.
-  if (security) app.use(at('/mcp', '/sse', '/messages', '/message'), security.guard) // 401
+  if (security) app.all(at('/mcp', '/sse', '/messages', '/message'), security.guard) // 401
   app.all(at('/mcp'), mcp)
   app.all(at('/sse'), onlyMethod('GET', sse, log))
   app.all(at('/messages', '/message'), onlyMethod('POST', messages, log))
