@@ -20,6 +20,7 @@ import { createInFlight } from './relay/in-flight.ts'
 import { createSessions } from './relay/sessions.ts'
 import type { Security } from './security.ts'
 import { connect } from './upstream/connect.ts'
+import type { Credential } from './upstream/options.ts'
 
 /** A stdio server that openmcp starts itself. Never through a shell. */
 export interface CommandTarget {
@@ -69,6 +70,8 @@ export interface OpenMcpOptions {
   limits: Limits
   /** Every caller proves who they are. Only where we listen: on stdio there is nobody to ask. */
   security?: SecurityOptions
+  /** How we prove ourselves to the remote server. */
+  credential?: Credential
   log: { level: LogLevel; format: LogFormat }
 }
 
@@ -94,7 +97,7 @@ export type { SecurityOptions }
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
-  const { target, listen, name, isolation, limits, security } = options
+  const { target, listen, name, isolation, limits, security, credential } = options
   if (security && !listen) {
     throw new OpenMcpError('usage', 'security is about who calls, and on stdio there is nobody to ask', { hint: 'listen on a port: -p 8000' })
   }
@@ -104,7 +107,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     })
   }
   // The child starts while the rest is loaded.
-  const connection = connect(target, { isolation, limits, log: io.log, now: io.now, name })
+  const connection = connect(target, { isolation, limits, log: io.log, now: io.now, name, credential })
   try {
     return await (listen ? overHttp(listen) : overStdio())
   } catch (error) {
@@ -135,6 +138,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       allowOrigins: on.allowOrigins,
     })
     const proof = security && (await secured(security, on, rules))
+    if (proof && isolation === 'shared') log.warn('one server for all: it tells its callers apart no more than it can; tasks of one may be read by another')
     // Where nobody has to prove who they are, everybody is one caller.
     const callerOf = proof ? proof.guard.callerOf : (): Caller => ANYBODY
     const gate = proof ? proof.gate : OPEN_GATE
