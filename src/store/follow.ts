@@ -1,0 +1,49 @@
+// Hears of what other processes changed in the store.
+import { OpenMcpError } from '../errors.ts'
+import type { Store } from './shapes.ts'
+
+export interface FollowOptions {
+  everyMs?: number
+  log: { warn(message: string): void; info(message: string): void }
+}
+
+const EVERY_MS = 250
+
+/**
+ * Calls `onChange` once at first, for what changed before, and after every change; again later when it fails. A store that fails is
+ * asked on: its failure is told once, and so is its return. What is returned ends it.
+ */
+export function followStore(store: Pick<Store, 'version'>, onChange: () => Promise<void> | void, { everyMs = EVERY_MS, log }: FollowOptions): () => void {
+  let seen: number | undefined
+  let isFailing = false
+  let stopped = false
+  let timer = later()
+
+  function later(): NodeJS.Timeout {
+    // It keeps no process alive.
+    return setTimeout(() => void look(), everyMs).unref()
+  }
+  async function look(): Promise<void> {
+    try {
+      const version = await store.version()
+      if (!stopped && version !== seen) {
+        await onChange()
+        seen = version
+      }
+      if (isFailing && !stopped) log.info('the store can be read again')
+      isFailing = false
+    } catch (thrown) {
+      if (!isFailing && !stopped) log.warn(`the store cannot be followed, what was known stays: ${wordsOf(thrown)}`)
+      isFailing = true
+    }
+    if (!stopped) timer = later()
+  }
+  return () => {
+    stopped = true
+    clearTimeout(timer)
+  }
+}
+
+function wordsOf(thrown: unknown): string {
+  return thrown instanceof OpenMcpError ? thrown.message : String(thrown)
+}
