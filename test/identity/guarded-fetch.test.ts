@@ -120,8 +120,8 @@ describe('what a peer names', () => {
 
   test('is looked up once, by the socket: a name that is public at first and loopback afterwards leads nowhere', async () => {
     const place = await serving((_request, response) => response.end('{}'))
-    // Nothing answers at the first address; the second look-up belongs to a second fetch and is judged by itself.
-    const lookup = answering(['192.88.98.1'], ['127.0.0.1'])
+    // The first network was given back in 2006 and is routed nowhere; the second look-up belongs to a second fetch and is judged by itself.
+    const lookup = answering(['3ffe::1'], ['127.0.0.1'])
     const fetch = guardedFetch({ lookup, timeoutMs: 200 })
     await expect(fetch(new URL(`https://rebind.example:${place.port}/`))).rejects.toEqual(failed)
     expect(lookup.asked()).toBe(1)
