@@ -1,6 +1,6 @@
 // The methods that need no network: what a DID carries is all there is.
 import { createHash, generateKeyPairSync } from 'node:crypto'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { toBase58 } from '../../src/identity/base58.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { OpenMcpError } from '../../src/errors.ts'
@@ -106,15 +106,18 @@ describe('a DID', () => {
     )
     fc.assert(
       fc.property(texts, (text) => {
-        try {
-          const vid = parseVid(text)
-          expect(parseVid(vid)).toBe(vid)
-        } catch (thrown) {
-          expect(thrown).toBeInstanceOf(OpenMcpError)
-          expect(thrown).toMatchObject({ code: 'identity_invalid' })
-        }
+        expect(outcomeOf(text)).toMatch(/^(identity_invalid|the same again)$/)
       }),
       { numRuns: 2000 },
     )
   })
 })
+
+function outcomeOf(text: unknown): unknown {
+  try {
+    const vid = parseVid(text)
+    return parseVid(vid) === vid ? 'the same again' : vid
+  } catch (thrown) {
+    return thrown instanceof OpenMcpError ? thrown.code : thrown
+  }
+}

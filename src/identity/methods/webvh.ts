@@ -70,13 +70,24 @@ function parseLog(text: string): { log: Log; asksWitnesses: boolean } {
     const entry = membersOf(parseJson(line))
     const parameters = membersOf(entry?.get('parameters'))
     if (!entry || !parameters || !membersOf(entry.get('state'))) throw invalid('an entry of the log is not as it must be')
+    // The library checks every proof of an entry, and so finds nothing wrong with an entry that has none.
+    if (!isList(entry.get('proof'))) throw invalid('an entry of the log is not signed')
     checkSmall(Object.fromEntries([...entry].filter(([name]) => name !== 'state')))
     return { entry: Object.fromEntries(entry), parameters }
   })
   // Drafts before 1.0 hash and witness otherwise.
   if (entries[0]?.parameters.get('method') !== 'did:webvh:1.0') throw invalid('the log is not of did:webvh:1.0')
-  const asksWitnesses = entries.some(({ parameters }) => [...parameters.keys()].some((name) => name.startsWith('witness')))
+  const asksWitnesses = entries.some(({ parameters }) => namesWitnesses(parameters))
   return { log: entries.map(({ entry }) => entry), asksWitnesses }
+}
+
+function isList(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0
+}
+
+/** The list in its place, or where drafts had it and the library still looks. */
+function namesWitnesses(parameters: ReadonlyMap<string, unknown>): boolean {
+  return isList(membersOf(parameters.get('witness'))?.get('witnesses')) || isList(parameters.get('witnesses'))
 }
 
 function checkSmall(value: unknown): void {
