@@ -1,36 +1,28 @@
 // Base58 of Bitcoin, in which keys of DIDs are written. It takes the square of its length: whoever calls has a limit on it.
 const ALPHABET = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
-const VALUES: ReadonlyMap<string, number> = new Map([...ALPHABET].map((c, value) => [c, value]))
+const VALUES: ReadonlyMap<string, number> = new Map(Array.from(ALPHABET, (c, value) => [c, value] as const))
 
-/** Four characters and three bytes at once: their product is still a safe integer. */
-const GROUP = 4
-const LIMB = 2 ** 24
+/** So many characters make a safe integer, and a tenth of the steps of one at a time. */
+const GROUP = 9
 
 /** Undefined for what is no base58 of at most `most` characters. */
 export function fromBase58(text: string, most: number): Uint8Array | undefined {
   if (text.length > most) return undefined
-  // Least significant limb first.
-  const limbs: number[] = []
+  let number = 0n
   for (let at = 0; at < text.length; at += GROUP) {
     const group = text.slice(at, at + GROUP)
-    let carry = 0
+    let low = 0
     for (const c of group) {
       const value = VALUES.get(c)
       if (value === undefined) return undefined
-      carry = carry * 58 + value
+      low = low * 58 + value
     }
-    const factor = 58 ** group.length
-    for (let index = 0; index < limbs.length; index++) {
-      carry += (limbs[index] ?? 0) * factor
-      limbs[index] = carry % LIMB
-      carry = Math.floor(carry / LIMB)
-    }
-    if (carry > 0) limbs.push(carry)
+    number = number * BigInt(58 ** group.length) + BigInt(low)
   }
-  const bytes = limbs.toReversed().flatMap((limb) => [limb >> 16, (limb >> 8) & 255, limb & 255])
-  const first = bytes.findIndex((byte) => byte !== 0)
+  const hex = number === 0n ? '' : number.toString(16)
+  // Each 1 in front stands for a byte that the number does not show.
   const zeros = /^1*/.exec(text)?.[0].length ?? 0
-  return Uint8Array.from([...Array.from({ length: zeros }, () => 0), ...(first < 0 ? [] : bytes.slice(first))])
+  return Buffer.concat([Buffer.alloc(zeros), Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex')])
 }
 
 export function toBase58(bytes: Uint8Array): string {

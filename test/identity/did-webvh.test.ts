@@ -102,14 +102,13 @@ interface Subject {
 
 async function created(options: { witness?: object; portable?: boolean } = {}): Promise<Subject> {
   const [host, key] = [await webHost(), newKey()]
-  const created = '2025-01-01T00:00:00Z'
   const { did, log } = await createDID({
     address: host.address,
     signer: key.signer,
     updateKeys: [key.multibase],
     verificationMethods: methodsOf(key),
     verifier,
-    created,
+    created: '2025-01-01T00:00:00Z',
     ...options,
   })
   host.files.set(LOG, jsonl(log))

@@ -224,10 +224,10 @@ describe('an answer', () => {
     const answer = fetchFrom((_request, response) => {
       response.on('close', () => (gone = true))
       const write = (): void => {
-        while (!gone && written < 100e6) {
-          written += 65_536
-          if (!response.write(Buffer.alloc(65_536))) return void response.once('drain', write)
-        }
+        written += 65_536
+        if (gone || written > 100e6) return
+        if (response.write(Buffer.alloc(65_536))) setImmediate(write)
+        else response.once('drain', write)
       }
       write()
     })
