@@ -42,8 +42,11 @@ export interface NodeKeys {
   /** 32 bytes each, the one to seal with first; the others still open. */
   sealing(): readonly Uint8Array[]
   list(): readonly NodeKey[]
-  /** Makes the next token key, published now and signing after `leadSeconds`; the one that signs now retires then. */
-  rotate(options: { leadSeconds: number }): Promise<void>
+  /**
+   * Makes the next keys to sign and to seal with, published now and used after `leadSeconds`; those used now retire then. With
+   * `dropOld`, for keys that leaked and without a lead, all others are removed at once: what they signed or sealed is void.
+   */
+  rotate(options: { leadSeconds: number; dropOld?: boolean }): Promise<void>
   /** Stops following the directory. */
   close(): void
 }

@@ -1,0 +1,126 @@
+// One of our own identities as it stands in its file: its DID and the keys it has had.
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { calculateJwkThumbprint } from 'jose'
+
+import { OpenMcpError } from '../errors.ts'
+import type { PublicJwk, SignatureAlgorithm } from './document.ts'
+import { membersOf } from './json.ts'
+import { multibaseOf, publicKeyOfJwk } from './public-key.ts'
+import { methodOf, parseVid, type Vid } from './vid.ts'
+
+export type Curve = PublicJwk['crv']
+export type Method = 'key' | 'jwk' | 'web'
+
+export interface IdentityFile {
+  readonly vid: Vid
+  readonly createdAt: string
+  readonly deactivatedAt?: string
+  /** The first one signs; the second, if there is one, is what did sign before, and its secret is gone. */
+  readonly keys: readonly IdentityKey[]
+}
+
+export interface IdentityKey {
+  /** The DID URL. */
+  readonly kid: string
+  readonly createdAt: string
+  readonly jwk: PublicJwk
+  readonly d?: string
+}
+
+const VERSION = 1
+const ALGORITHMS: Readonly<Record<Curve, SignatureAlgorithm>> = { Ed25519: 'EdDSA', 'P-256': 'ES256', secp256k1: 'ES256K' }
+
+export function algorithmOf(jwk: PublicJwk): SignatureAlgorithm {
+  return ALGORITHMS[jwk.crv]
+}
+
+export function newPair(curve: Curve): { jwk: PublicJwk; d: string } {
+  const { privateKey } =
+    curve === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: curve === 'P-256' ? 'prime256v1' : curve })
+  return pairOf(membersOf(privateKey.export({ format: 'jwk' })) ?? new Map())
+}
+
+/** Throws when the members are no private key of the three curves, or a private key beside another's public one. */
+export function pairOf(members: ReadonlyMap<string, unknown>): { jwk: PublicJwk; d: string } {
+  const { d, ...bare } = Object.fromEntries(members)
+  const found = publicKeyOfJwk(bare)
+  if (!found || typeof d !== 'string') throw new OpenMcpError('identity_invalid', 'this is no private key of Ed25519, P-256 or secp256k1')
+  const { jwk } = found
+  const derived = publicKeyOfJwk(createPublicKey(createPrivateKey({ key: { ...jwk, d }, format: 'jwk' })).export({ format: 'jwk' }))
+  if (JSON.stringify(derived?.jwk) !== JSON.stringify(jwk)) throw new OpenMcpError('identity_invalid', 'the private key does not belong to the public one')
+  return { jwk, d }
+}
+
+/** The DID that is this key, or the name that a domain gives it; and the DID URL of the key, as resolvers give it. */
+export async function nameOf(method: Method, jwk: PublicJwk, domain: string | undefined): Promise<{ vid: Vid; kid: string }> {
+  if (method === 'web') {
+    const vid = parseVid(`did:web:${domain ?? ''}`)
+    return { vid, kid: `${vid}#${await calculateJwkThumbprint({ ...jwk })}` }
+  }
+  if (method === 'jwk') {
+    const vid = parseVid(`did:jwk:${Buffer.from(JSON.stringify(jwk)).toString('base64url')}`)
+    return { vid, kid: `${vid}#0` }
+  }
+  const multibase = multibaseOf({ alg: algorithmOf(jwk), jwk })
+  const vid = parseVid(`did:key:${multibase}`)
+  return { vid, kid: `${vid}#${multibase}` }
+}
+
+/** Whether a key is the one that the DID and its URL name. Of a did:web the document says so, and nobody else can. */
+export async function isNamed(vid: Vid, { kid, jwk }: Pick<IdentityKey, 'kid' | 'jwk'>): Promise<boolean> {
+  const method = methodOf(vid)
+  if (method === 'web') return kid.startsWith(`${vid}#`) && /^[\w.-]{1,128}$/.test(kid.slice(vid.length + 1))
+  if (method !== 'key' && method !== 'jwk') return false
+  const named = await nameOf(method, jwk, undefined)
+  // Another writer of did:jwk may order the members of the key in another way.
+  if (method === 'jwk') return kid === `${vid}#0` && didJwkKey(vid) === JSON.stringify(jwk)
+  return named.vid === vid && named.kid === kid
+}
+
+export function textOf(file: IdentityFile): string {
+  const { vid, createdAt, deactivatedAt, keys } = file
+  const written = keys.map(({ kid, createdAt: from, jwk, d }) => ({ kid, createdAt: from, jwk: { ...jwk, d } }))
+  return `${JSON.stringify({ version: VERSION, vid, createdAt, deactivatedAt, keys: written }, null, 2)}\n`
+}
+
+/** Fails with `keys_unsafe`, naming the path and nothing of the key. */
+export async function parseIdentityFile(text: string, path: string): Promise<IdentityFile> {
+  const file = await read(text).catch(() => undefined)
+  if (file) return file
+  throw new OpenMcpError('keys_unsafe', `${path} is not an identity as openmcp writes it`, { hint: 'put a copy back, or move it out of the directory' })
+}
+
+async function read(text: string): Promise<IdentityFile | undefined> {
+  const members = membersOf(JSON.parse(text))
+  if (!members || !hasOnly(members, ['version', 'vid', 'createdAt', 'deactivatedAt', 'keys']) || members.get('version') !== VERSION) return undefined
+  const [vid, createdAt, deactivatedAt, listed] = [parseVid(members.get('vid')), members.get('createdAt'), members.get('deactivatedAt'), members.get('keys')]
+  if (!isMoment(createdAt) || !(deactivatedAt === undefined || isMoment(deactivatedAt))) return undefined
+  if (!Array.isArray(listed) || listed.length === 0 || listed.length > 2) return undefined
+  const keys = listed.map(readKey)
+  const named = await Promise.all(keys.map((key) => isNamed(vid, key)))
+  if (named.includes(false) || keys[0]?.d === undefined) return undefined
+  return { vid, createdAt, ...(deactivatedAt !== undefined && { deactivatedAt }), keys }
+}
+
+function readKey(value: unknown): IdentityKey {
+  const members = membersOf(value)
+  const [kid, createdAt, jwk] = [members?.get('kid'), members?.get('createdAt'), membersOf(members?.get('jwk'))]
+  if (!members || !hasOnly(members, ['kid', 'createdAt', 'jwk']) || typeof kid !== 'string' || !isMoment(createdAt) || !jwk) throw new TypeError('no key')
+  if (jwk.has('d')) return { kid, createdAt, ...pairOf(jwk) }
+  const found = publicKeyOfJwk(Object.fromEntries(jwk))
+  if (!found) throw new TypeError('no key')
+  return { kid, createdAt, jwk: found.jwk }
+}
+
+function didJwkKey(vid: Vid): string | undefined {
+  const found = publicKeyOfJwk(JSON.parse(Buffer.from(vid.slice('did:jwk:'.length), 'base64url').toString('utf8')))
+  return found && JSON.stringify(found.jwk)
+}
+
+function hasOnly(members: ReadonlyMap<string, unknown>, names: readonly string[]): boolean {
+  return [...members.keys()].every((name) => names.includes(name))
+}
+
+function isMoment(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 32 && Number.isFinite(Date.parse(value))
+}
