@@ -5,7 +5,7 @@ import { rolldown } from 'rolldown'
 const bundle = await rolldown({
   input: { openmcp: 'src/cli/bin.ts' },
   platform: 'node',
-  external: [/^node:/, /^@modelcontextprotocol\//],
+  external: [/^node:/, /^@modelcontextprotocol\//, 'libsql'],
 })
 // Express and undici end up in chunks of their own, loaded when they are needed.
 const { output } = await bundle.write({ dir: 'dist', format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: 'chunks/[name]-[hash].mjs' })
