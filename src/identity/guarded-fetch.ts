@@ -28,10 +28,19 @@ const STATUSES = [200, 404, 410] as const
 const MOST_HEADER_BYTES = 16 * 1024
 
 export function createGuardedFetch(options: GuardedFetchOptions): { fetch: GuardedFetch; close(): void } {
-  const { trustLoopback, lookup = systemLookup, timeoutMs = 3000, maxBytes = 65_536, perHost = 4, total = 32 } = options
+  const { trustLoopback, timeoutMs = 3000, maxBytes = 65_536, perHost = 4, total = 32 } = options
   const inFlight = new Map<string, number>()
   const aborts = new Set<(reason: OpenMcpError) => void>()
   let closed = false
+  // The system goes on looking up what nobody waits for any more, two names at a time: a queue of them must not grow.
+  let lookingUp = 0
+  const lookup: LookupAll = (hostname, lookupOptions, callback) => {
+    lookingUp++
+    ;(options.lookup ?? systemLookup)(hostname, lookupOptions, (error, addresses) => {
+      lookingUp--
+      callback(error, addresses)
+    })
+  }
 
   return {
     async fetch(url, { accept = 'application/json' } = {}) {
@@ -39,7 +48,7 @@ export function createGuardedFetch(options: GuardedFetchOptions): { fetch: Guard
       const host = url.hostname
       const already = inFlight.get(host) ?? 0
       if (closed) throw failed(host, 'openmcp is stopping')
-      if (already >= perHost || aborts.size >= total) throw failed(host, 'too much is being fetched already')
+      if (already >= perHost || aborts.size >= total || lookingUp >= total) throw failed(host, 'too much is being fetched already')
       let abort: (reason: OpenMcpError) => void = () => {}
       const aborted = new Promise<never>((_resolve, reject) => (abort = reject))
       const patience = setTimeout(() => abort(failed(host, `it took longer than ${timeoutMs} ms`)), timeoutMs)

@@ -261,7 +261,7 @@ describe('an answer', () => {
         request.socket.on('close', () => (gone = true))
         handle(request, response)
       },
-      { timeoutMs: 100 },
+      { timeoutMs: 400 },
     )
     await expect(answer).rejects.toEqual(failed)
     await until('the connection is gone', () => gone)
@@ -316,6 +316,21 @@ describe('too much at once', () => {
     await expect(fetch(new URL(`http://h4.example:${place.port}/`))).rejects.toThrow(/too much/)
     const outcomes = await Promise.allSettled(held)
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+  })
+
+  test('is counted while a name is looked up for which nobody waits any more', async () => {
+    const answers: (() => void)[] = []
+    const lookup: LookupAll = (_hostname, _options, callback) => void answers.push(() => callback(null, [{ address: '10.0.0.1', family: 4 }]))
+    const fetch = guardedFetch({ lookup, total: 2, timeoutMs: 50 })
+    const outcomes = await Promise.allSettled(['a', 'b'].map((name) => fetch(new URL(`https://${name}.example/`))))
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    await expect(fetch(new URL('https://c.example/'))).rejects.toThrow(/too much/)
+    for (const answer of answers.splice(0)) answer()
+    const next = fetch(new URL('https://c.example/'))
+    next.catch(() => {})
+    await until('it is looked up', () => answers.length === 1)
+    answers[0]?.()
+    await expect(next).rejects.toEqual(refused)
   })
 
   test('or what is under way when openmcp stops ends', async () => {
