@@ -45,6 +45,14 @@ export function readArguments(args: readonly string[], table: OptionTable, isUps
   return { given, mistakes: [...mistakes, ...second.rest.slice(0, 1).map(secondWord)], words: [word], kind: 'upstream' }
 }
 
+/** For commands that start no program: options may stand before, between and behind the words. */
+export function readWords(args: readonly string[], table: OptionTable): Arguments {
+  const { tokens } = parseArgs({ args: [...args], options: parseArgsOptions(table), strict: false, allowPositionals: true, tokens: true })
+  const options = tokens.filter((token) => token.kind === 'option')
+  const words = tokens.flatMap((token) => (token.kind === 'positional' ? token.value : []))
+  return { ...strictly(options, table), words, kind: 'none' }
+}
+
 function hasScheme(word: string): boolean {
   return schemeOf(word) !== undefined
 }

@@ -1,6 +1,7 @@
 // The little that options ask of the machine: its environment and its files.
 import { readFileSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { OpenMcpError } from '../errors.ts'
 import type { Io } from './io.ts'
 
@@ -9,6 +10,9 @@ const MAX_FILE_BYTES = 1024 * 1024
 export interface Machine {
   env: Readonly<Record<string, string | undefined>>
   platform: NodeJS.Platform
+  /** The directory of what openmcp keeps: OPENMCP_HOME, or `.openmcp` in the person's own. */
+  home: string
+  now(): number
   /** A path as the person means it: seen from where they stand. */
   resolve(path: string): string
   /** Throws as node:fs does. */
@@ -21,6 +25,8 @@ export function machineOf({ env, platform, cwd }: Io): Machine {
   return {
     env,
     platform,
+    home: env['OPENMCP_HOME'] ? inCwd(env['OPENMCP_HOME']) : join(homedir(), '.openmcp'),
+    now: Date.now,
     resolve: inCwd,
     readText: (path) => readFileSync(inCwd(path), 'utf8'),
     isDirectory: (path) => statSync(inCwd(path), { throwIfNoEntry: false })?.isDirectory() ?? false,

@@ -1,14 +1,14 @@
 // One command line, from its first word to its exit code.
 import { EXIT_CODE, OpenMcpError, toOpenMcpError } from '../errors.ts'
-import type { OpenMcpOptions } from '../openmcp.ts'
-import { readArguments, type Arguments } from './arguments.ts'
+import { readArguments, readWords, type Arguments } from './arguments.ts'
 import type { Io } from './io.ts'
-import { RUN_OPTIONS, TEST_OPTIONS } from './option-table.ts'
+import { ID_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from './option-table.ts'
+import type { RunOptions } from './run-options.ts'
 import { COMMANDS_NOT_BUILT, USAGE } from './usage.ts'
 import { print, tellFailure } from './terminal.ts'
 
 /** Serves until it is told to stop; its number is the exit code. */
-export type Run = (options: OpenMcpOptions, warnings: readonly string[], io: Io) => Promise<number>
+export type Run = (typed: RunOptions, io: Io) => Promise<number>
 
 /** What a command needs of other files, loaded when it is called: a start should not wait for what it does not use. */
 interface Loaders {
@@ -28,6 +28,13 @@ export async function main(io: Io, loaders: Loaders = LOADERS): Promise<number> 
   }
 }
 
+/** Commands whose words and options may come in any order. */
+const WORDY = new Map([
+  ['id', ID_OPTIONS],
+  ['token', TOKEN_OPTIONS],
+  ['trust', TRUST_OPTIONS],
+])
+
 interface Typed {
   command: string
   args: Arguments
@@ -37,6 +44,8 @@ interface Typed {
 function typedIn(argv: readonly string[]): Typed {
   const [word = '', ...behind] = argv
   if (word === 'test') return { command: word, args: readArguments(behind, TEST_OPTIONS, isUpstreamWord) }
+  const table = WORDY.get(word)
+  if (table) return { command: word, args: readWords(behind, table) }
   if (isCommand(word)) return { command: word, args: readArguments(behind, RUN_OPTIONS) }
   return { command: '', args: readArguments(argv, RUN_OPTIONS) }
 }
@@ -55,15 +64,19 @@ async function done({ command, args }: Typed, io: Io, { loadRun }: Loaders): Pro
     return 0
   }
   if (command === 'test') return (await import('./test.ts')).test(args, io)
+  if (command === 'id') return (await import('./id.ts')).id(args, io)
+  if (command === 'token') return (await import('./token.ts')).token(args, io)
+  if (command === 'trust') return (await import('./trust.ts')).trust(args, io)
   if (command === '') refuseLateCommand(io.argv, args)
   const { runOptions } = await import('./run-options.ts')
   const { machineOf } = await import('./machine.ts')
-  const { options, warnings } = runOptions(args, machineOf(io))
-  return (await loadRun())(options, warnings, io)
+  const readConfig = args.given.has('config') ? (await import('./config-file.ts')).parseConfig : undefined
+  const typed = runOptions(args, machineOf(io), readConfig)
+  return (await loadRun())(typed, io)
 }
 
 function isCommand(word: string): boolean {
-  return ['run', 'test', 'help', ...COMMANDS_NOT_BUILT].includes(word)
+  return ['run', 'test', 'help', ...WORDY.keys(), ...COMMANDS_NOT_BUILT].includes(word)
 }
 
 /** `openmcp -p 8000 test`: our command in the wrong place, or a program of that name? */

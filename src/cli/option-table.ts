@@ -7,7 +7,7 @@ export interface OptionRule {
   /** May be given more than once. */
   repeats?: boolean
   /** What it speaks about: without that it would be ignored, so it is refused. */
-  needs?: 'command' | 'upstream' | 'port'
+  needs?: 'command' | 'upstream' | 'port' | 'security' | 'proof'
   /** Known by name only: refused rather than ignored. */
   notBuilt?: boolean
 }
@@ -41,6 +41,20 @@ const LISTEN = {
   'insecure-no-auth': { needs: 'port' },
 } satisfies Record<string, OptionRule>
 
+/** Who calls is proved. `keys` and `dpop` also speak of how we prove ourselves to an upstream. */
+const SECURITY = {
+  security: {},
+  keys: { value: 'DIR', needs: 'proof' },
+  store: { value: 'URL', needs: 'security' },
+  config: { value: 'FILE', needs: 'security' },
+  'api-key': { value: 'KEY', repeats: true, needs: 'security' },
+  'api-key-file': { value: 'FILE', repeats: true, needs: 'security' },
+  dpop: { value: 'optional|required|nonce', needs: 'proof' },
+  'token-life': { value: 'SECONDS', needs: 'security' },
+  'trust-loopback': { needs: 'security' },
+  id: { value: 'NAME', needs: 'upstream' },
+} satisfies Record<string, OptionRule>
+
 const LIMITS = {
   timeout: { value: 'SECONDS' },
   'max-body': { value: 'BYTES' },
@@ -60,18 +74,13 @@ const LIMITS = {
 } satisfies Record<string, OptionRule>
 
 const NOT_BUILT = {
-  security: { notBuilt: true },
   tsp: { value: 'MODE', notBuilt: true },
-  keys: { value: 'DIR', notBuilt: true },
-  store: { value: 'URL', notBuilt: true },
-  config: { value: 'FILE', notBuilt: true },
   stateless: { notBuilt: true },
   'retry-attempts': { value: 'COUNT', notBuilt: true },
   'retry-delay': { value: 'MS', notBuilt: true },
   endpoints: { value: 'URLS', notBuilt: true },
   fallback: { value: 'URL', notBuilt: true },
   openapi: { notBuilt: true },
-  'api-key': { value: 'KEY', notBuilt: true },
   metrics: { notBuilt: true },
   audit: { value: 'FILE', notBuilt: true },
 } satisfies Record<string, OptionRule>
@@ -79,9 +88,10 @@ const NOT_BUILT = {
 export const RUN_OPTIONS: OptionTable = table({
   publish: { short: 'p', value: 'PUBLISH' },
   ...TARGET,
-  isolation: { value: 'session|shared' },
+  isolation: { value: 'session|identity|shared' },
   name: { value: 'NAME' },
   ...LISTEN,
+  ...SECURITY,
   ...LIMITS,
   'log-level': { value: 'error|warn|info|debug' },
   'log-format': { value: 'text|json' },
@@ -91,6 +101,41 @@ export const RUN_OPTIONS: OptionTable = table({
 })
 
 export const TEST_OPTIONS: OptionTable = table({ ...TARGET, timeout: { value: 'SECONDS' }, ...EVERYWHERE })
+
+/** Where keys and trust are kept, for the commands beside `run`. */
+const KEPT = {
+  keys: { value: 'DIR' },
+  store: { value: 'URL' },
+} satisfies Record<string, OptionRule>
+
+export const ID_OPTIONS: OptionTable = table({
+  ...KEPT,
+  method: { value: 'key|jwk|web' },
+  curve: { value: 'Ed25519|P-256|secp256k1' },
+  domain: { value: 'DOMAIN' },
+  json: {},
+  private: {},
+  now: {},
+  ...EVERYWHERE,
+})
+
+export const TOKEN_OPTIONS: OptionTable = table({
+  keys: KEPT.keys,
+  id: { value: 'NAME' },
+  dpop: {},
+  scope: { value: "'SCOPE SCOPE'" },
+  enrol: { value: 'LINK' },
+  ...EVERYWHERE,
+})
+
+export const TRUST_OPTIONS: OptionTable = table({
+  store: KEPT.store,
+  scope: { value: "'SCOPE SCOPE'" },
+  tools: { value: "'GLOB,GLOB'" },
+  until: { value: 'TIME' },
+  json: {},
+  ...EVERYWHERE,
+})
 
 function table(rules: Record<string, OptionRule>): OptionTable {
   return new Map(Object.entries(rules))

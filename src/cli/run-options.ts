@@ -1,22 +1,27 @@
 // From what is typed behind `run` to the options of openmcp.
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { OpenMcpError } from '../errors.ts'
-import type { ListenOptions, OpenMcpOptions } from '../openmcp.ts'
+import type { ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import { parseTarget, shownTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
+import type { UpstreamLogin } from './upstream-login.ts'
 import { parseHeaderName } from './headers.ts'
+import { keysDirectory } from './home.ts'
 import { textOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { RUN_OPTIONS } from './option-table.ts'
 import { parsePublish, type Publish } from './publish.ts'
-import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading } from './target-options.ts'
+import { dpopOf, isSecured, securityOf, type ReadConfig } from './security-options.ts'
+import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading, type There } from './target-options.ts'
 import { parseBytes, parseChoice, parseCount, parseHost, parseName, parseOrigin, parsePathPrefix, parsePublicUrl, parseSeconds } from './values.ts'
 
 export interface RunOptions {
   options: OpenMcpOptions
+  /** Which identity of ours is proved to the upstream. */
+  login?: UpstreamLogin
   /** What works and is unwise. Never holds a value that may be secret. */
   warnings: readonly string[]
 }
@@ -24,22 +29,30 @@ export interface RunOptions {
 type Bind = NonNullable<Publish['listen']>
 
 /** Everything `run` needs, or one failure that tells all mistakes. */
-export function runOptions(args: Arguments, machine: Machine): RunOptions {
+export function runOptions(args: Arguments, machine: Machine, readConfig: ReadConfig = unread): RunOptions {
   const reading: Reading = { args, machine, mistakes: createMistakes(args.mistakes), warnings: [] }
   const published = reading.mistakes.attempt(() => publishOf(args))
   if (published !== undefined) refuseUseless(reading, RUN_OPTIONS, whatIsThere(args, published))
   const target = args.kind === 'command' ? commandTarget(reading) : remoteTarget(reading, published?.urls ?? [])
   const listen = listenOf(reading, published?.listen)
+  const isServed = published?.listen !== undefined
+  const security = published && securityOf(reading, isServed ? listen : undefined, readConfig)
+  const login = target.kind === 'remote' ? loginOf(reading, target) : undefined
   const options: OpenMcpOptions = {
     target,
-    ...(published?.listen !== undefined && { listen }),
+    ...(isServed && { listen }),
+    ...(security && { security }),
     name: oneOf(reading, 'name', parseName) ?? 'default',
-    isolation: oneOf(reading, 'isolation', parseIsolation) ?? 'session',
+    isolation: isolationOf(reading) ?? 'session',
     limits: limitsOf(reading),
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
   }
   reading.mistakes.throwIfAny()
-  return { options, warnings: reading.warnings }
+  return { options, warnings: reading.warnings, ...(login && { login }) }
+}
+
+function unread(): never {
+  throw new OpenMcpError('internal', 'there is nothing that reads a configuration')
 }
 
 function publishOf(args: Arguments): Publish | undefined {
@@ -58,14 +71,26 @@ function publishOf(args: Arguments): Publish | undefined {
   })
 }
 
-function whatIsThere({ kind }: Arguments, { urls, listen }: Publish): { command: boolean; upstream: boolean; port: boolean } {
-  return { command: kind === 'command', upstream: urls !== undefined, port: listen !== undefined }
+function whatIsThere(args: Arguments, { urls, listen }: Publish): There {
+  const security = isSecured({ args })
+  return { command: args.kind === 'command', upstream: urls !== undefined, port: listen !== undefined, security, proof: security || args.given.has('id') }
+}
+
+/** The identity that --id names. Behind --security --dpop is about our own callers, else about what we prove. */
+function loginOf(reading: Reading, { urls: [resource], headers }: RemoteTarget): UpstreamLogin | undefined {
+  const name = oneOf(reading, 'id', parseName)
+  if (name === undefined || !resource) return undefined
+  if ('authorization' in headers) {
+    reading.mistakes.add(new OpenMcpError('usage', '--id and a header authorization both say who we are', { hint: 'drop one of them' }))
+  }
+  const bound = !isSecured(reading) && ['required', 'nonce'].includes(dpopOf(reading) ?? '')
+  return { name, keys: keysDirectory(reading), resource, bound }
 }
 
 /** Without a bind its options are read all the same, for the mistakes in them. */
 function listenOf(reading: Reading, bind: Bind = { host: '127.0.0.1', port: 0 }): ListenOptions {
   const insecureNoAuth = allOf(reading, 'insecure-no-auth').length > 0
-  if (!isLoopbackHost(bind.host)) weighExposure(reading, bind.host, insecureNoAuth)
+  if (!isLoopbackHost(bind.host) && !isSecured(reading)) weighExposure(reading, bind.host, insecureNoAuth)
   const publicUrl = oneOf(reading, 'public-url', parsePublicUrl)
   const tls = tlsOf(reading)
   return {
@@ -75,6 +100,7 @@ function listenOf(reading: Reading, bind: Bind = { host: '127.0.0.1', port: 0 })
     allowOrigins: distinct([...manyOf(reading, 'allow-origin', parseOrigin), publicUrl?.origin]),
     exposeHeaders: distinct(manyOf(reading, 'expose-header', parseHeaderName)),
     pathPrefix: oneOf(reading, 'path-prefix', parsePathPrefix) ?? '',
+    ...(publicUrl !== undefined && { publicUrl }),
     insecureNoAuth,
   }
 }
@@ -86,7 +112,7 @@ function weighExposure({ mistakes, warnings }: Reading, host: string, insecureNo
   }
   mistakes.add(
     new OpenMcpError('usage', `listening on ${host} would let in whoever reaches it, and nobody is asked who they are`, {
-      hint: 'leave the address out to listen on loopback, or add --insecure-no-auth if the network in front of it is trusted',
+      hint: 'leave the address out to listen on loopback, add --security to ask, or --insecure-no-auth if the network in front of it is trusted',
     }),
   )
 }
@@ -150,9 +176,12 @@ function limitsOf(reading: Reading): Limits {
   return limits
 }
 
-function parseIsolation(text: string, as: string): 'session' | 'shared' {
-  if (text.toLowerCase() !== 'identity') return parseChoice(text, as, ['session', 'shared'])
-  throw new OpenMcpError('unavailable_option', `${as} identity needs --security, which is not built yet`, { hint: `${as} takes session, shared` })
+function isolationOf(reading: Reading): OpenMcpOptions['isolation'] | undefined {
+  const isolation = oneOf(reading, 'isolation', (text, as) => parseChoice(text, as, ['session', 'identity', 'shared']))
+  if (isolation === 'identity' && !isSecured(reading)) {
+    reading.mistakes.add(new OpenMcpError('usage', '--isolation identity needs to know who calls', { hint: 'add --security, or use --isolation session' }))
+  }
+  return isolation
 }
 
 function levelOf(reading: Reading): LogLevel {

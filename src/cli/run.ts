@@ -1,21 +1,23 @@
 // `openmcp run`: serve until told to stop.
 import { EXIT_CODE } from '../errors.ts'
-import { createLog } from '../observe/log.ts'
+import { createLog, type Log } from '../observe/log.ts'
 import { openmcp, type OpenMcp, type OpenMcpOptions } from '../openmcp.ts'
 import { killAllChildren } from '../upstream/child.ts'
 import type { Io } from './io.ts'
+import type { RunOptions } from './run-options.ts'
 
 const STOP_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 type StopSignal = keyof typeof STOP_SIGNALS
 
 /** Exit code: 0 when stopped or left, 1 when the server is gone; a second signal ends it at once with 128 + its number. */
-export async function run(options: OpenMcpOptions, warnings: readonly string[], io: Io): Promise<number> {
+export async function run({ options, warnings, login }: RunOptions, io: Io): Promise<number> {
   const log = createLog({ ...options.log, write: (line) => void io.stderr.write(line), now: Date.now })
   for (const warning of warnings) log.warn(warning)
+  const credential = login && (await (await import('./upstream-login.ts')).credentialFor(login, log))
   const signalled = firstSignal()
   process.once('exit', killAllChildren)
-  const proxy = await openmcp(options, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
-  announce(proxy, options, (words) => log.info(words))
+  const proxy = await openmcp({ ...options, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
+  announce(proxy, options, log)
   const reason = await Promise.race([proxy.ended, signalled])
   if (typeof reason === 'string') log.info('stopping', { signal: reason })
   await proxy.close()
@@ -24,12 +26,17 @@ export async function run(options: OpenMcpOptions, warnings: readonly string[], 
   return EXIT_CODE[reason.code]
 }
 
-function announce(proxy: OpenMcp, { target, listen }: OpenMcpOptions, say: (words: string) => void): void {
+function announce({ url, enrolment }: OpenMcp, { target, listen }: OpenMcpOptions, log: Log): void {
   const what = target.kind === 'command' ? [target.command, ...target.args].join(' ') : (target.urls[0]?.origin ?? '')
-  if (!proxy.url) return say(`serving ${what} on stdio`)
-  const sse = new URL(proxy.url)
+  if (!url) return log.info(`serving ${what} on stdio`)
+  const sse = new URL(url)
   sse.pathname = `${listen?.pathPrefix ?? ''}/sse`
-  say(`listening on ${proxy.url.href} (older clients: ${sse.href})`)
+  log.info(`listening on ${url.href} (older clients: ${sse.href})`)
+  if (!enrolment) return
+  log.warn('nobody is trusted yet, so nobody can come in; whoever redeems this link first, within 15 minutes, will be trusted')
+  // The link belongs to the issuer under the name that clients know.
+  const resource = new URL(`${listen?.pathPrefix ?? ''}/mcp`, enrolment)
+  log.warn(`openmcp token ${resource.href} --enrol '${enrolment.href}'`)
 }
 
 /** The first signal stops in order; the second ends everything now. */

@@ -8,7 +8,7 @@ import { isEnvName, parseEnvFile } from './env-file.ts'
 import { namesSecret, parseHeader, parseHeaderFile } from './headers.ts'
 import { textOf, type Machine } from './machine.ts'
 import type { Mistakes } from './mistakes.ts'
-import type { OptionTable } from './option-table.ts'
+import type { OptionRule, OptionTable } from './option-table.ts'
 import { parseChoice } from './values.ts'
 
 export interface Reading {
@@ -50,15 +50,21 @@ export function remoteTarget(reading: Reading, urls: readonly URL[]): RemoteTarg
   return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers }
 }
 
+/** What options can speak about. */
+export type There = Readonly<Record<Needed, boolean>>
+type Needed = NonNullable<OptionRule['needs']>
+
 /** Notes every option that speaks about something that is not there: it would do nothing, and its user expects something. */
-export function refuseUseless({ args, mistakes }: Reading, table: OptionTable, there: { command: boolean; upstream: boolean; port: boolean }): void {
+export function refuseUseless({ args, mistakes }: Reading, table: OptionTable, there: There): void {
   for (const [name, uses] of args.given) {
     const needs = table.get(name)?.needs
     if (needs !== undefined && !there[needs]) mistakes.add(useless(uses[0]?.as ?? name, needs))
   }
 }
 
-function useless(as: string, needs: 'command' | 'upstream' | 'port'): OpenMcpError {
+function useless(as: string, needs: Needed): OpenMcpError {
+  if (needs === 'security') return new OpenMcpError('usage', `${as} is for --security, and nobody is asked who they are here`, { hint: 'add --security' })
+  if (needs === 'proof') return new OpenMcpError('usage', `${as} is for --security or --id, and there is neither`, { hint: `drop ${as}, or add --security` })
   if (needs === 'port') return new OpenMcpError('usage', `${as} is for a port, and openmcp serves its own stdio here`, { hint: 'add -p PORT' })
   if (needs === 'command') return new OpenMcpError('usage', `${as} is for a COMMAND, and there is an upstream instead`, { hint: `drop ${as}` })
   return new OpenMcpError('usage', `${as} is for an upstream, and there is a COMMAND instead`, {

@@ -13,6 +13,11 @@ export function print({ stdout }: Pick<Io, 'stdout'>, text: string): Promise<voi
   })
 }
 
+/** Words about what was done. */
+export function say({ stderr }: Words, text: string): void {
+  stderr.write(`openmcp: ${clean(text)}\n`)
+}
+
 export function warn({ stderr }: Words, text: string): void {
   stderr.write(`openmcp: warning: ${clean(text)}\n`)
 }

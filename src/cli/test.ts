@@ -15,6 +15,7 @@ import { parseSeconds } from './values.ts'
 import { clean, print, warn } from './terminal.ts'
 
 const DEFAULT_SECONDS = 30
+const NOTHING = { port: false, security: false, proof: false }
 
 /** Prints what the server is on stdout. Throws, in words, when there is none to be reached in time. */
 export async function test(args: Arguments, io: Io, now: () => number = () => performance.now()): Promise<number> {
@@ -41,7 +42,7 @@ export function testOptions(args: Arguments, machine: Machine): TestOptions {
   if (args.kind === 'none' && args.mistakes.length === 0) {
     mistakes.add(new OpenMcpError('usage', 'nothing to test: there is neither an upstream nor a COMMAND', { hint: 'openmcp test http://127.0.0.1:8000/mcp' }))
   }
-  if (args.kind !== 'none') refuseUseless(reading, TEST_OPTIONS, { command: args.kind === 'command', upstream: args.kind === 'upstream', port: false })
+  if (args.kind !== 'none') refuseUseless(reading, TEST_OPTIONS, { ...NOTHING, command: args.kind === 'command', upstream: args.kind === 'upstream' })
   const urls = args.kind === 'upstream' ? (mistakes.attempt(() => parseTarget(word)) ?? []) : []
   const target = args.kind === 'command' ? commandTarget(reading) : remoteTarget(reading, urls)
   const seconds = oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS

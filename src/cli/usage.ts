@@ -1,19 +1,7 @@
 import { RUN_OPTIONS } from './option-table.ts'
 
 /** Commands of which only the name is there: refused, so that nobody takes silence for work done. */
-export const COMMANDS_NOT_BUILT: readonly string[] = [
-  'id',
-  'token',
-  'key',
-  'trust',
-  'tools',
-  'audit',
-  'notification-demo',
-  'login',
-  'reset',
-  'config',
-  'doctor',
-]
+export const COMMANDS_NOT_BUILT: readonly string[] = ['key', 'tools', 'audit', 'notification-demo', 'login', 'reset', 'config', 'doctor']
 
 const OPTIONS_NOT_BUILT = [...RUN_OPTIONS].filter(([, rule]) => rule.notBuilt === true).map(([name]) => `--${name}`)
 
@@ -21,6 +9,9 @@ export const USAGE = `openmcp: a proxy in front of any MCP server
 
   openmcp run [OPTIONS] [-p PUBLISH] [--] [COMMAND [ARG...]]   serve one server
   openmcp test [OPTIONS] UPSTREAM | [--] COMMAND [ARG...]      connect to a server, say what it is, time it
+  openmcp id create NAME | list | show [NAME] | export NAME | rotate [NAME] | deactivate NAME|DID     identities
+  openmcp token RESOURCE                                       prove an identity, print a token
+  openmcp trust add ID | list | remove ID                      whose identities may come in
   openmcp --help | --version
 
   PUBLISH               COMMAND   what runs
@@ -39,15 +30,23 @@ What is served:
   -e, --env NAME=VALUE      --env-file FILE     --pass-env NAME     --cwd DIR     (COMMAND)
   -H, --header 'NAME: VALUE'                    --header-file FILE                (UPSTREAM)
   --transport auto|http|sse|stdio               how to talk to it
-  --isolation session|shared                    one child or connection per session, or one for all
+  --isolation session|identity|shared           one child or connection per session, per caller, or one for all
+  --id NAME                 who we are to the UPSTREAM (--keys DIR; --dpop required binds our token to a key)
   --name NAME                                   what it is called in the log
 
 Where it is served:
   -p, --publish PUBLISH
   --allow-origin ORIGIN     a web page that may call           --allow-host HOST     a name clients may use for us
   --expose-header NAME      a header web pages may read        --path-prefix /PATH   serve below it
-  --public-url URL          allows its host and origin         --tls-cert FILE       --tls-key FILE
+  --public-url URL          what clients call it               --tls-cert FILE       --tls-key FILE
   --insecure-no-auth        listen beyond loopback, though nobody is asked who they are
+
+Who may call:
+  --security                everybody proves an identity that is trusted (openmcp trust, or --config FILE)
+  --keys DIR                --store file:PATH|memory:          both below OPENMCP_HOME (~/.openmcp) unless given
+  --api-key-file FILE       keys that let in whoever holds one; also OPENMCP_API_KEY, and --api-key KEY
+  --dpop optional|required|nonce                tokens bound to a key                   --token-life SECONDS (900)
+  --trust-loopback          fetch documents of DIDs from this machine too
 
 Limits (BYTES as 64k, 8m, 1g; SECONDS as 30, 0.5; 0 is no limit where marked *):
   --timeout SECONDS*        a call without any sign of its answer
@@ -60,7 +59,9 @@ Words (all on stderr):
   --log-level error|warn|info|debug             --log-format text|json
   --debug                   log level debug, and stack traces
 
-'openmcp test' takes -e, --env-file, --pass-env, --cwd, -H, --header-file, --transport, --timeout (30) and --debug.
+'openmcp id' takes --method key|jwk|web, --curve Ed25519|P-256|secp256k1, --domain DOMAIN, --private, --now, --json, --keys, --store;
+'openmcp token' --id NAME, --dpop, --scope SCOPE, --enrol LINK, --keys; 'openmcp trust' --scope, --tools, --until, --json, --store;
+'openmcp test' -e, --env-file, --pass-env, --cwd, -H, --header-file, --transport, --timeout (30) and --debug.
 Exit codes: 0 done or stopped in order, 1 failed, 2 asked wrongly, 128+n when a second signal n ends it at once.
 known, not built yet: ${COMMANDS_NOT_BUILT.join(', ')}; ${OPTIONS_NOT_BUILT.join(', ')}; tcp, ws and did: upstreams
 `

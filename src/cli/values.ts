@@ -9,11 +9,32 @@ interface Range {
   to: number
 }
 
+/** How long a token may live. */
+export const TOKEN_SECONDS: Range = { from: 60, to: 3600 }
+
 export function parseSeconds(text: string, as: string, { from }: Pick<Range, 'from'>): number {
   const seconds = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN
   if (seconds >= from && seconds <= MAX_SECONDS) return seconds
   const least = from === 0 ? '' : `, at least ${from}`
   throw new OpenMcpError('usage', `${as}: '${text}' is no number of seconds`, { hint: `${as} takes seconds like 30 or 0.5${least}, at most ${MAX_SECONDS}` })
+}
+
+const SPANS = new Map([
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+  ['w', 7 * 86_400_000],
+])
+
+/** A moment to come, in ISO 8601: as it is typed, or counted from now (`30d`). */
+export function parseUntil(text: string, as: string, nowMs: number): string {
+  const [, count = '', unit = ''] = /^([1-9]\d{0,4})([mhdw])$/.exec(text) ?? []
+  const span = SPANS.get(unit)
+  if (span !== undefined) return new Date(nowMs + Number(count) * span).toISOString()
+  const typed = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : Number.NaN
+  if (typed > nowMs) return text
+  const hint = `${as} takes a span like 12h or 30d, a day like 2027-01-31, or a moment with its zone like 2027-01-31T12:00:00Z`
+  throw new OpenMcpError('usage', Number.isNaN(typed) ? `${as}: '${text}' is no time` : `${as}: ${text} is over`, { hint })
 }
 
 export function parseCount(text: string, as: string, { from, to }: Range): number {

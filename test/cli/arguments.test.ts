@@ -102,18 +102,13 @@ describe('refusals', () => {
   })
 
   test.each([
-    ['--security'],
     ['--tsp', 'verify'],
-    ['--keys', 'dir'],
-    ['--store', 'memory:'],
-    ['--config', 'file.json'],
     ['--stateless'],
     ['--retry-attempts', '3'],
     ['--retry-delay', '100'],
     ['--endpoints', 'a,b'],
     ['--fallback', 'http://h/'],
     ['--openapi'],
-    ['--api-key', 'k'],
     ['--metrics'],
     ['--audit', 'file'],
   ])('%s is known, not built, and refused rather than ignored', (...typed) => {

@@ -9,6 +9,8 @@ export function machineWith({
   return {
     env,
     platform: 'linux',
+    home: '/home/ann/.openmcp',
+    now: () => Date.UTC(2026, 0, 1),
     resolve: (path) => `/home/ann/${path}`,
     readText(path) {
       const text = files[path]

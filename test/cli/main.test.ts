@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Run } from '../../src/cli/main.ts'
+import type { RunOptions } from '../../src/cli/run-options.ts'
 import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
 import { COMMANDS_NOT_BUILT, USAGE } from '../../src/cli/usage.ts'
 import { OpenMcpError } from '../../src/errors.ts'
@@ -21,7 +22,7 @@ describe('help', () => {
 
   test('help that belongs to a COMMAND is its own', async () => {
     const ran: OpenMcpOptions[] = []
-    const { stdout } = await type(['npx', '--help'], {}, async (options) => ran.push(options) * 0)
+    const { stdout } = await type(['npx', '--help'], {}, async ({ options }) => ran.push(options) * 0)
     expect(stdout).toBe('')
     expect(ran).toMatchObject([{ target: { command: 'npx', args: ['--help'] } }])
   })
@@ -38,9 +39,9 @@ test('--version says which, as package.json does', async () => {
 })
 
 describe('run', () => {
-  const ran: { options: OpenMcpOptions; warnings: readonly string[] }[] = []
-  const run: Run = async (options, warnings) => {
-    ran.push({ options, warnings })
+  const ran: RunOptions[] = []
+  const run: Run = async (typed) => {
+    ran.push(typed)
     return 7
   }
 
@@ -79,17 +80,17 @@ describe('what is asked wrongly ends with 2, an error and a hint on stderr, and 
     ],
     [['--publsh', '1'], 'openmcp: error: unknown option --publsh\nopenmcp: hint: did you mean --publish\n'],
     [
-      ['run', '--security', '-p', '8000', 'npx', 'x'],
-      'openmcp: error: --security is not built yet; openmcp refuses it rather than run without it\nopenmcp: hint: openmcp --help lists what works\n',
+      ['run', '--audit', 'x', '-p', '8000', 'npx', 'x'],
+      'openmcp: error: --audit is not built yet; openmcp refuses it rather than run without it\nopenmcp: hint: openmcp --help lists what works\n',
     ],
-    [['id', 'create'], "openmcp: error: 'openmcp id' is not built yet\nopenmcp: hint: openmcp --help lists what works\n"],
+    [['key', 'create'], "openmcp: error: 'openmcp key' is not built yet\nopenmcp: hint: openmcp --help lists what works\n"],
     [
       ['-p', '8000', 'test', 'x'],
       "openmcp: error: 'test' is a command of openmcp, and goes first\nopenmcp: hint: openmcp test [OPTIONS] ..., or '-- test' for a program of that name\n",
     ],
     [
       ['-p', '0.0.0.0:8000', 'x'],
-      'openmcp: error: listening on 0.0.0.0 would let in whoever reaches it, and nobody is asked who they are\nopenmcp: hint: leave the address out to listen on loopback, or add --insecure-no-auth if the network in front of it is trusted\n',
+      'openmcp: error: listening on 0.0.0.0 would let in whoever reaches it, and nobody is asked who they are\nopenmcp: hint: leave the address out to listen on loopback, add --security to ask, or --insecure-no-auth if the network in front of it is trusted\n',
     ],
     [['did:web:host'], 'openmcp: error: an upstream named by a DID is not built yet\nopenmcp: hint: host:port[/path], http://… and https://… work\n'],
     [['-p', '1\u001b[2J', 'x'], "openmcp: error: -p '1\\u001b[2J' is not [HOST:]PORT\nopenmcp: hint: like -p 8000, -p 127.0.0.1:8000 or -p [::1]:8000\n"],

@@ -419,10 +419,8 @@ describe('words', () => {
   })
 
   test('--isolation identity waits for --security', () => {
-    expect(refusalOf(['--isolation', 'identity', 'x'])).toMatchObject({
-      code: 'unavailable_option',
-      message: '--isolation identity needs --security, which is not built yet',
-    })
+    expect(refusalOf(['--isolation', 'identity', 'x'])).toMatchObject({ code: 'usage', message: '--isolation identity needs to know who calls' })
+    expect(optionsOf(['--isolation', 'identity', '--security', ...served])).toMatchObject({ isolation: 'identity' })
   })
 
   test('--isolation and --name', () => {
@@ -444,9 +442,9 @@ test('all mistakes of a command line are told at once', () => {
 })
 
 test('only what is not built makes the failure one of that kind', () => {
-  expect(refusalOf(['--metrics', '--isolation', 'identity', 'x']).code).toBe('unavailable_option')
+  expect(refusalOf(['--metrics', '--openapi', 'x']).code).toBe('unavailable_option')
   expect(refusalOf(['--metrics', '--timeout', 'x', 'x']).code).toBe('usage')
-  expect(refusalOf(['--security']).code).toBe('unavailable_option')
+  expect(refusalOf(['--openapi']).code).toBe('unavailable_option')
 })
 
 /** Node can check a certificate but not make one. */

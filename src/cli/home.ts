@@ -1,0 +1,34 @@
+// Where openmcp keeps what it keeps: keys and a store below one directory, each of which can be moved.
+import { join } from 'node:path'
+import { OpenMcpError } from '../errors.ts'
+import type { Machine } from './machine.ts'
+import { oneOf, type Reading } from './target-options.ts'
+
+type Home = Pick<Reading, 'args' | 'machine' | 'mistakes' | 'warnings'>
+
+export function keysDirectory(reading: Home): string {
+  return oneOf(reading, 'keys', (path) => reading.machine.resolve(path)) ?? join(reading.machine.home, 'keys')
+}
+
+export function storeUrl(reading: Home): string {
+  return oneOf(reading, 'store', (text, as) => parseStore(text, as, reading.machine)) ?? `file:${join(reading.machine.home, 'store.db')}`
+}
+
+/** The store of a command that changes what a running proxy on the same store follows. */
+export function sharedStoreUrl(reading: Home): string {
+  const url = storeUrl(reading)
+  if (url !== 'memory:') return url
+  reading.mistakes.add(new OpenMcpError('usage', '--store memory: ends with the command, and nobody would see the change', { hint: '--store file:PATH' }))
+  return url
+}
+
+function parseStore(text: string, as: string, machine: Machine): string {
+  if (text === 'memory:') return text
+  const hint = `${as} takes file:PATH or memory:`
+  if (/^rediss?:/i.test(text)) throw new OpenMcpError('unavailable_option', `${as}: a Redis store is not built yet`, { hint })
+  const path = /^file:([^?#]+)$/s.exec(text)?.[1]
+  // A URL with slashes, and a path from the person's own directory, do not depend on where one stands.
+  if (path !== undefined) return /^(?:\/\/|~\/)/.test(path) ? text : `file:${machine.resolve(path)}`
+  // The text is not repeated: a URL may hold a password.
+  throw new OpenMcpError('usage', `${as}: not the URL of a store`, { hint })
+}

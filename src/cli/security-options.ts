@@ -1,0 +1,74 @@
+// From the options of --security to what an operator decides about who may call.
+import { OpenMcpError } from '../errors.ts'
+import type { ListenOptions, SecurityOptions } from '../openmcp.ts'
+import { isLoopbackHost } from '../protocol/loopback.ts'
+import { apiKeysOf, refuseUnusedApiKey } from './api-keys.ts'
+import type { Config } from './config-file.ts'
+import { keysDirectory, storeUrl } from './home.ts'
+import { textOf } from './machine.ts'
+import { allOf, oneOf, type Reading } from './target-options.ts'
+import { TOKEN_SECONDS, parseChoice, parseCount } from './values.ts'
+
+/** Reads the text of a file as configuration; only a command line that names one loads what that takes. */
+export type ReadConfig = (text: string, file: string) => Config
+
+const NO_CONFIG: Config = {
+  identities: [],
+  issuers: [],
+  selfIssued: undefined,
+  dpop: undefined,
+  tokenSeconds: undefined,
+  trustLoopback: undefined,
+}
+const DEFAULT_TOKEN_SECONDS = 900
+/** How soon what a DID's own document says ends what is open. */
+const DID_SECONDS = 60
+
+export function isSecured(reading: Pick<Reading, 'args'>): boolean {
+  return allOf(reading, 'security').length > 0
+}
+
+/** Undefined without --security. The command line goes before the file. */
+export function securityOf(reading: Reading, listen: ListenOptions | undefined, readConfig: ReadConfig): SecurityOptions | undefined {
+  const { machine, mistakes } = reading
+  if (!isSecured(reading)) {
+    if (listen) refuseUnusedApiKey(reading)
+    return undefined
+  }
+  if (listen) weighWire(reading, listen)
+  else
+    mistakes.add(
+      new OpenMcpError('usage', '--security asks callers who they are, and on stdio there is nobody to ask', {
+        hint: 'add -p PORT; --id NAME proves us to an upstream',
+      }),
+    )
+  const config = oneOf(reading, 'config', (path, as) => readConfig(textOf(machine, as, path), path)) ?? NO_CONFIG
+  const { identities, issuers, selfIssued } = config
+  return {
+    keys: keysDirectory(reading),
+    store: storeUrl(reading),
+    trust: { identities, issuers, selfIssued: selfIssued ?? false },
+    apiKeys: apiKeysOf(reading),
+    tokenSeconds: oneOf(reading, 'token-life', (text, as) => parseCount(text, as, TOKEN_SECONDS)) ?? config.tokenSeconds ?? DEFAULT_TOKEN_SECONDS,
+    dpop: dpopOf(reading) ?? config.dpop ?? 'optional',
+    trustLoopback: allOf(reading, 'trust-loopback').length > 0 || (config.trustLoopback ?? false),
+    didSeconds: DID_SECONDS,
+  }
+}
+
+export function dpopOf(reading: Reading): SecurityOptions['dpop'] | undefined {
+  return oneOf(reading, 'dpop', (text, as) => parseChoice(text, as, ['optional', 'required', 'nonce']))
+}
+
+/** A token is worth what it opens, to whoever reads it on its way. */
+function weighWire({ mistakes, warnings }: Reading, { host, tls, publicUrl, insecureNoAuth }: ListenOptions): void {
+  if (insecureNoAuth) {
+    mistakes.add(
+      new OpenMcpError('usage', '--insecure-no-auth says that nobody is asked who they are, and --security asks everybody', { hint: 'drop one of them' }),
+    )
+  }
+  if (isLoopbackHost(host) || tls || publicUrl?.protocol === 'https:') return
+  warnings.push(
+    `listening on ${host} without TLS: tokens can be read on their way; --tls-cert and --tls-key, or a TLS proxy in front and --public-url https://...`,
+  )
+}

@@ -1,0 +1,100 @@
+// `openmcp trust`: whose identities are accepted. It acts on the store; a proxy that runs on the same store follows.
+import { OpenMcpError } from '../errors.ts'
+import { addTrust, listTrust, removeTrust } from '../policy/rules.ts'
+import type { TrustRule } from '../policy/shapes.ts'
+import { openStore } from '../store/open-store.ts'
+import type { Store } from '../store/shapes.ts'
+import type { Arguments } from './arguments.ts'
+import { sharedStoreUrl } from './home.ts'
+import type { Io } from './io.ts'
+import { machineOf } from './machine.ts'
+import { createMistakes } from './mistakes.ts'
+import { subcommandOf, type Subcommand } from './subcommand.ts'
+import { oneOf, type Reading } from './target-options.ts'
+import { print, say, warn } from './terminal.ts'
+import { identityOf, readTrustRule } from './trust-rule.ts'
+import { parseUntil } from './values.ts'
+
+const SUBCOMMANDS = {
+  add: {
+    how: "openmcp trust add ID [--scope 'mcp:tools mcp:prompts'] [--tools 'search_*,echo'] [--until 30d]",
+    least: 1,
+    most: 1,
+    options: ['store', 'scope', 'tools', 'until'],
+  },
+  list: { how: 'openmcp trust list [--json]', least: 0, most: 0, options: ['store', 'json'] },
+  remove: { how: 'openmcp trust remove ID', least: 1, most: 1, options: ['store'] },
+} satisfies Record<string, Subcommand>
+
+export async function trust(args: Arguments, io: Io): Promise<number> {
+  const reading: Reading = { args, machine: machineOf(io), mistakes: createMistakes(args.mistakes), warnings: [] }
+  const { name, words } = subcommandOf('trust', SUBCOMMANDS, reading)
+  const [id = ''] = words
+  const url = sharedStoreUrl(reading)
+  if (name === 'add') {
+    const rule = ruleOf(id, reading)
+    reading.mistakes.throwIfAny()
+    await withStore(url, reading, (store) => addTrust(store, rule))
+    if (isOpenToAll(rule.id)) warn(io, `whoever asks can make an identity that '${rule.id}' stands for, so nobody is kept out`)
+    say(io, `trusted: ${shownRule(rule)}`)
+    return 0
+  }
+  if (name === 'remove') {
+    const known = reading.mistakes.attempt(() => identityOf(id)) ?? id
+    reading.mistakes.throwIfAny()
+    if (!(await withStore(url, reading, (store) => removeTrust(store, known)))) {
+      throw new OpenMcpError('not_found', `there is no rule for ${known} in this store`, { hint: 'openmcp trust list' })
+    }
+    say(io, `no longer trusted: ${known}`)
+    return 0
+  }
+  reading.mistakes.throwIfAny()
+  const rules = await withStore(url, reading, (store) =>
+    listTrust(store, (unreadable) => warn(io, `the rule for ${unreadable} cannot be read: it allows nothing`)),
+  )
+  if (args.given.has('json')) await print(io, `${JSON.stringify(rules.map(toJson), null, 2)}\n`)
+  else if (rules.length === 0) say(io, 'nobody is trusted yet: openmcp trust add ID')
+  else await print(io, rules.map((rule) => `${shownRule(rule)}\n`).join(''))
+  return 0
+}
+
+/** An empty text is no word: `--scope ''` allows nothing. */
+function ruleOf(id: string, reading: Reading): TrustRule {
+  const scopes = oneOf(reading, 'scope', (text) => text.split(/\s+/).filter((scope) => scope !== ''))
+  const tools = oneOf(reading, 'tools', (text) =>
+    text
+      .split(',')
+      .map((glob) => glob.trim())
+      .filter((glob) => glob !== ''),
+  )
+  const until = oneOf(reading, 'until', (text, as) => parseUntil(text, as, reading.machine.now()))
+  const rule = reading.mistakes.attempt(() => readTrustRule({ id, ...(scopes && { scopes }), ...(tools && { tools }), ...(until !== undefined && { until }) }))
+  return rule ?? { id, scopes: [], tools: [] }
+}
+
+async function withStore<T>(url: string, { machine }: Pick<Reading, 'machine'>, act: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openStore(url, { now: machine.now })
+  try {
+    return await act(store)
+  } finally {
+    await store.close()
+  }
+}
+
+/** Methods whose identities cost nothing: anybody makes as many as they like. */
+function isOpenToAll(id: string): boolean {
+  return id === 'any' || /^did:(?:key|jwk|peer|pkh):\*$/.test(id)
+}
+
+function shownRule({ id, scopes, tools, untilMs }: TrustRule): string {
+  const parts = [
+    scopes === undefined ? 'scope mcp' : `scopes ${scopes.join(' ') || 'none'}`,
+    tools === undefined ? 'all tools' : `tools ${tools.join(',') || 'none'}`,
+    ...(untilMs === undefined ? [] : [`until ${new Date(untilMs).toISOString()}`]),
+  ]
+  return `${id} (${parts.join(', ')})`
+}
+
+function toJson({ id, scopes, tools, untilMs }: TrustRule): object {
+  return { id, scopes, tools, until: untilMs === undefined ? undefined : new Date(untilMs).toISOString() }
+}

@@ -1,0 +1,303 @@
+import { describe, expect, test } from 'vitest'
+import { readArguments } from '../../src/cli/arguments.ts'
+import { parseConfig } from '../../src/cli/config-file.ts'
+import type { Machine } from '../../src/cli/machine.ts'
+import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
+import { runOptions, type RunOptions } from '../../src/cli/run-options.ts'
+import { OpenMcpError } from '../../src/errors.ts'
+import { machineWith } from './machine.ts'
+
+const KEY = 'QkM3eGp6V1J5dU5tT2FzZGZnaGprbDs4'
+const OTHER_KEY = 'c1e0f7a29b6d43858e21d0947f3a6bc5'
+const served = ['-p', '8000', 'x']
+
+const typed = (args: string[], machine: Machine = machineWith()): RunOptions => runOptions(readArguments(args, RUN_OPTIONS), machine, parseConfig)
+const securityOf = (args: string[], machine?: Machine) => typed(['--security', ...args, ...served], machine).options.security
+
+function refusalOf(args: string[], machine?: Machine): OpenMcpError {
+  try {
+    typed(args, machine)
+  } catch (error) {
+    if (error instanceof OpenMcpError) return error
+    throw error
+  }
+  throw new Error(`${args.join(' ')} was not refused`)
+}
+
+describe('--security', () => {
+  test('has defaults that let nobody in', () => {
+    expect(typed(['--security', ...served])).toMatchObject({
+      options: {
+        security: {
+          keys: '/home/ann/.openmcp/keys',
+          store: 'file:/home/ann/.openmcp/store.db',
+          trust: { identities: [], issuers: [], selfIssued: false },
+          apiKeys: [],
+          tokenSeconds: 900,
+          dpop: 'optional',
+          trustLoopback: false,
+        },
+      },
+      warnings: [],
+    })
+  })
+
+  test('is not there unless asked for', () => {
+    expect('security' in typed(served).options).toBe(false)
+  })
+
+  test('takes what is typed', () => {
+    const args = ['--keys', 'k', '--store', 'memory:', '--dpop', 'nonce', '--token-life', '60', '--trust-loopback']
+    expect(securityOf(args)).toMatchObject({ keys: '/home/ann/k', store: 'memory:', dpop: 'nonce', tokenSeconds: 60, trustLoopback: true })
+  })
+
+  test.each([
+    ['file:data/s.db', 'file:/home/ann/data/s.db'],
+    ['file:~/s.db', 'file:~/s.db'],
+    ['file:///var/s.db', 'file:///var/s.db'],
+  ])('--store %s', (text, store) => {
+    expect(securityOf(['--store', text])).toMatchObject({ store })
+  })
+
+  test.each(['redis://user:hunter2@host', 's.db', 'file:', 'postgres://u:hunter2@h', 'memory:x'])('--store %s is refused, and not repeated', (text) => {
+    const { message, hint } = refusalOf(['--security', '--store', text, ...served])
+    expect(message).toMatch(/^--store: /)
+    expect(hint).toBe('--store takes file:PATH or memory:')
+    expect(message).not.toContain('hunter2')
+  })
+
+  test.each([
+    ['--dpop', 'maybe'],
+    ['--token-life', '59'],
+    ['--token-life', '3601'],
+    ['--token-life', '1.5'],
+  ])('%s %s is refused', (option, value) => {
+    expect(refusalOf(['--security', option, value, ...served])).toMatchObject({ code: 'usage', message: expect.stringContaining(option) })
+  })
+
+  test.each([[['--security', 'x']], [['--security', '-p', 'https://host/mcp']]])('%s: on stdio there is nobody to ask, so it is refused', (args) => {
+    expect(refusalOf(args)).toMatchObject({ code: 'usage', message: '--security asks callers who they are, and on stdio there is nobody to ask' })
+  })
+
+  test.each([['--store', 'memory:'], ['--config', 'c.json'], ['--api-key', KEY], ['--api-key-file', 'keys'], ['--token-life', '60'], ['--trust-loopback']])(
+    '%s without it is refused, not ignored',
+    (...args) => {
+      const { message, hint } = refusalOf([...args, ...served])
+      expect({ message, hint }).toEqual({ message: `${args[0]} is for --security, and nobody is asked who they are here`, hint: 'add --security' })
+    },
+  )
+
+  test.each([
+    ['--keys', 'k'],
+    ['--dpop', 'required'],
+  ])('%s without it or --id is refused', (...args) => {
+    expect(refusalOf([...args, ...served]).message).toBe(`${args[0]} is for --security or --id, and there is neither`)
+  })
+
+  test('and --insecure-no-auth contradict each other', () => {
+    expect(refusalOf(['--security', '--insecure-no-auth', ...served])).toMatchObject({ code: 'usage', hint: 'drop one of them' })
+  })
+})
+
+describe('listening beyond loopback with --security', () => {
+  const open = ['--security', '-p', '0.0.0.0:8000']
+
+  test('needs no other word, and warns that tokens can be read on their way', () => {
+    expect(typed([...open, 'x']).warnings).toEqual([expect.stringMatching(/^listening on 0\.0\.0\.0 without TLS: tokens can be read on their way; /)])
+    expect(typed([...open, '--public-url', 'http://mcp.example', 'x']).warnings).toHaveLength(1)
+  })
+
+  test('behind a TLS proxy warns of nothing', () => {
+    const { options, warnings } = typed([...open, '--public-url', 'https://mcp.example', 'x'])
+    expect(warnings).toEqual([])
+    expect(options.listen?.publicUrl?.href).toBe('https://mcp.example/')
+  })
+})
+
+describe('API keys', () => {
+  test('come from files, the command line and the environment, each once', () => {
+    const files = { keys: `# of the build machine\n\n${KEY}\r\n${OTHER_KEY}\n`, env: `${OTHER_KEY}x` }
+    const machine = machineWith({ files, env: { OPENMCP_API_KEY: `${KEY}y`, OPENMCP_API_KEY_FILE: 'env' } })
+    expect(securityOf(['--api-key-file', 'keys', '--api-key', KEY], machine)?.apiKeys).toEqual([KEY, OTHER_KEY, `${KEY}y`, `${OTHER_KEY}x`])
+  })
+
+  test('on the command line work and warn; the warning does not hold the key', () => {
+    const { warnings } = typed(['--security', '--api-key', KEY, ...served])
+    expect(warnings).toEqual([expect.stringContaining('--api-key: other programs of this machine can read a command line')])
+    expect(warnings.join('')).not.toContain(KEY)
+  })
+
+  test.each([
+    ['short', KEY.slice(0, 31), 'too short'],
+    ['one letter', 'a'.repeat(40), 'guessed'],
+    ['a pattern', '0123456789abcdef0123456789abcdef', 'guessed'],
+    ['an example', 'changeme-changeme-1234-changeme-now', 'guessed'],
+    ['a placeholder', 'your-api-key-goes-here-0000000000', 'guessed'],
+    ['a word', 'this-is-my-password-do-not-tell-it-to-bob', 'guessed'],
+    ['a key with a space', `${KEY} ${KEY}`, 'no header can carry'],
+    ['a key with a letter that no header has', `${KEY}ü`, 'no header can carry'],
+    ['very long', KEY.repeat(20), 'no header can carry'],
+  ])('that are %s are refused, and not repeated', (_what, key, words) => {
+    for (const [args, machine] of [
+      [['--api-key', key], machineWith()],
+      [[], machineWith({ env: { OPENMCP_API_KEY: key } })],
+      [['--api-key-file', 'f'], machineWith({ files: { f: key } })],
+    ] as const) {
+      const { code, message, hint } = refusalOf(['--security', ...args, ...served], machine)
+      expect({ code, message }).toEqual({ code: 'usage', message: expect.stringContaining(words) })
+      expect(`${message} ${hint}`).not.toContain(key)
+    }
+  })
+
+  test('in a file are told by line, and a file without one is refused', () => {
+    const files = { f: `${KEY}\nshort\n`, empty: '# nothing\n' }
+    expect(refusalOf(['--security', '--api-key-file', 'f', ...served], machineWith({ files })).message).toBe('f:2: the key is too short')
+    expect(refusalOf(['--security', '--api-key-file', 'empty', ...served], machineWith({ files })).message).toBe('empty holds no key')
+  })
+
+  test('in the environment of a port that asks nobody are a misunderstanding', () => {
+    const machine = machineWith({ env: { OPENMCP_API_KEY: KEY } })
+    expect(refusalOf(served, machine).message).toBe('OPENMCP_API_KEY is set, and nobody is asked for a key')
+    expect(typed(['x'], machine).warnings).toEqual([])
+  })
+})
+
+describe('--id', () => {
+  test.each([[['-p', 'https://host/mcp', '--id', 'me']], [['-p', '8001:https://host/mcp', '--id', 'me']], [['https://host/mcp', '--id', 'me']]])(
+    '%s: the identity that is proved to the upstream',
+    (args) => {
+      expect(typed(args).login).toEqual({ name: 'me', keys: '/home/ann/.openmcp/keys', resource: new URL('https://host/mcp'), bound: false })
+    },
+  )
+
+  test('--dpop required binds our token, except where --dpop is about our own callers', () => {
+    expect(typed(['https://host/mcp', '--id', 'me', '--dpop', 'required', '--keys', 'k']).login).toMatchObject({ name: 'me', keys: '/home/ann/k', bound: true })
+    expect(typed(['-p', '8001:https://host/mcp', '--security', '--id', 'me', '--dpop', 'required'])).toMatchObject({
+      login: { bound: false },
+      options: { security: { dpop: 'required' } },
+    })
+  })
+
+  test('is for an upstream', () => {
+    expect(refusalOf(['--id', 'me', ...served]).message).toContain('--id is for an upstream')
+  })
+
+  test('and an Authorization header contradict each other', () => {
+    expect(refusalOf(['https://host/mcp', '--id', 'me', '-H', 'Authorization: Bearer x']).message).toBe('--id and a header authorization both say who we are')
+  })
+
+  test.each(['../x', '', 'a/b', '.hidden'])("'%s' is no name", (name) => {
+    expect(refusalOf(['https://host/mcp', `--id=${name}`]).message).toMatch(/^--id/)
+  })
+})
+
+describe('--config', () => {
+  const withConfig = (text: string, args: string[] = []) => securityOf(['--config', 'c.json', ...args], machineWith({ files: { 'c.json': text } }))
+  const refusedConfig = (text: string) => refusalOf(['--security', '--config', 'c.json', ...served], machineWith({ files: { 'c.json': text } }))
+
+  test('has comments, trust and security', () => {
+    const text = `\uFEFF{
+      // who may call
+      "trust": {
+        "identities": [{ "id": "did:web:ann.example", "scopes": ["mcp:tools"], "tools": ["search_*"], "until": "2027-01-31" }, { "id": "did:web:*.example" }],
+        "issuers": [
+          { "issuer": "https://idp.example", "audience": "mcp", "jwksUri": "https://idp.example/keys", "identityClaim": "email" },
+          { "issuer": "spiffe://example", "did": "did:web:spire.example", "reusable": true },
+          { "issuer": "other", "jwks": { "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "x" }] } },
+        ],
+        "selfIssued": true,
+      },
+      "security": { "dpop": "required", "tokenLife": 120, "trustLoopback": true } /* that is all */
+    }`
+    expect(withConfig(text)).toMatchObject({
+      trust: {
+        identities: [{ id: 'did:web:ann.example', scopes: ['mcp:tools'], tools: ['search_*'], untilMs: Date.UTC(2027, 0, 31) }, { id: 'did:web:*.example' }],
+        issuers: [
+          { issuer: 'https://idp.example', audience: 'mcp', jwksUri: 'https://idp.example/keys', identityClaim: 'email' },
+          { issuer: 'spiffe://example', did: 'did:web:spire.example', reusable: true },
+          { issuer: 'other', jwks: { keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'x' }] } },
+        ],
+        selfIssued: true,
+      },
+      dpop: 'required',
+      tokenSeconds: 120,
+      trustLoopback: true,
+    })
+  })
+
+  test('goes behind what is typed', () => {
+    expect(withConfig('{"security":{"dpop":"required","tokenLife":120}}', ['--dpop', 'nonce', '--token-life', '60'])).toMatchObject({
+      dpop: 'nonce',
+      tokenSeconds: 60,
+    })
+  })
+
+  test('with trust.any trusts any identity', () => {
+    expect(withConfig('{"trust":{"any":true}}')?.trust.identities).toEqual([{ id: 'any' }])
+    expect(withConfig('{"trust":{"any":false}}')?.trust.identities).toEqual([])
+  })
+
+  test('writes a DID as it will be proved', () => {
+    const wallet = 'did:pkh:eip155:1:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'
+    expect(withConfig(`{"trust":{"identities":[{"id":"${wallet}"}]}}`)?.trust.identities).toEqual([{ id: wallet.toLowerCase() }])
+  })
+
+  test('tells every mistake at once, each with its path', () => {
+    const { code, message } = refusedConfig(`{
+      "trust": { "identities": [{ "id": "bob" }, { "id": "any", "role": "x" }], "any": "yes", "extra": 1, "issuers": [{ "jwksUri": "http://far.example" }, 3] },
+      "security": { "dpop": true, "tokenLife": 5, "trustLoopback": 1 },
+      "nope": 1
+    }`)
+    expect(code).toBe('usage')
+    const mistakes = message
+      .split('; ')
+      .filter((part) => part.startsWith('c.json: '))
+      .map((part) => /^c\.json: (\S+):/.exec(part)?.[1])
+    expect(mistakes).toEqual([
+      'nope',
+      'trust.extra',
+      'trust.any',
+      'trust.identities[0]',
+      'trust.identities[1]',
+      'trust.issuers[0].issuer',
+      'trust.issuers[0].jwksUri',
+      'trust.issuers[1]',
+      'trust.issuers[1].issuer',
+      'trust.issuers[1]',
+      'security.dpop',
+      'security.tokenLife',
+      'security.trustLoopback',
+    ])
+  })
+
+  test.each<[string, string]>([
+    ['', 'line 1, column 1: value expected'],
+    ['[]', 'is not an object'],
+    ['{"trust": }', 'line 1, column 11: value expected'],
+    ['{"security":{"dpop":"nonce","dpop":"optional"}}', 'security.dpop: is there twice'],
+    ['{"trust":[]}', 'trust: must be an object'],
+    ['{"trust":{"identities":{}}}', 'trust.identities: must be a list'],
+    ['{"trust":{"issuers":[{"issuer":"a","did":"did:web:x","jwksUri":"https://x"}]}}', 'trust.issuers[0]: needs exactly one of jwks, jwksUri and did'],
+    ['{"trust":{"issuers":[{"issuer":"a|b","did":"did:web:x"}]}}', 'trust.issuers[0].issuer: cannot be the name of an issuer'],
+    ['{"trust":{"issuers":[{"issuer":"a","did":"x"}]}}', 'trust.issuers[0].did: must be a DID'],
+    ['{"trust":{"issuers":[{"issuer":"","did":"did:web:x"}]}}', 'trust.issuers[0].issuer: must be a text of 1 to 2048 characters'],
+    ['{"trust":{"issuers":[{"issuer":"a","jwks":{}}]}}', 'trust.issuers[0].jwks: must be an object with a list of keys'],
+    ['{"trust":{"issuers":[{"issuer":"a","jwks":{"keys":[{}]}}]}}', 'trust.issuers[0].jwks.keys[0]: is not a JWK'],
+    [
+      '{"trust":{"issuers":[{"issuer":"a","jwks":{"keys":[{"kty":"oct","k":"hunter2"}]}}]}}',
+      'trust.issuers[0].jwks.keys[0]: is a private key or a shared secret',
+    ],
+  ])('%s is refused', (text, words) => {
+    const { message } = refusedConfig(text)
+    expect(message).toContain(`c.json: ${words}`)
+    expect(message).not.toContain('hunter2')
+  })
+
+  test.each(['mcpServers', 'listen', 'policy', 'limits', 'store', 'audit', 'observe'])('%s is known by name only, and refused', (section) => {
+    expect(refusedConfig(`{"${section}":{}}`)).toMatchObject({ message: `c.json: ${section}: is not built yet; openmcp refuses it rather than run without it` })
+  })
+
+  test('that is not there is told', () => {
+    expect(refusalOf(['--security', '--config', 'none.json', ...served]).message).toBe('--config: cannot read none.json: there is no such file')
+  })
+})
