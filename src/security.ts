@@ -1,6 +1,7 @@
 // Joins what the proof of a caller is made of: keys, store, trust, issuer, guard, gate.
 import type { Router } from 'express'
 
+import { OpenMcpError } from './errors.ts'
 import { createGuard, API_KEY_HOLDER, type Guard } from './http/guard.ts'
 import type { HostRules } from './http/hosts.ts'
 import { createLive } from './http/live.ts'
@@ -52,11 +53,15 @@ export interface SecurityPlace {
 
 const ENROLMENT_SECONDS = 15 * 60
 const SWEEP_MS = 500
+const LEAST_KEY_CHARACTERS = 32
 
 /** Fails with `keys_unsafe`, `store_failed` or `usage`: then nothing is served. */
 export async function createSecurity(options: SecurityOptions, place: SecurityPlace, { log, now }: { log: Log; now: () => number }): Promise<Security> {
   const { pathPrefix } = place
   const { dpop: dpopMode, tokenSeconds, trustLoopback, apiKeys } = options
+  if (apiKeys.some((key) => key.length < LEAST_KEY_CHARACTERS)) {
+    throw new OpenMcpError('usage', 'an API key is too short', { hint: `${LEAST_KEY_CHARACTERS} characters at least, by chance: openssl rand -hex 32` })
+  }
   const keys = await openNodeKeys(options.keys, { now, log, tokenLifeSeconds: tokenSeconds })
   const store = await openStore(options.store, { now })
   const { fetch, close: closeFetch } = createGuardedFetch({ trustLoopback })

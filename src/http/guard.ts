@@ -116,9 +116,7 @@ export function createGuard({ admission, dpop, replay, places, live, apiKeys, dp
 
   function urlOf(req: IncomingMessage): string {
     const { originalUrl = req.url ?? '' } = req as { originalUrl?: string } & IncomingMessage // Express keeps what was asked for
-    const query = originalUrl.indexOf('?')
-    const path = query === -1 ? originalUrl : originalUrl.slice(0, query)
-    return `${places.baseOf(req)}${path.slice(pathPrefix.length)}`
+    return `${places.baseOf(req)}${pathIn(originalUrl).slice(pathPrefix.length)}`
   }
 
   function holderWith(token: string): Caller | undefined {
@@ -165,7 +163,8 @@ export function createGuard({ admission, dpop, replay, places, live, apiKeys, dp
     const { authorization } = req.headers
     const key = req.headers['x-api-key']
     if (authorization === undefined) return typeof key === 'string' ? { scheme: 'Bearer', token: key } : undefined
-    if (key !== undefined) return 'unreadable'
+    // Of two, Node keeps the first; whoever stands in front of us may have looked at the second.
+    if (key !== undefined || countOf(req.rawHeaders, 'authorization') > 1) return 'unreadable'
     const space = authorization.indexOf(' ')
     const scheme = SCHEMES.get(authorization.slice(0, space).toLowerCase())
     const token = authorization.slice(space + 1)
@@ -194,6 +193,19 @@ const SCHEMES = new Map([
 ] as const) as ReadonlyMap<string, Credential['scheme']> // a reader may ask for any scheme
 /** RFC 6750 §2.1: b64token. */
 const TOKEN = /^[\w.~+/-]+=*$/
+
+function countOf(rawHeaders: readonly string[], name: string): number {
+  let count = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) if (rawHeaders[index]?.length === name.length && rawHeaders[index]?.toLowerCase() === name) count++
+  return count
+}
+
+/** What was asked for may also be a whole URL (RFC 9112 §3.2.2). */
+function pathIn(target: string): string {
+  if (!target.startsWith('/')) return URL.parse(target)?.pathname ?? ''
+  const query = target.indexOf('?')
+  return query === -1 ? target : target.slice(0, query)
+}
 
 function proofOf(req: IncomingMessage): string | readonly string[] | undefined {
   return req.headersDistinct['dpop']?.length === 1 ? req.headersDistinct['dpop'][0] : req.headersDistinct['dpop']

@@ -2,7 +2,6 @@
 import type { Resolver } from '../identity/shapes.ts'
 import { isVid } from '../identity/vid.ts'
 import type { Asserted, Assertions } from '../tokens/assertion.ts'
-import { textClaim } from '../tokens/jwt.ts'
 import { MOST_ACTORS, scopesIn, type Verdict } from '../tokens/verifier.ts'
 import { NOT_PROVED } from './client.ts'
 import type { Form } from './form.ts'
@@ -76,6 +75,9 @@ export function createGrants({ assertions, holding, resolver }: GrantOptions): G
     if (idJag && (named === undefined || named !== claims['client_id'])) return refusal('invalid_grant', NOT_PROVED, 'the grant is for another client')
     // A name that anybody could write down proves nothing, unless it is one that nobody can prove anyway.
     if (idJag && !client && named !== undefined && isVid(named)) return refusal('invalid_client', NOT_PROVED, 'a DID is a client that can prove itself')
+    // A list, say: to read nothing there would make it a grant for everything.
+    const bound = idJag ? claims['resource'] : undefined
+    if (bound !== undefined && typeof bound !== 'string') return refusal('invalid_target', 'the grant is for another resource')
     if (!idJag && client && client.id !== id) return refusal('invalid_grant', NOT_PROVED, 'the client and the assertion are two identities')
     return {
       subject: id,
@@ -83,7 +85,7 @@ export function createGrants({ assertions, holding, resolver }: GrantOptions): G
       client: idJag && named !== undefined ? named : id,
       scopes: undefined,
       offered: idJag && 'scope' in claims ? scopesIn(claims['scope']) : undefined,
-      resource: idJag ? textClaim(claims, 'resource', 2048) : undefined,
+      resource: bound,
       notAfter: Infinity,
       origins: [],
       once: [once, client?.once].filter((one) => one !== undefined),

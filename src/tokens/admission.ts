@@ -40,12 +40,14 @@ export function createAdmission({ verify, revocation, isTrusted, now }: Admissio
     const [oldest] = verdicts.keys()
     if (verdicts.size >= KEPT && oldest !== undefined) verdicts.delete(oldest)
     verdicts.set(key, verdict)
-    byCaller.set(verdict.caller, verdict)
   }
 
   async function look(token: string): Promise<Verification> {
     const verification = await verify(token)
-    if (!('rejected' in verification)) keep(keyOf(token), verification)
+    if ('rejected' in verification) return verification
+    byCaller.set(verification.caller, verification)
+    // What strangers show is not remembered: it would crowd out the others, and their DIDs would be watched.
+    if (wrong(verification) === undefined) keep(keyOf(token), verification)
     return verification
   }
 
@@ -83,6 +85,7 @@ export function createAdmission({ verify, revocation, isTrusted, now }: Admissio
     },
     *identities() {
       for (const { caller } of verdicts.values()) {
+        if (caller.expiresAt * 1000 <= now()) continue
         yield caller.id
         yield* caller.act
       }

@@ -57,7 +57,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const iss = textClaim(jwt.claims, 'iss', 2048)
     if (iss === undefined) return rejected('no iss')
     if (places.isOwnIssuer(iss)) return own(token, jwt)
-    if (iss.startsWith('did:')) return bySelf(token, jwt, iss)
+    if (iss.startsWith('did:')) return bySelf(jwt, iss)
     const issuer = issuers.get(iss)
     return issuer ? byIssuer(token, jwt, issuer) : rejected('an issuer that nobody trusts')
   }
@@ -84,15 +84,15 @@ export function createVerifier(options: VerifierOptions): Verifier {
     return verdict({ id: sub, act, via: 'token', claims, tokenId: jti, audience, jkt, lineage: [jti, ...originsOf(claims)], freshUntilMs: Infinity })
   }
 
-  async function bySelf(token: string, jwt: Jwt, iss: string): Promise<Verification> {
+  async function bySelf(jwt: Jwt, iss: string): Promise<Verification> {
     const { claims } = jwt
     if (!selfIssued) return rejected('self-issued tokens are not taken here')
     if (!isVid(iss) || claims['sub'] !== iss) return rejected('iss and sub are not one DID')
-    const foreign = foreignOf(token, jwt)
+    const foreign = foreignOf(jwt)
     if ('rejected' in foreign) return foreign
     const audience = audienceOf(claims)
-    // An assertion for our issuer, whose name begins like that of our resources, is no token.
-    if (audience === undefined || !/\/(?:mcp|sse)$/.test(audience)) return rejected('for another resource')
+    // An assertion for our issuer, whose name is that of a resource too, is no token.
+    if (audience === undefined || places.isOwnIssuer(audience)) return rejected('for another resource')
     const wrong = await wrongDidSignature(jwt, iss, resolver)
     if (wrong !== undefined) return rejected(wrong)
     return verdict({ ...foreign, id: shortFormOf(iss), act: [], via: 'self-issued', claims, audience })
@@ -100,7 +100,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   async function byIssuer(token: string, jwt: Jwt, issuer: TrustedIssuer): Promise<Verification> {
     const { claims } = jwt
-    const foreign = foreignOf(token, jwt)
+    const foreign = foreignOf(jwt)
     if ('rejected' in foreign) return foreign
     if (issuer.audience === undefined || !audiencesOf(claims).includes(issuer.audience)) return rejected('for another audience')
     const wrong = await issuerKeys.wrongSignature(issuer, token, jwt)
@@ -111,10 +111,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   /** What holds for every token that somebody else signed. */
-  function foreignOf(
-    token: string,
-    jwt: Jwt,
-  ): { rejected: string } | { tokenId: string; jkt: string | undefined; lineage: readonly string[]; freshUntilMs: number } {
+  function foreignOf(jwt: Jwt): { rejected: string } | { tokenId: string; jkt: string | undefined; lineage: readonly string[]; freshUntilMs: number } {
     const { claims } = jwt
     if (!['', 'jwt', 'at+jwt'].includes(typeOf(jwt))) return rejected('another kind of JWT')
     const wrong = wrongTimes(claims, now(), SKEW_SECONDS)
@@ -124,7 +121,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if ('act' in claims) return rejected('a delegation of somebody else')
     const jkt = boundTo(claims)
     if (jkt === null) return rejected('bound to its holder in a way that is not known here')
-    const tokenId = `sha256:${createHash('sha256').update(token).digest('base64url')}`
+    // Of what was signed, not of the signature: that can be written in more than one way, and a token taken back must stay so.
+    const tokenId = `sha256:${createHash('sha256').update(jwt.signingInput).digest('base64url')}`
     return { tokenId, jkt, lineage: [tokenId], freshUntilMs: now() + FOREIGN_FRESH_MS }
   }
 

@@ -8,7 +8,9 @@ import { onTestFinished } from 'vitest'
 import { createLog } from '../../src/observe/log.ts'
 import { openmcp, type ListenOptions, type OpenMcpOptions, type SecurityOptions } from '../../src/openmcp.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
-import { assertionClaims, type Holder, type ProofKey } from './did.ts'
+import { openStore } from '../../src/store/open-store.ts'
+import type { Store } from '../../src/store/shapes.ts'
+import { assertionClaims, type ProofKey, type Signer } from './did.ts'
 import { at, type Json } from './json.ts'
 import { INITIALIZED, initializeMessage } from './openmcp.ts'
 import { json, upstream, type Received, type Upstream } from './upstream.ts'
@@ -24,16 +26,23 @@ export interface Secured {
   reached(): Received[]
   readonly enrolment: URL | undefined
   readonly log: readonly string[]
+  /** What it keeps: `keys/` and, when durable, `store.db`. */
+  readonly home: string
+  /** Its store, as another process has it open. With `durable` alone. */
+  otherProcess(): Promise<Store>
+  now(): number
   /** Moves openmcp's clock. */
   pass(seconds: number): void
   /** A form to an endpoint of the issuer. */
   post(path: string, form: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Answer>
   /** A token by assertion; throws what was answered when there is none. */
-  token(who: Holder, how?: { form?: Readonly<Record<string, string>>; claims?: Json; key?: ProofKey }): Promise<string>
+  token(who: Pick<Signer, 'did' | 'sign'>, how?: { form?: Readonly<Record<string, string>>; claims?: Json; key?: ProofKey }): Promise<string>
   stop(): Promise<void>
 }
 
 export interface SecuredOptions {
+  /** A store in a file, which others can open as well. */
+  durable?: boolean
   trusted?: readonly (string | SecurityOptions['trust']['identities'][number])[]
   security?: Partial<Omit<SecurityOptions, 'trust'>>
   trust?: Partial<SecurityOptions['trust']>
@@ -43,6 +52,7 @@ export interface SecuredOptions {
 }
 
 export async function secured({
+  durable = false,
   trusted = [],
   security = {},
   trust = {},
@@ -52,6 +62,7 @@ export async function secured({
 }: SecuredOptions = {}): Promise<Secured> {
   const home = await mkdtemp(join(tmpdir(), 'openmcp-'))
   const behind = await upstream(answer)
+  const storeUrl = durable ? `file:${join(home, 'store.db')}` : 'memory:'
   const lines: string[] = []
   let movedMs = 0
   const now = (): number => Date.now() + movedMs
@@ -65,7 +76,7 @@ export async function secured({
       log: { level: 'debug', format: 'text' },
       security: {
         keys: join(home, 'keys'),
-        store: 'memory:',
+        store: storeUrl,
         apiKeys: [],
         tokenSeconds: 900,
         dpop: 'optional',
@@ -107,6 +118,13 @@ export async function secured({
     },
     enrolment: proxy.enrolment,
     log: lines,
+    home,
+    async otherProcess() {
+      const store = await openStore(storeUrl, { now })
+      onTestFinished(store.close)
+      return store
+    },
+    now,
     pass: (seconds) => void (movedMs += seconds * 1000),
     post,
     async token(who, { form = {}, claims = {}, key } = {}) {
@@ -125,7 +143,7 @@ export const CLIENT_ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt
 
 /** A server of Streamable HTTP with two tools and sessions. */
 export function toolServer({ method, body }: Received, res: Parameters<Parameters<typeof upstream>[0]>[1]): void {
-  if (method === 'GET') return void res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+  if (method === 'GET') return res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
   if (method === 'DELETE') return void res.writeHead(200).end()
   const { id } = body
   if (id === undefined) return void res.writeHead(202).end()
@@ -134,7 +152,7 @@ export function toolServer({ method, body }: Received, res: Parameters<Parameter
     const version = at(body, 'params', 'protocolVersion')
     return answer(
       { protocolVersion: version, capabilities: { tools: {} }, serverInfo: { name: 'test', version: '1' } },
-      { 'mcp-session-id': `upstream-${String(id)}` },
+      { 'mcp-session-id': `upstream-${JSON.stringify(id)}` },
     )
   }
   if (body['method'] === 'tools/list') return answer({ tools: ['echo', 'secret'].map((name) => ({ name, inputSchema: { type: 'object' } })) })
