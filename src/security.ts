@@ -13,6 +13,7 @@ import { createGrants } from './oauth/grants.ts'
 import { createIntrospection, createRevocationEndpoint } from './oauth/introspect.ts'
 import { createIssuer } from './oauth/issuer.ts'
 import type { SecurityOptions } from './oauth/options.ts'
+import { createStrangers } from './oauth/strangers.ts'
 import { createTokenEndpoint } from './oauth/token.ts'
 import type { Log } from './observe/log.ts'
 import { createEnrolment } from './policy/enrolment.ts'
@@ -77,9 +78,17 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
 
   const { issuers, selfIssued } = options.trust
   const issuerKeys = createIssuerKeys({ fetch, resolver })
-  const verify = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, places, now })
+  const isTrusted = (identity: string): boolean => standingOf([identity]) !== undefined
+  const verify = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, isTrusted, places, now })
   const admission = createAdmission({ verify, revocation, isTrusted: (identities) => standingOf(identities) !== undefined, now })
-  const assertions = createAssertions({ resolver, issuerKeys, issuers, now })
+  const tellStranger = createStrangers({ log, now })
+  const mayFetch = (did: string): boolean => {
+    // Before anybody is trusted there is an enrolment link, and whoever holds it may be any DID.
+    const may = isTrusted(did) || !trust.hasRules
+    if (!may) tellStranger(did)
+    return may
+  }
+  const assertions = createAssertions({ resolver, issuerKeys, issuers, mayFetch, now })
   const replay = createReplay(store)
   const dpop = createDpop({ sealing: keys.sealing, needsNonce: dpopMode === 'nonce', now })
   const enrolment = createEnrolment({ store, now })
@@ -130,6 +139,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
         dpopMode,
         mint: createMint({ keys, lifeSeconds: tokenSeconds, now }),
         places,
+        tellStranger,
         log,
       }),
       introspect: createIntrospection(state),

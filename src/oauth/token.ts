@@ -26,11 +26,13 @@ export interface TokenOptions {
   dpopMode: 'optional' | 'required' | 'nonce'
   mint: Mint
   places: Places
+  /** Somebody proved who they are, and nobody trusts them: the operator may want to know. */
+  tellStranger(identity: string): void
   log: Log
 }
 
 export function createTokenEndpoint(options: TokenOptions): (request: FormRequest) => Promise<Answer | Refusal> {
-  const { assertions, grants, standingOf, enrolment, replay, dpop, dpopMode, mint, places, log } = options
+  const { assertions, grants, standingOf, enrolment, replay, dpop, dpopMode, mint, places, tellStranger, log } = options
 
   return async ({ form, req, res }) => {
     const base = places.baseOf(req)
@@ -104,7 +106,7 @@ export function createTokenEndpoint(options: TokenOptions): (request: FormReques
   }
 
   function stranger(subject: string): Refusal {
-    log.info('a token was refused: nobody has said that this identity is trusted', { id: subject, hint: `openmcp trust add ${subject}` })
+    tellStranger(subject)
     return refusal('invalid_grant', NOT_PROVED, 'not trusted')
   }
 }

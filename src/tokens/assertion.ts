@@ -2,7 +2,7 @@
 import type { Resolver } from '../identity/shapes.ts'
 import { isVid, shortFormOf } from '../identity/vid.ts'
 import type { JsonObject } from '../protocol/message.ts'
-import { wrongDidSignature } from './did-signature.ts'
+import { isFetched, wrongDidSignature } from './did-signature.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 import { SKEW_SECONDS, audiencesOf, bringsItsKey, parseJwt, textClaim, typeOf, wrongTimes, type Jwt } from './jwt.ts'
 import type { TrustedIssuer } from './trusted-issuer.ts'
@@ -24,6 +24,8 @@ export interface AssertionOptions {
   resolver: Resolver
   issuerKeys: IssuerKeys
   issuers: readonly TrustedIssuer[]
+  /** Whether this DID's document may be fetched: strangers do not make us reach out. */
+  mayFetch(did: string): boolean
   now: () => number
 }
 
@@ -38,7 +40,7 @@ const DID_SECONDS = 300
 const ISSUER_SECONDS = 3600
 const ID_JAG = 'oauth-id-jag+jwt'
 
-export function createAssertions({ resolver, issuerKeys, issuers, now }: AssertionOptions): Assertions {
+export function createAssertions({ resolver, issuerKeys, issuers, mayFetch, now }: AssertionOptions): Assertions {
   const trusted = new Map(issuers.map((issuer) => [issuer.issuer, issuer]))
 
   async function byDid(jwt: Jwt, did: string): Promise<Assertion> {
@@ -48,6 +50,7 @@ export function createAssertions({ resolver, issuerKeys, issuers, now }: Asserti
     const once = onceOf(claims, did)
     if (!once) return rejected('no jti')
     if (livesLonger(claims, DID_SECONDS)) return rejected(`it lives longer than ${DID_SECONDS} s`)
+    if (isFetched(did) && !mayFetch(did)) return rejected('nobody has said that it is trusted, so its document is not fetched')
     const wrong = await wrongDidSignature(jwt, did, resolver)
     return wrong === undefined ? { id: shortFormOf(did), claims, idJag: false, once } : rejected(wrong)
   }

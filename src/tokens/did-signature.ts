@@ -10,6 +10,11 @@ const FRESH_MS = 5000
 /** A JWT without a kid is tried with so many keys. */
 const MOST_KEYS = 4
 
+/** Whether its document is somewhere else: the others are computed from the DID itself. */
+export function isFetched(did: string): boolean {
+  return /^did:web(?:vh)?:/.test(did)
+}
+
 /** Undefined: it was. Otherwise why not, for the log. `failed` in front: the document could not be had, so nothing is known. */
 export async function wrongDidSignature(jwt: Jwt, vid: Vid, resolver: Resolver): Promise<string | undefined> {
   const wrong = await wrongBy(jwt, vid, resolver, undefined)

@@ -1,6 +1,7 @@
 // Whether the DIDs that have something open here still are what they were: a document can be withdrawn while a token lives.
 import type { Resolver } from '../identity/shapes.ts'
 import { isVid } from '../identity/vid.ts'
+import { isFetched } from './did-signature.ts'
 
 export interface Liveness {
   /** Known to be deactivated, withdrawn or broken. A document that cannot be had just now changes nothing. */
@@ -32,7 +33,7 @@ export function createLiveness({ resolver, maxAgeMs, now }: { resolver: Resolver
       const due: string[] = []
       for (const identity of new Set(identities)) {
         // What is computed from the DID itself cannot be withdrawn.
-        if (!/^did:web(?:vh)?:/.test(identity) || (lookedMs.get(identity) ?? -Infinity) > now() - maxAgeMs) continue
+        if (!isFetched(identity) || (lookedMs.get(identity) ?? -Infinity) > now() - maxAgeMs) continue
         due.push(identity)
         if (due.length === AT_ONCE) break
       }

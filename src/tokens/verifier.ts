@@ -34,6 +34,8 @@ export interface VerifierOptions {
   issuerKeys: IssuerKeys
   issuers: readonly TrustedIssuer[]
   selfIssued: boolean
+  /** Asked before anything is fetched or computed for a token that somebody signed for themselves. */
+  isTrusted(identity: string): boolean
   places: Pick<Places, 'isOwnIssuer' | 'resourceOf'>
   now: () => number
 }
@@ -47,7 +49,7 @@ const FOREIGN_FRESH_MS = 60_000
 export const MOST_ACTORS = 4
 
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { keys, resolver, issuerKeys, selfIssued, places, now } = options
+  const { keys, resolver, issuerKeys, selfIssued, isTrusted, places, now } = options
   const issuers = new Map(options.issuers.filter(({ audience }) => audience !== undefined).map((issuer) => [issuer.issuer, issuer]))
 
   return async (token) => {
@@ -93,9 +95,11 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const audience = audienceOf(claims)
     // An assertion for our issuer, whose name is that of a resource too, is no token.
     if (audience === undefined || places.isOwnIssuer(audience)) return rejected('for another resource')
+    const id = shortFormOf(iss)
+    if (!isTrusted(id)) return rejected('its identity is not trusted')
     const wrong = await wrongDidSignature(jwt, iss, resolver)
     if (wrong !== undefined) return rejected(wrong)
-    return verdict({ ...foreign, id: shortFormOf(iss), act: [], via: 'self-issued', claims, audience })
+    return verdict({ ...foreign, id, act: [], via: 'self-issued', claims, audience })
   }
 
   async function byIssuer(token: string, jwt: Jwt, issuer: TrustedIssuer): Promise<Verification> {
@@ -112,7 +116,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   /** What holds for every token that somebody else signed. */
   function foreignOf(jwt: Jwt): { rejected: string } | { tokenId: string; jkt: string | undefined; lineage: readonly string[]; freshUntilMs: number } {
-    const { claims } = jwt
+    const { claims, signingInput } = jwt
     if (!['', 'jwt', 'at+jwt'].includes(typeOf(jwt))) return rejected('another kind of JWT')
     const wrong = wrongTimes(claims, now(), SKEW_SECONDS)
     if (wrong !== undefined) return rejected(wrong)
@@ -122,7 +126,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const jkt = boundTo(claims)
     if (jkt === null) return rejected('bound to its holder in a way that is not known here')
     // Of what was signed, not of the signature: that can be written in more than one way, and a token taken back must stay so.
-    const tokenId = `sha256:${createHash('sha256').update(jwt.signingInput).digest('base64url')}`
+    // Of what was signed, not of the signature: some can be written in two ways, and one would outlive the revocation of the other.
+    const tokenId = `sha256:${createHash('sha256').update(signingInput).digest('base64url')}`
     return { tokenId, jkt, lineage: [tokenId], freshUntilMs: now() + FOREIGN_FRESH_MS }
   }
 
