@@ -102,7 +102,7 @@ function wrongWallet(identifier: string): string | undefined {
 /** EIP-55: a letter is a capital where the hash of the lower-case address has a high digit. */
 function checksummed(address: string): string {
   const hash = Buffer.from(keccak_256(Buffer.from(address, 'latin1'))).toString('hex')
-  return [...address].map((c, index) => (Number.parseInt(hash.charAt(index), 16) >= 8 ? c.toUpperCase() : c)).join('')
+  return Array.from(address, (c, index) => (Number.parseInt(hash.charAt(index), 16) >= 8 ? c.toUpperCase() : c)).join('')
 }
 
 function invalid(message: string, hint: string): OpenMcpError {

@@ -207,6 +207,11 @@ describe('a log of did:webvh', () => {
     ['an entry that is a text', (log) => [first(log), ['x']]],
     ['an entry without parameters', (log) => [first(log), { ...second(log), parameters: undefined }]],
     ['a line that is no JSON', (log) => `${jsonl([first(log)])}{"versionId"`],
+    [
+      'a threshold that is no number',
+      (log) => [first(log), { ...second(log), parameters: { witness: { threshold: 'none', witnesses: [{ id: 'did:key:z6Mk' }] } } }],
+    ],
+    ['witnesses where drafts had them', (log) => [first(log), { ...second(log), parameters: { witnesses: [], witnessThreshold: 0 } }]],
     ['nothing in it', () => ''],
     ['a prototype in it', (log) => `${jsonl([first(log)])}{"__proto__":{"deactivated":false},"parameters":{},"state":{}}`],
     [
@@ -286,6 +291,27 @@ describe('witnesses of did:webvh', () => {
     if (proofs !== undefined) host.files.set(PROOFS, proofs)
     await expect(host.resolve(did)).resolves.toMatchObject({ state: 'invalid' })
   })
+})
+
+test('what a peer wrote into a witness proof is not printed', async () => {
+  const printed = [vi.spyOn(console, 'warn'), vi.spyOn(console, 'error'), vi.spyOn(console, 'log')]
+  onTestFinished(() => void vi.restoreAllMocks())
+  const witness = newKey()
+  const id = `did:key:${witness.multibase}`
+  const { host, did, log } = await created({ witness: { threshold: 1, witnesses: [{ id }] } })
+  const [good] = await signWitnessProofEntries([first(log).versionId], [{ id }], { [id]: witness.signer })
+  const bad = [
+    { type: '\u001b[2Jcanary' },
+    { ...good?.proof[0], proofValue: `z${'2'.repeat(88)}` },
+    { ...good?.proof[0], verificationMethod: `${id}#\u001b[2Jcanary` },
+    { ...good?.proof[0], proofValue: 7 },
+    7,
+  ]
+  host.files.set('/.well-known/did-witness.json', JSON.stringify([{ versionId: good?.versionId, proof: [...bad, ...(good?.proof ?? [])] }]))
+  await expect(host.resolve(did)).resolves.toMatchObject({ state: 'found' })
+  host.files.set('/.well-known/did-witness.json', JSON.stringify([{ versionId: good?.versionId, proof: bad }]))
+  await expect(host.resolve(did)).resolves.toMatchObject({ state: 'invalid' })
+  for (const spy of printed) expect(spy).not.toHaveBeenCalled()
 })
 
 test('resolving a log writes nothing into the working directory', async () => {

@@ -28,7 +28,6 @@ declare module 'didwebvh-ts' {
   export function createDID(options: Common & { address: string; portable?: boolean; created?: string }): Promise<Written>
   export function updateDID(options: Common & { log: readonly Entry[]; address?: string; updated?: string }): Promise<Written>
   export function deactivateDID(options: Common & { log: readonly Entry[] }): Promise<Written>
-  export function prepareDataForSigning(document: object, proof: object): Promise<Uint8Array>
   export function multibaseEncode(bytes: Uint8Array, encoding: string): string
   export function signWitnessProofEntries(
     versionIds: readonly string[],

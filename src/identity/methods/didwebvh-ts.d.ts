@@ -8,4 +8,6 @@ declare module 'didwebvh-ts' {
     log: readonly object[],
     options: { scid: string; requestedDid: string; witnessProofs: readonly object[]; verifier: Verifier },
   ): Promise<{ did: string; doc: unknown; meta: { deactivated: boolean; error?: string } }>
+  /** The bytes that an eddsa-jcs-2022 proof signs; `proof` without its value. */
+  export function prepareDataForSigning(document: object, proof: object): Promise<Uint8Array>
 }

@@ -1,13 +1,14 @@
 // did:webvh: a did:web whose history is a log, every entry of which is signed and bound to the one before. The library verifies;
 // what it reads was fetched by us, and is small.
-import { createPublicKey, verify } from 'node:crypto'
-
 import type { Verifier } from 'didwebvh-ts'
 
 import { OpenMcpError } from '../../errors.ts'
+import { fromBase58 } from '../base58.ts'
 import { membersOf, parseJson } from '../json.ts'
+import { publicKeyOfMultibase } from '../public-key.ts'
 import { authenticationKeysOf } from '../read-document.ts'
 import type { GuardedFetch } from '../shapes.ts'
+import { verifySignature } from '../signature.ts'
 import { identifierOf, type Vid } from '../vid.ts'
 import type { DidMethod } from './method.ts'
 import { placeOf } from './place.ts'
@@ -41,13 +42,35 @@ export function createWebvhMethod({ fetch, trustLoopback }: { fetch: GuardedFetc
     if (status !== 200) return []
     const proofs = parseJson(body.toString('utf8'))
     if (!Array.isArray(proofs) || proofs.length > MOST_ENTRIES) throw invalid('the witness proofs are not a list of a reasonable length')
-    return proofs.map((entry: unknown) => {
-      const members = membersOf(entry)
-      if (!Array.isArray(members?.get('proof'))) throw invalid('a witness proof is not as it must be')
-      checkSmall(entry)
-      return Object.fromEntries(members)
-    })
+    return Promise.all(proofs.map(approvalsIn))
   }
+}
+
+/**
+ * The same entry with the proofs in it that are good. The others count for nothing, and the library would print on the terminal what
+ * the peer wrote into them.
+ */
+async function approvalsIn(entry: unknown): Promise<object> {
+  const members = membersOf(entry)
+  const [versionId, proofs] = [members?.get('versionId'), members?.get('proof')]
+  if (typeof versionId !== 'string' || !Array.isArray(proofs)) throw invalid('a witness proof is not as it must be')
+  checkSmall(entry)
+  const good = await Promise.all(proofs.map((proof: unknown) => isApproval(versionId, membersOf(proof))))
+  return { versionId, proof: proofs.filter((_proof, index) => good[index]) }
+}
+
+async function isApproval(versionId: string, proof: ReadonlyMap<string, unknown> | undefined): Promise<boolean> {
+  if (proof?.get('type') !== 'DataIntegrityProof' || proof.get('proofPurpose') !== 'assertionMethod' || proof.get('cryptosuite') !== 'eddsa-jcs-2022')
+    return false
+  const [, multibase] = /^did:key:(z[1-9A-HJ-NP-Za-km-z]{1,64})(?:#\1)?$/.exec(String(proof.get('verificationMethod'))) ?? []
+  const proofValue = proof.get('proofValue')
+  const signature = typeof proofValue === 'string' && proofValue.startsWith('z') ? fromBase58(proofValue.slice(1), MOST_TEXT) : undefined
+  if (multibase === undefined || !signature) return false
+  const key = publicKeyOfMultibase(multibase)
+  if (key?.alg !== 'EdDSA') return false
+  const { prepareDataForSigning } = await library()
+  const signed = Object.fromEntries([...proof].filter(([name]) => name !== 'proofValue'))
+  return verifySignature({ id: multibase, ...key }, await prepareDataForSigning({ versionId }, signed), signature)
 }
 
 async function verified(vid: Vid, scid: string, log: Log, witnessProofs: readonly object[]): ReturnType<DidMethod['resolve']> {
@@ -77,7 +100,7 @@ function parseLog(text: string): { log: Log; asksWitnesses: boolean } {
   })
   // Drafts before 1.0 hash and witness otherwise.
   if (entries[0]?.parameters.get('method') !== 'did:webvh:1.0') throw invalid('the log is not of did:webvh:1.0')
-  const asksWitnesses = entries.some(({ parameters }) => namesWitnesses(parameters))
+  const asksWitnesses = entries.some(({ parameters }) => witnessesIn(parameters) > 0)
   return { log: entries.map(({ entry }) => entry), asksWitnesses }
 }
 
@@ -85,9 +108,17 @@ function isList(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0
 }
 
-/** The list in its place, or where drafts had it and the library still looks. */
-function namesWitnesses(parameters: ReadonlyMap<string, unknown>): boolean {
-  return isList(membersOf(parameters.get('witness'))?.get('witnesses')) || isList(parameters.get('witnesses'))
+/** How many witnesses an entry names. A threshold that is no number of them would be reached by none, to the library. */
+function witnessesIn(parameters: ReadonlyMap<string, unknown>): number {
+  // Where drafts had them, and the library still looks.
+  if (parameters.has('witnesses') || parameters.has('witnessThreshold')) throw invalid('the log names witnesses as drafts did')
+  const witness = membersOf(parameters.get('witness'))
+  const list = witness?.get('witnesses')
+  if (!Array.isArray(list) || list.length === 0) return 0
+  const threshold = witness?.get('threshold')
+  if (!Number.isInteger(threshold) || Number(threshold) < 1 || Number(threshold) > list.length)
+    throw invalid('the threshold of witnesses is not a number of them')
+  return list.length
 }
 
 function checkSmall(value: unknown): void {
@@ -103,10 +134,9 @@ function createVerifier(): Verifier {
   return {
     async verify(signature, message, publicKey) {
       if (left-- <= 0) throw invalid('the log has too many signatures')
-      const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url') }, format: 'jwk' })
-      return new Promise((resolve) => {
-        verify(null, message, key, signature, (error, good) => resolve(!error && good))
-      })
+      // The library has checked the kind of the key, and leaves its bytes.
+      const jwk = { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url') } as const
+      return verifySignature({ id: '', alg: 'EdDSA', jwk }, message, signature)
     },
   }
 }
