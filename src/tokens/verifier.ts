@@ -126,7 +126,6 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const jkt = boundTo(claims)
     if (jkt === null) return rejected('bound to its holder in a way that is not known here')
     // Of what was signed, not of the signature: that can be written in more than one way, and a token taken back must stay so.
-    // Of what was signed, not of the signature: some can be written in two ways, and one would outlive the revocation of the other.
     const tokenId = `sha256:${createHash('sha256').update(signingInput).digest('base64url')}`
     return { tokenId, jkt, lineage: [tokenId], freshUntilMs: now() + FOREIGN_FRESH_MS }
   }
