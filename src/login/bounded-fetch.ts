@@ -80,5 +80,7 @@ const WORDS = new Map([
 function reasonOf(thrown: unknown): string {
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  return WORDS.get(code) ?? (code === '' ? 'unknown reason' : code)
+  if (code !== '') return WORDS.get(code) ?? code
+  // The web's fetch keeps away from ports of other protocols.
+  return cause instanceof Error && cause.message === 'bad port' ? 'its port is one that web clients refuse' : 'for an unknown reason'
 }
