@@ -3,7 +3,7 @@ import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
 
 import { at } from '../support/json.ts'
-import { secured, type Secured } from '../support/secured.ts'
+import { secured, type Secured, type SecuredOptions } from '../support/secured.ts'
 import { scripted } from '../support/servers.ts'
 import { BEARER_LOGINS, DPOP_LOGINS, keyOwner, type Door } from './logins.ts'
 
@@ -13,7 +13,7 @@ const LOGINS = [...BEARER_LOGINS, ...DPOP_LOGINS]
 const doorOf = ({ url, base }: Pick<Secured, 'url' | 'base'>): Door => ({ mcp: url, issuer: base })
 
 /** A stdio child whose environment is all that openmcp gave to it. */
-function child(): { options: NonNullable<Parameters<typeof secured>[0]>['options'] } {
+function child(): SecuredOptions {
   const [command = '', ...args] = scripted()
   return { options: { target: { kind: 'command', command, args, env: { GIVEN: 'yes' } } } }
 }
