@@ -23,7 +23,10 @@ export function issuerMetadata(base: string): Json {
     introspection_endpoint: `${base}/introspect`,
     revocation_endpoint: `${base}/revoke`,
     scopes_supported: SCOPES,
-    response_types_supported: [],
+    // What that endpoint is about: clients of MCP take an issuer without these two for none. It gives no code yet, and
+    // `grant_types_supported` does not say that it does.
+    response_types_supported: ['code'],
+    code_challenge_methods_supported: ['S256'],
     grant_types_supported: GRANT_TYPES,
     token_endpoint_auth_methods_supported: ['private_key_jwt', 'none'],
     token_endpoint_auth_signing_alg_values_supported: CLIENT_ALGORITHMS,
