@@ -5,7 +5,8 @@ import { rolldown } from 'rolldown'
 const bundle = await rolldown({
   input: { openmcp: 'src/cli/bin.ts' },
   platform: 'node',
-  external: [/^node:/, /^@modelcontextprotocol\//, 'libsql'],
+  // jsonc-parser is written for two module systems at once, which no bundler unravels.
+  external: [/^node:/, /^@modelcontextprotocol\//, 'libsql', 'jsonc-parser'],
 })
 // Express and undici end up in chunks of their own, loaded when they are needed.
 const { output } = await bundle.write({ dir: 'dist', format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: 'chunks/[name]-[hash].mjs' })
