@@ -1,5 +1,5 @@
 // One of our own identities as it stands in its file: its DID and the keys it has had.
-import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createECDH, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { calculateJwkThumbprint } from 'jose'
 
 import { OpenMcpError } from '../errors.ts'
@@ -30,13 +30,15 @@ export interface IdentityKey {
 const VERSION = 1
 const ALGORITHMS: Readonly<Record<Curve, SignatureAlgorithm>> = { Ed25519: 'EdDSA', 'P-256': 'ES256', secp256k1: 'ES256K' }
 
+/** As OpenSSL calls them. */
+const NODE_CURVES = { 'P-256': 'prime256v1', secp256k1: 'secp256k1' } as const
+
 export function algorithmOf(jwk: PublicJwk): SignatureAlgorithm {
   return ALGORITHMS[jwk.crv]
 }
 
 export function newPair(curve: Curve): { jwk: PublicJwk; d: string } {
-  const { privateKey } =
-    curve === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: curve === 'P-256' ? 'prime256v1' : curve })
+  const { privateKey } = curve === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: NODE_CURVES[curve] })
   return pairOf(membersOf(privateKey.export({ format: 'jwk' })) ?? new Map())
 }
 
@@ -46,9 +48,24 @@ export function pairOf(members: ReadonlyMap<string, unknown>): { jwk: PublicJwk;
   const found = publicKeyOfJwk(bare)
   if (!found || typeof d !== 'string') throw new OpenMcpError('identity_invalid', 'this is no private key of Ed25519, P-256 or secp256k1')
   const { jwk } = found
-  const derived = publicKeyOfJwk(createPublicKey(createPrivateKey({ key: { ...jwk, d }, format: 'jwk' })).export({ format: 'jwk' }))
-  if (JSON.stringify(derived?.jwk) !== JSON.stringify(jwk)) throw new OpenMcpError('identity_invalid', 'the private key does not belong to the public one')
+  if (publicPointOf(jwk.crv, d) !== pointOf(jwk)) throw new OpenMcpError('identity_invalid', 'the private key does not belong to the public one')
   return { jwk, d }
+}
+
+/** Computed from the secret: of an EC key node:crypto believes the x and y that stand beside it. */
+function publicPointOf(crv: Curve, d: string): string {
+  if (crv !== 'Ed25519') {
+    const pair = createECDH(NODE_CURVES[crv])
+    pair.setPrivateKey(d, 'base64url')
+    return pair.getPublicKey('hex', 'uncompressed')
+  }
+  const { x = '' } = createPublicKey(createPrivateKey({ key: { kty: 'OKP', crv, x: '', d }, format: 'jwk' })).export({ format: 'jwk' })
+  return Buffer.from(x, 'base64url').toString('hex')
+}
+
+function pointOf(jwk: PublicJwk): string {
+  const x = Buffer.from(jwk.x, 'base64url').toString('hex')
+  return jwk.kty === 'OKP' ? x : `04${x}${Buffer.from(jwk.y, 'base64url').toString('hex')}`
 }
 
 /** The DID that is this key, or the name that a domain gives it; and the DID URL of the key, as resolvers give it. */
