@@ -77,10 +77,13 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   }
 
   const { issuers, selfIssued } = options.trust
-  const issuerKeys = createIssuerKeys({ fetch, resolver })
+  // What the operator named does not wait behind what strangers name.
+  const forIssuers = createGuardedFetch({ trustLoopback })
+  const issuerKeys = createIssuerKeys({ fetch: forIssuers.fetch, resolver })
   const isTrusted = (identity: string): boolean => standingOf([identity]) !== undefined
   const verify = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, isTrusted, places, now })
-  const admission = createAdmission({ verify, revocation, isTrusted: (identities) => standingOf(identities) !== undefined, now })
+  const isPublished = (kid: string): boolean => keys.verifying(kid) !== undefined
+  const admission = createAdmission({ verify, revocation, isTrusted: (identities) => standingOf(identities) !== undefined, isPublished, now })
   const tellStranger = createStrangers({ log, now })
   const mayFetch = (did: string): boolean => {
     // Before anybody is trusted there is an enrolment link, and whoever holds it may be any DID.
@@ -112,8 +115,8 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
     { log },
   )
   const sweeper = setInterval(() => {
-    live.sweep(isOver)
-    void liveness.look(admission.identities()).then((changed) => changed && sweep())
+    sweep()
+    void liveness.look(admission.identities())
   }, SWEEP_MS)
   sweeper.unref()
 
@@ -160,6 +163,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
       unfollow()
       keys.close()
       closeFetch()
+      forIssuers.close()
       await store.close()
     },
   }

@@ -25,13 +25,15 @@ export interface AdmissionOptions {
   verify: Verifier
   revocation: Revocation
   isTrusted(identities: readonly string[]): boolean
+  /** Whether a key of ours still vouches for what it signed: one that leaked does not. */
+  isPublished(kid: string): boolean
   now: () => number
 }
 
 /** Distinct tokens; one that is forgotten is verified again. */
 const KEPT = 10_000
 
-export function createAdmission({ verify, revocation, isTrusted, now }: AdmissionOptions): Admission {
+export function createAdmission({ verify, revocation, isTrusted, isPublished, now }: AdmissionOptions): Admission {
   const verdicts = new Map<string, Verdict>()
   const byCaller = new WeakMap<Caller, Verdict>()
   const keyOf = (token: string): string => createHash('sha256').update(token).digest('base64url')
@@ -51,7 +53,8 @@ export function createAdmission({ verify, revocation, isTrusted, now }: Admissio
     return verification
   }
 
-  function isTakenBack({ caller: { id, act }, lineage }: Verdict): string | undefined {
+  function isTakenBack({ caller: { id, act }, lineage, kid }: Verdict): string | undefined {
+    if (kid !== undefined && !isPublished(kid)) return 'the key that signed it was dropped'
     for (const tokenId of lineage) if (revocation.isRevoked(tokenId)) return 'revoked'
     return isTrusted(act.length === 0 ? [id] : [id, ...act]) ? undefined : 'its identity is not trusted'
   }

@@ -6,8 +6,8 @@ import { isFetched } from './did-signature.ts'
 export interface Liveness {
   /** Known to be deactivated, withdrawn or broken. A document that cannot be had just now changes nothing. */
   isGone(identity: string): boolean
-  /** Reads again what is older than it may be. True when somebody was found gone, or back. */
-  look(identities: Iterable<string>): Promise<boolean>
+  /** Reads again what is older than it may be. Never fails. */
+  look(identities: Iterable<string>): Promise<void>
 }
 
 /** Looked at in one go; the others have their turn in the next. */
@@ -17,14 +17,11 @@ export function createLiveness({ resolver, maxAgeMs, now }: { resolver: Resolver
   const gone = new Set<string>()
   const lookedMs = new Map<string, number>()
 
-  async function lookAt(identity: string): Promise<boolean> {
-    if (!isVid(identity)) return false
+  async function lookAt(identity: string): Promise<void> {
+    if (!isVid(identity)) return
     const { state } = await resolver.resolve(identity, { maxAgeMs })
-    if (state === 'failed') return false
-    const wasGone = gone.has(identity)
     if (state === 'found') gone.delete(identity)
-    else gone.add(identity)
-    return wasGone !== gone.has(identity)
+    else if (state !== 'failed') gone.add(identity)
   }
 
   return {
@@ -38,8 +35,7 @@ export function createLiveness({ resolver, maxAgeMs, now }: { resolver: Resolver
         if (due.length === AT_ONCE) break
       }
       for (const identity of due) lookedMs.set(identity, now())
-      const changes = await Promise.all(due.map(lookAt))
-      return changes.includes(true)
+      await Promise.all(due.map(lookAt))
     },
   }
 }

@@ -22,6 +22,8 @@ export interface Verdict {
   readonly notBefore: number
   /** Its own id and those of the tokens it was exchanged from: with each of them it ends. */
   readonly lineage: readonly string[]
+  /** The key of ours that signed it; undefined: somebody else's did. */
+  readonly kid: string | undefined
   /** After this it is to be looked at again. */
   readonly freshUntilMs: number
 }
@@ -67,7 +69,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
   async function own(token: string, jwt: Jwt): Promise<Verification> {
     const { header, claims } = jwt
     if (typeOf(jwt) !== 'at+jwt') return rejected('no access token')
-    const key = typeof header['kid'] === 'string' ? keys.verifying(header['kid']) : undefined
+    const kid = typeof header['kid'] === 'string' ? header['kid'] : ''
+    const key = keys.verifying(kid)
     if (!key || header['alg'] !== 'EdDSA') return rejected('not signed by a key of ours')
     try {
       await compactVerify(token, key, { algorithms: ['EdDSA'] })
@@ -83,7 +86,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const jkt = boundTo(claims)
     if (audience === undefined) return rejected('for another resource')
     if (jti === undefined || sub === undefined || !act || jkt === null) return rejected('its claims are not as we write them')
-    return verdict({ id: sub, act, via: 'token', claims, tokenId: jti, audience, jkt, lineage: [jti, ...originsOf(claims)], freshUntilMs: Infinity })
+    return verdict({ id: sub, act, via: 'token', claims, tokenId: jti, audience, jkt, lineage: [jti, ...originsOf(claims)], kid, freshUntilMs: Infinity })
   }
 
   async function bySelf(jwt: Jwt, iss: string): Promise<Verification> {
@@ -115,7 +118,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   /** What holds for every token that somebody else signed. */
-  function foreignOf(jwt: Jwt): { rejected: string } | { tokenId: string; jkt: string | undefined; lineage: readonly string[]; freshUntilMs: number } {
+  function foreignOf(jwt: Jwt): { rejected: string } | Pick<Proved, 'tokenId' | 'jkt' | 'lineage' | 'kid' | 'freshUntilMs'> {
     const { claims, signingInput } = jwt
     if (!['', 'jwt', 'at+jwt'].includes(typeOf(jwt))) return rejected('another kind of JWT')
     const wrong = wrongTimes(claims, now(), SKEW_SECONDS)
@@ -127,7 +130,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (jkt === null) return rejected('bound to its holder in a way that is not known here')
     // Of what was signed, not of the signature: that can be written in more than one way, and a token taken back must stay so.
     const tokenId = `sha256:${createHash('sha256').update(signingInput).digest('base64url')}`
-    return { tokenId, jkt, lineage: [tokenId], freshUntilMs: now() + FOREIGN_FRESH_MS }
+    return { tokenId, jkt, lineage: [tokenId], kid: undefined, freshUntilMs: now() + FOREIGN_FRESH_MS }
   }
 
   function audienceOf(claims: JsonObject): string | undefined {
@@ -139,7 +142,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 }
 
-interface Proved extends Pick<Verdict, 'jkt' | 'audience' | 'lineage' | 'freshUntilMs'> {
+interface Proved extends Pick<Verdict, 'jkt' | 'audience' | 'lineage' | 'kid' | 'freshUntilMs'> {
   id: string
   act: readonly string[]
   via: Caller['via']
@@ -147,12 +150,12 @@ interface Proved extends Pick<Verdict, 'jkt' | 'audience' | 'lineage' | 'freshUn
   tokenId: string
 }
 
-function verdict({ id, act, via, claims, tokenId, jkt, audience, lineage, freshUntilMs }: Proved): Verdict {
+function verdict({ id, act, via, claims, tokenId, jkt, audience, lineage, kid, freshUntilMs }: Proved): Verdict {
   // A token of somebody else that speaks of no scope may what its identity may; one that does, only that.
   const scopes = 'scope' in claims ? scopesIn(claims['scope']) : via === 'token' ? [] : ['mcp']
   const caller: Caller = { id, via, scopes, act, tokenId, expiresAt: Number(claims['exp']), owner: ownerOf({ id, act }) }
   const notBefore = typeof claims['nbf'] === 'number' ? claims['nbf'] : 0
-  return { caller: Object.freeze(caller), jkt, audience, notBefore, lineage, freshUntilMs }
+  return { caller: Object.freeze(caller), jkt, audience, notBefore, lineage, kid, freshUntilMs }
 }
 
 /** RFC 6749 §3.3. */
