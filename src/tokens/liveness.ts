@@ -12,20 +12,22 @@ export interface Liveness {
 
 /** Looked at in one go; the others have their turn in the next. */
 const AT_ONCE = 8
+const REMEMBERED = 10_000
 
 export function createLiveness({ resolver, maxAgeMs, now }: { resolver: Resolver; maxAgeMs: number; now: () => number }): Liveness {
-  const gone = new Set<string>()
+  /** Until when what was seen is believed: somebody who has nothing open any more is not looked at, and may be back. */
+  const gone = new Map<string, number>()
   const lookedMs = new Map<string, number>()
 
   async function lookAt(identity: string): Promise<void> {
     if (!isVid(identity)) return
     const { state } = await resolver.resolve(identity, { maxAgeMs })
     if (state === 'found') gone.delete(identity)
-    else if (state !== 'failed') gone.add(identity)
+    else if (state !== 'failed') gone.set(identity, now() + 2 * maxAgeMs)
   }
 
   return {
-    isGone: (identity) => gone.has(identity),
+    isGone: (identity) => gone.size > 0 && (gone.get(identity) ?? -Infinity) > now(),
     async look(identities) {
       const due: string[] = []
       for (const identity of new Set(identities)) {
@@ -34,6 +36,8 @@ export function createLiveness({ resolver, maxAgeMs, now }: { resolver: Resolver
         due.push(identity)
         if (due.length === AT_ONCE) break
       }
+      if (lookedMs.size > REMEMBERED) lookedMs.clear()
+      if (gone.size > REMEMBERED) gone.clear()
       for (const identity of due) lookedMs.set(identity, now())
       await Promise.all(due.map(lookAt))
     },
