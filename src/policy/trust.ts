@@ -42,7 +42,7 @@ export async function createTrust({ store, configured, now, log }: TrustOptions)
   return {
     standingOf(identities) {
       if (now() >= trueUntilMs) forget()
-      const key = identities.length === 1 ? (identities[0] ?? '') : JSON.stringify(identities)
+      const key = JSON.stringify(identities)
       if (remembered.has(key)) return remembered.get(key)
       const standing = together(identities.map((identity) => (known.deactivated.has(identity) ? undefined : ruleFor(identity, known.rules, now()))))
       if (remembered.size >= MAX_REMEMBERED) remembered = new Map()
