@@ -37,7 +37,7 @@ export function createLiveness({ resolver, maxAgeMs, now }: { resolver: Resolver
         if (due.length === AT_ONCE) break
       }
       if (lookedMs.size > REMEMBERED) lookedMs.clear()
-      if (gone.size > REMEMBERED) gone.clear()
+      for (const [identity, untilMs] of gone) if (untilMs <= now()) gone.delete(identity)
       for (const identity of due) lookedMs.set(identity, now())
       await Promise.all(due.map(lookAt))
     },
