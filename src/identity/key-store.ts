@@ -33,6 +33,7 @@ export async function openNodeKeys(dir: string, { now, log, platform = process.p
   await removeLeftovers(dir, now())
   let listing = await listed(dir)
   let keys = await readKeys(dir, listing, platform)
+  let turns = 0
   for (const purpose of NEEDED) {
     // Of several processes that start at once one makes the first key, and the others read it.
     if (!keys.some((key) => key.purpose === purpose)) await create(purpose, 1, now(), now())
@@ -47,8 +48,7 @@ export async function openNodeKeys(dir: string, { now, log, platform = process.p
   }
   async function look(): Promise<void> {
     try {
-      const found = await listed(dir)
-      if (found.stamp !== listing.stamp) await reread(found)
+      if ((await listed(dir)).stamp !== listing.stamp) await reread()
       await removeOver()
       isFailing = false
     } catch (thrown) {
@@ -60,10 +60,14 @@ export async function openNodeKeys(dir: string, { now, log, platform = process.p
     }
     if (!closed) timer = later()
   }
-  async function reread(found?: Listing): Promise<void> {
-    const newest = found ?? (await listed(dir))
-    keys = await readKeys(dir, newest, platform)
-    listing = newest
+  async function reread(): Promise<void> {
+    const turn = ++turns
+    const found = await listed(dir)
+    const read = await readKeys(dir, found, platform)
+    // Of two at once the later one knows better: the other may still hold a key that was dropped between them.
+    if (turn !== turns) return
+    keys = read
+    listing = found
   }
   async function create(purpose: Purpose, number: number, createdAtMs: number, activeFromMs: number): Promise<boolean> {
     return createPrivateFile(join(dir, `${purpose}-${number}.json`), await newKeyFile(purpose, { createdAtMs, activeFromMs }))
