@@ -59,6 +59,8 @@ export function createCredential(options: CredentialOptions): UpstreamCredential
   let login: Promise<Held> | undefined
   let failure: { error: unknown; atMs: number } | undefined
   let nonce: string | undefined
+  /** Whether the last refusal was of a token that was hardly given: one is bad luck, or trust that has ended, and two are a circle. */
+  let wasSoon = false
   /** The address that first wanted a token, and how it said so: asked again when the token is to be renewed. */
   let wanted: { resource: URL; challenge: string | undefined } = { resource, challenge: undefined }
 
@@ -112,9 +114,11 @@ export function createCredential(options: CredentialOptions): UpstreamCredential
       if (token !== undefined && dpop && wantsNonce && told !== undefined) return true
       // Another request has noticed before.
       if (held && held.token.accessToken !== token) return true
-      if (held && now() < held.sinceMs + SOON_MS) {
+      const isSoon = held !== undefined && now() < held.sinceMs + SOON_MS
+      if (held && isSoon && wasSoon) {
         throw new OpenMcpError('login_failed', `the upstream does not take the token that ${held.token.issuer} has just given for it`)
       }
+      wasSoon = isSoon
       if (!held || url.href === wanted.resource.href) wanted = { resource: url, challenge }
       await renew()
       return true

@@ -191,7 +191,7 @@ function wordsOf(code: string, cause: unknown): string {
 /** The failure of an upstream that wants a credential: ours to have, so it is never passed on as a 401 to the client. */
 export function refusedBy(status: number): OpenMcpError {
   return new OpenMcpError('upstream_refused', `the upstream wants a credential (HTTP ${status})`, {
-    hint: "give it with -H 'Authorization: …' or --header-file",
+    hint: "prove who you are with --id NAME, or give it with -H 'Authorization: …' or --header-file",
   })
 }
 

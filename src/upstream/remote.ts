@@ -117,6 +117,8 @@ interface Looked {
 
 function speaksJsonRpc({ status, contentType, body }: Looked): boolean {
   if (status === 202) return true
+  // An address of HTTP+SSE may say in JSON-RPC that it takes no POST.
+  if (status === 405) return false
   if (contentType.startsWith('text/event-stream')) return status === 200
   try {
     const value: unknown = JSON.parse(body)

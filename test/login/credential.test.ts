@@ -118,14 +118,15 @@ describe('a credential for an upstream', () => {
     expect(logins(stage)).toBe(2)
   })
 
-  test('that is refused as soon as it was given is not asked for in a circle', async () => {
+  test('that is refused as soon as it was given is replaced once, and not asked for in a circle', async () => {
     const stage = await staged()
     await stage.refused()
+    expect(await stage.refused(await stage.headers())).toBe(true)
     await expect(stage.refused(await stage.headers())).rejects.toMatchObject({
       code: 'login_failed',
       message: expect.stringContaining('does not take the token'),
     })
-    expect(logins(stage)).toBe(1)
+    expect(logins(stage)).toBe(2)
   })
 
   test('that cannot be had is told as such, and not asked for again at once', async () => {
