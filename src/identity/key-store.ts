@@ -33,7 +33,7 @@ export async function openNodeKeys(dir: string, { now, log, platform = process.p
   await removeLeftovers(dir, now())
   let listing = await listed(dir)
   let keys = await readKeys(dir, listing, platform)
-  let turns = 0
+  let lastReading = Promise.resolve()
   for (const purpose of NEEDED) {
     // Of several processes that start at once one makes the first key, and the others read it.
     if (!keys.some((key) => key.purpose === purpose)) await create(purpose, 1, now(), now())
@@ -60,14 +60,17 @@ export async function openNodeKeys(dir: string, { now, log, platform = process.p
     }
     if (!closed) timer = later()
   }
-  async function reread(): Promise<void> {
-    const turn = ++turns
-    const found = await listed(dir)
-    const read = await readKeys(dir, found, platform)
-    // Of two at once the later one knows better: the other may still hold a key that was dropped between them.
-    if (turn !== turns) return
-    keys = read
-    listing = found
+  /** One after the other: of two at once the slower one could bring back a key that was dropped between them. */
+  function reread(): Promise<void> {
+    const reading = lastReading
+      .catch(() => {})
+      .then(async () => {
+        const found = await listed(dir)
+        keys = await readKeys(dir, found, platform)
+        listing = found
+      })
+    lastReading = reading
+    return reading
   }
   async function create(purpose: Purpose, number: number, createdAtMs: number, activeFromMs: number): Promise<boolean> {
     return createPrivateFile(join(dir, `${purpose}-${number}.json`), await newKeyFile(purpose, { createdAtMs, activeFromMs }))
