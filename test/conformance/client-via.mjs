@@ -9,8 +9,10 @@ const upstream = process.argv.at(-1)
 const settings = JSON.parse(process.env.CONFORMANCE_OPENMCP)
 
 const openmcp = await startOpenmcp({ ...settings, publish: `0:${upstream}`, onLine: (line) => console.error(line) })
-const client = spawn(process.execPath, [join(import.meta.dirname, 'fixture-client.mjs'), openmcp.url], {
+const preload = openmcp.credential ? ['--import', import.meta.resolve('./credential.mjs')] : []
+const client = spawn(process.execPath, [...preload, join(import.meta.dirname, 'fixture-client.mjs'), openmcp.url], {
   stdio: ['ignore', 'inherit', 'inherit'],
+  env: { ...process.env, ...openmcp.credential },
 })
 
 // The suite ends a client that takes too long, and cannot know of the two behind this one. Its end of our stdin closes

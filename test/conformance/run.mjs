@@ -1,29 +1,34 @@
 // Runs the official conformance suite against a server directly and through openmcp, and compares check by check.
-//   node test/conformance/run.mjs [--only direct|http|stdio] [--out DIR] [--openmcp FILE]
+//   node test/conformance/run.mjs [--only direct|http|stdio|http-secured|stdio-secured] [--out DIR] [--openmcp FILE]
 import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeLoss, lostChecks, oneLine, sameLeg } from './compare.mjs'
 import { startOpenmcp } from './openmcp.mjs'
 import { startServer, stopAll } from './processes.mjs'
-import { REVISIONS, SUITE_VERSION, runClientLeg, runServerLeg } from './suite.mjs'
+import { REVISIONS, SUITE_VERSION, runClientLeg, runIssuerLeg, runServerLeg } from './suite.mjs'
 
 const here = import.meta.dirname
 
 // How openmcp stands in front of the fixture: what it publishes, and with which further options of `openmcp run`.
 // The client scenarios bring HTTP servers of their own, so they belong to the target with an HTTP upstream.
+const HTTP = {
+  options: [],
+  publish: (fixtureUrl) => `0:${fixtureUrl}`,
+  withClients: true,
+}
+const STDIO = {
+  // A child cannot close an HTTP stream in the middle of a call, as one scenario (SEP-1699) wants to see: openmcp can.
+  options: ['--poll', '0.05'],
+  publish: () => '0',
+  command: [process.execPath, join(here, 'fixture-stdio.mjs')],
+}
+// With the guard on whoever calls has logged in with a DID, and the issuer is looked at as well.
 const TARGETS = {
-  http: {
-    options: [],
-    publish: (fixtureUrl) => `0:${fixtureUrl}`,
-    withClients: true,
-  },
-  stdio: {
-    // A child cannot close an HTTP stream in the middle of a call, as one scenario (SEP-1699) wants to see: openmcp can.
-    options: ['--poll', '0.05'],
-    publish: () => '0',
-    command: [process.execPath, join(here, 'fixture-stdio.mjs')],
-  },
+  http: HTTP,
+  stdio: STDIO,
+  'http-secured': { ...HTTP, secured: true },
+  'stdio-secured': { ...STDIO, secured: true },
 }
 const WATCHDOG_MS = 10 * 60_000
 
@@ -72,13 +77,14 @@ function runDirect(url) {
 
 async function runThroughOpenmcp(target, fixtureUrl, direct) {
   const { program } = settings
-  const { options, publish, command, withClients } = TARGETS[target]
+  const { options, publish, command, withClients, secured } = TARGETS[target]
   const directory = makeDirectory(target)
   const openmcp = await startOpenmcp({
     program,
     options,
     publish: publish(fixtureUrl),
     command,
+    secured,
     directory,
     onLine: (line) => appendFileSync(join(directory, 'openmcp.log'), `${line}\n`),
   })
@@ -88,9 +94,11 @@ async function runThroughOpenmcp(target, fixtureUrl, direct) {
     url: openmcp.url,
     directory,
     reference: direct,
+    credential: openmcp.credential,
+    ...(secured && { issuer: new URL(openmcp.url).origin }),
     ...(withClients && {
       client: 'client-via.mjs',
-      env: { CONFORMANCE_OPENMCP: JSON.stringify({ program, options, directory }) },
+      env: { CONFORMANCE_OPENMCP: JSON.stringify({ program, options, secured, directory }) },
     }),
   })
   await openmcp.stop()
@@ -103,14 +111,17 @@ function failedRun(target, error) {
 }
 
 /** Runs and reports every leg of a target, and keeps the result as a file that compare.mjs can read. */
-async function runTarget({ target, url, directory, client, env, reference }) {
+async function runTarget({ target, url, directory, credential, issuer, client, env, reference }) {
   const run = { target, suite: SUITE_VERSION, node: process.version, well: true, legs: [] }
   const add = (leg) => {
     run.legs.push(leg)
     run.well = report(target, leg, reference && sameLeg(reference, leg)) && run.well
   }
   for (const revision of REVISIONS) {
-    add(await runServerLeg({ url, revision, directory: join(directory, `server-${revision}`) }))
+    add(await runServerLeg({ url, revision, credential, directory: join(directory, `server-${revision}`) }))
+  }
+  for (const revision of issuer ? REVISIONS : []) {
+    add(await runIssuerLeg({ issuer, revision, directory: join(directory, `issuer-${revision}`) }))
   }
   for (const revision of client ? REVISIONS : []) {
     add(await runClientLeg({ client, env, revision, directory: join(directory, `client-${revision}`) }))

@@ -7,7 +7,9 @@ import { runProgram } from './processes.mjs'
 
 const here = import.meta.dirname
 const suite = dirname(fileURLToPath(import.meta.resolve('@modelcontextprotocol/conformance/package.json')))
-const program = ['--import', import.meta.resolve('./node20.mjs'), join(suite, 'dist/index.js')]
+const program = join(suite, 'dist/index.js')
+const NODE_20 = ['--import', import.meta.resolve('./node20.mjs')]
+const LOGIN = ['--import', import.meta.resolve('./credential.mjs')]
 
 export const SUITE_VERSION = JSON.parse(readFileSync(join(suite, 'package.json'), 'utf8')).version
 export const REVISIONS = ['2025-11-25', '2026-07-28']
@@ -16,12 +18,28 @@ export const REVISIONS = ['2025-11-25', '2026-07-28']
 const SCENARIO_LIMIT_MS = 20_000
 const LEG_LIMIT_MS = 120_000
 
-/** Runs every server scenario of a revision against one URL: the required ones, and those that only inform. */
-export async function runServerLeg({ url, revision, directory }) {
+/**
+ * Runs every server scenario of a revision against one URL: the required ones, and those that only inform. `credential` is the
+ * environment with which the suite logs in.
+ */
+export async function runServerLeg({ url, revision, credential, directory }) {
   return timed({ role: 'server', revision }, async () => {
     const args = ['server', '--url', url, '--requirements', revision, '--timeout', `${SCENARIO_LIMIT_MS}`]
-    const { code } = await runSuite([...args, '--output-dir', directory], { directory, limitMs: LEG_LIMIT_MS })
+    const { code } = await runSuite([...args, '--output-dir', directory], { directory, credential, limitMs: LEG_LIMIT_MS })
     return { finished: code !== null, scenarios: Object.fromEntries(resultsIn(directory, 'server-')) }
+  })
+}
+
+/**
+ * Looks at an issuer as a client of a revision does that has only its URL. Of the two scenarios about issuers this is the one
+ * without a login in a browser.
+ */
+export async function runIssuerLeg({ issuer, revision, directory }) {
+  const scenario = 'authorization-server-metadata-endpoint'
+  return timed({ role: 'issuer', revision, required: [scenario] }, async () => {
+    const args = ['authorization', '--url', issuer, '--scenario', scenario, '--spec-version', revision, '--output-dir', directory]
+    const { code } = await runSuite(args, { directory, limitMs: LEG_LIMIT_MS })
+    return { finished: code !== null, scenarios: Object.fromEntries(resultsIn(directory, 'authorization-server-')) }
   })
 }
 
@@ -57,15 +75,15 @@ function clientEndsWell({ code, output }) {
   return complaint === undefined ? { status: 'SUCCESS' } : { status: 'FAILURE', why: complaint }
 }
 
-async function runSuite(args, { directory, env, limitMs }) {
+async function runSuite(args, { directory, env, credential, limitMs }) {
   mkdirSync(directory, { recursive: true })
-  const ended = await runProgram([...program, ...args], { cwd: here, env, limitMs })
+  const preloads = credential ? [...NODE_20, ...LOGIN] : NODE_20
+  const ended = await runProgram([...preloads, program, ...args], { cwd: here, env: { ...env, ...credential }, limitMs })
   writeFileSync(join(directory, 'suite.log'), ended.output)
   return ended
 }
 
-async function timed({ role, revision }, run) {
-  const required = requiredScenarios(revision, role)
+async function timed({ role, revision, required = requiredScenarios(revision, role) }, run) {
   const startedAtMs = Date.now()
   const { finished, scenarios } = await run(required)
   return { role, revision, seconds: (Date.now() - startedAtMs) / 1000, finished, required, scenarios }
