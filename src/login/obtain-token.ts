@@ -1,6 +1,7 @@
 // A token for a resource, by proving an identity of our own to the issuer that the resource names (RFC 7523 §2.1 with a DID).
 import { OpenMcpError } from '../errors.ts'
 import type { IdentitySigner } from '../identity/shapes.ts'
+import { isLoopbackHost } from '../protocol/loopback.ts'
 import { LOGIN_BOUNDS, boundedFetch, type BoundedFetch, type Fetch, type FetchBounds } from './bounded-fetch.ts'
 import { parseChallenge, type Challenge } from './challenge.ts'
 import type { DpopKey } from './dpop-key.ts'
@@ -28,6 +29,11 @@ export interface LoginOptions {
 /** Fails with `login_failed`, which says what failed and what to do, and holds no secret. */
 export async function obtainToken(options: LoginOptions): Promise<ObtainedToken> {
   const { resource, signer, scope, dpop, challenge, now } = options
+  if (resource.protocol !== 'https:' && !isLoopbackHost(resource.hostname)) {
+    throw new OpenMcpError('login_failed', `${shownUrl(resource)} is not reached over https: a token would be read on its way`, {
+      hint: 'http is for loopback alone',
+    })
+  }
   const enrolment = options.enrolment === undefined ? undefined : parseEnrolment(options.enrolment)
   const fetch = boundedFetch(options.fetch, options.bounds ?? LOGIN_BOUNDS)
   const challenged = challenge === undefined ? await challengeOf(resource, fetch) : parseChallenge(challenge)
