@@ -42,7 +42,7 @@ export interface PipeDoorOptions {
   log: Log
 }
 
-export interface PipeRequest {
+interface PipeRequest {
   req: IncomingMessage
   res: ServerResponse
   caller: Caller
@@ -50,7 +50,7 @@ export interface PipeRequest {
   reads: boolean
 }
 
-export interface PipePost extends PipeRequest {
+interface PipePost extends PipeRequest {
   post: Post
 }
 

@@ -216,6 +216,6 @@ function digestOf(secret: string): Buffer {
 }
 
 /** RFC 9728 §3.1: the well-known path goes between the host and the path. */
-export function metadataUrl(base: string, pathPrefix: string, door: string): string {
+function metadataUrl(base: string, pathPrefix: string, door: string): string {
   return `${base.slice(0, base.length - pathPrefix.length)}/.well-known/oauth-protected-resource${pathPrefix}${door}`
 }

@@ -27,7 +27,7 @@ export interface Proved {
   readonly issuedType: string | undefined
 }
 
-export interface GrantRequest {
+interface GrantRequest {
   form: Form
   client: Asserted | undefined
   /** Thumbprint of the key that a DPoP proof shows. */

@@ -22,7 +22,7 @@ export interface IssuerOptions {
 }
 
 /** Keys are published before they sign, for longer than anybody keeps this. */
-export const PUBLISHED_SECONDS = 300
+const PUBLISHED_SECONDS = 300
 const WELL_KNOWN = '/.well-known'
 const FORM = { extended: false, limit: 16 * 1024, parameterLimit: 32, inflate: false } as const
 

@@ -62,7 +62,7 @@ export async function resourceMetadata(base: string, resource: string, keys: Nod
 }
 
 /** did:web names a host, and a path behind it, with colons (did:web, "Method Specific Identifier"). */
-export function nodeDid(base: string): string {
+function nodeDid(base: string): string {
   const { host, pathname } = new URL(base)
   return `did:web:${[host.replaceAll(':', '%3A'), ...pathname.split('/').filter((part) => part !== '')].join(':')}`
 }

@@ -18,7 +18,7 @@ export interface Asserted {
   readonly once: { readonly by: string; readonly jti: string; readonly expiresAtMs: number } | undefined
 }
 
-export type Assertion = Asserted | { readonly rejected: string }
+type Assertion = Asserted | { readonly rejected: string }
 
 export interface AssertionOptions {
   resolver: Resolver

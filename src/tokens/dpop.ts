@@ -14,9 +14,9 @@ export interface ProvedKey {
   readonly expiresAtMs: number
 }
 
-export type ProofResult = ProvedKey | { readonly rejected: string; readonly nonce?: true }
+type ProofResult = ProvedKey | { readonly rejected: string; readonly nonce?: true }
 
-export interface DpopRequest {
+interface DpopRequest {
   /** The header as it came. RFC 9449 §4.3: exactly one. */
   proof: string | readonly string[] | undefined
   method: string
@@ -130,7 +130,7 @@ function algorithmOf({ crv }: PublicJwk): SignatureAlgorithm {
 }
 
 /** RFC 7638: the required members in the order of the alphabet. */
-export function thumbprintOf(jwk: PublicJwk): string {
+function thumbprintOf(jwk: PublicJwk): string {
   const { crv, kty, x } = jwk
   const members = jwk.kty === 'EC' ? { crv, kty, x, y: jwk.y } : { crv, kty, x }
   return createHash('sha256').update(JSON.stringify(members)).digest('base64url')

@@ -4,7 +4,7 @@ import { SignJWT } from 'jose'
 
 import type { NodeKeys } from '../identity/shapes.ts'
 
-export interface Grant {
+interface Grant {
   issuer: string
   subject: string
   /** Who asked for it (RFC 9068 §2.2). */
@@ -20,7 +20,7 @@ export interface Grant {
   notAfter: number
 }
 
-export interface Minted {
+interface Minted {
   token: string
   expiresIn: number
 }
