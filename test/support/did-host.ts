@@ -13,7 +13,7 @@ export interface DidHost {
   /** What is answered from now on. */
   host(name: string, hosted: Hosted): void
   /** A fresh identity whose document is hosted. */
-  identity(name: string): Signer & { readonly document: Json }
+  identity(name: string): Signer & { readonly document: Json & { readonly verificationMethod: readonly Json[] } }
   /** Paths asked for so far. */
   readonly asked: readonly string[]
   stop(): Promise<void>
