@@ -47,7 +47,7 @@ export function securityOf(reading: Reading, listen: ListenOptions | undefined, 
   return {
     keys: keysDirectory(reading),
     store: storeUrl(reading),
-    trust: { identities, issuers, selfIssued: selfIssued ?? false },
+    trust: { identities, issuers, selfIssued: selfIssued ?? true },
     apiKeys: apiKeysOf(reading),
     tokenSeconds: oneOf(reading, 'token-life', (text, as) => parseCount(text, as, TOKEN_SECONDS)) ?? config.tokenSeconds ?? DEFAULT_TOKEN_SECONDS,
     dpop: dpopOf(reading) ?? config.dpop ?? 'optional',

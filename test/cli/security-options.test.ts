@@ -31,7 +31,7 @@ describe('--security', () => {
         security: {
           keys: '/home/ann/.openmcp/keys',
           store: 'file:/home/ann/.openmcp/store.db',
-          trust: { identities: [], issuers: [], selfIssued: false },
+          trust: { identities: [], issuers: [], selfIssued: true },
           apiKeys: [],
           tokenSeconds: 900,
           dpop: 'optional',
@@ -205,7 +205,7 @@ describe('--config', () => {
           { "issuer": "spiffe://example", "did": "did:web:spire.example", "reusable": true },
           { "issuer": "other", "jwks": { "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "x" }] } },
         ],
-        "selfIssued": true,
+        "selfIssued": false,
       },
       "security": { "dpop": "required", "tokenLife": 120, "trustLoopback": true } /* that is all */
     }`
@@ -217,7 +217,7 @@ describe('--config', () => {
           { issuer: 'spiffe://example', did: 'did:web:spire.example', reusable: true },
           { issuer: 'other', jwks: { keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'x' }] } },
         ],
-        selfIssued: true,
+        selfIssued: false,
       },
       dpop: 'required',
       tokenSeconds: 120,

@@ -8,8 +8,8 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import * as z from 'zod'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { readArguments } from '../../src/cli/arguments.ts'
-import { RUN_OPTIONS, TEST_OPTIONS } from '../../src/cli/option-table.ts'
+import { readArguments, readWords } from '../../src/cli/arguments.ts'
+import { ID_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from '../../src/cli/option-table.ts'
 import { runOptions } from '../../src/cli/run-options.ts'
 import { USAGE } from '../../src/cli/usage.ts'
 import { EXIT_CODE, HTTP_STATUS, JSON_RPC_CODE } from '../../src/errors.ts'
@@ -116,7 +116,9 @@ describe('the examples', () => {
 
 describe('the options', () => {
   test('each that a document names is one of openmcp, or stands behind the name of another program', () => {
-    const known = new Set([...RUN_OPTIONS, ...TEST_OPTIONS].flatMap(([name, { short }]) => [`--${name}`, `-${short}`]))
+    const known = new Set(
+      [...RUN_OPTIONS, ...TEST_OPTIONS, ...ID_OPTIONS, ...TOKEN_OPTIONS, ...TRUST_OPTIONS].flatMap(([name, { short }]) => [`--${name}`, `-${short}`]),
+    )
     for (const document of OF_THE_PROJECT) {
       const code = [...spansOf(textOf(document)), ...blocksOf(textOf(document), 'sh')].filter((span) => /(?:^|\s)-{1,2}[a-z]/i.test(span))
       const unknown = code.flatMap((span) => {
@@ -266,6 +268,12 @@ function modeOf(block: string): string | undefined {
 function mistakesIn(program: string, words: readonly string[]): string[] {
   if (OTHER_PROGRAMS.includes(program)) return []
   if (program !== 'openmcp') return [`${program} is not known to have options`]
+  const table = new Map([
+    ['id', ID_OPTIONS],
+    ['token', TOKEN_OPTIONS],
+    ['trust', TRUST_OPTIONS],
+  ]).get(words[0] ?? '')
+  if (table) return readWords(words.slice(1), table).mistakes.map(({ message }) => message)
   const { mistakes } = readArguments(words[0] === 'run' || words[0] === 'test' ? words.slice(1) : words, words[0] === 'test' ? TEST_OPTIONS : RUN_OPTIONS)
   return mistakes.filter(({ code }) => code === 'usage').map(({ message }) => message)
 }
