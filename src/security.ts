@@ -82,7 +82,9 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const issuerKeys = createIssuerKeys({ fetch: forIssuers.fetch, resolver })
   const isTrusted = (identity: string): boolean => standingOf([identity]) !== undefined
   const verify = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, isTrusted, places, now })
-  const isPublished = (kid: string): boolean => keys.verifying(kid) !== undefined
+  /** Asked on every request: looked up anew twice a second. */
+  let published = new Set<string>()
+  const isPublished = (kid: string): boolean => published.has(kid) || keys.verifying(kid) !== undefined
   const admission = createAdmission({ verify, revocation, isTrusted: (identities) => standingOf(identities) !== undefined, isPublished, now })
   const tellStranger = createStrangers({ log, now })
   const mayFetch = (did: string): boolean => {
@@ -101,6 +103,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const over: ((isOver: (caller: Caller) => boolean) => void)[] = [live.sweep]
 
   function sweep(): void {
+    published = new Set(keys.published().map(({ kid }) => kid))
     for (const end of over) end(isOver)
   }
   async function revoke(tokenId: string, expiresAtMs: number): Promise<void> {
