@@ -33,7 +33,7 @@ export interface Door {
   issuer: string
 }
 
-export interface LoggedIn {
+interface LoggedIn {
   listTools(): Promise<Json>
   callTool(name: string, args?: Json): Promise<Json>
   /** What the issuer gave to it. */
