@@ -67,6 +67,12 @@ async function tokenOf(request: TokenRequest, nonce: string | undefined, onNonce
   })
   const next = response.headers.get('dpop-nonce')
   if (next !== null) onNonce(next)
+  if (response.status >= 500) {
+    await response.body?.cancel()
+    throw new OpenMcpError('login_failed', `${issuer.server.issuer} cannot give tokens now (HTTP ${response.status})`, {
+      hint: 'try again later; its log says why',
+    })
+  }
   return checked(await processGenericTokenEndpointResponse(issuer.server, client, response), request)
 }
 
