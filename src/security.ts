@@ -54,6 +54,8 @@ export interface SecurityPlace {
 
 const ENROLMENT_SECONDS = 15 * 60
 const SWEEP_MS = 500
+/** So long what was taken back elsewhere may stay unknown; then nobody is let in until the store can be read. */
+const BLIND_MS = 30_000
 const LEAST_KEY_CHARACTERS = 32
 
 /** Fails with `keys_unsafe`, `store_failed` or `usage`: then nothing is served. */
@@ -109,8 +111,15 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   async function revoke(tokenId: string, expiresAtMs: number): Promise<void> {
     await revocation.revoke(tokenId, expiresAtMs).finally(sweep)
   }
+  /** By a clock that nobody sets. */
+  let heardMs = performance.now()
+  const heard = async (): Promise<number> => {
+    const version = await store.version()
+    heardMs = performance.now()
+    return version
+  }
   const unfollow = followStore(
-    store,
+    { version: heard },
     async () => {
       await Promise.all([trust.reload(), revocation.reload()])
       sweep()
@@ -124,7 +133,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   sweeper.unref()
 
   return {
-    guard: createGuard({ admission, dpop, replay, places, live, apiKeys, dpopMode, pathPrefix, log }),
+    guard: createGuard({ admission, dpop, replay, places, live, isBlind: () => performance.now() - heardMs > BLIND_MS, apiKeys, dpopMode, pathPrefix, log }),
     gate: createGate({ standingOf: ({ id, act }) => standingOf(act.length === 0 ? [id] : [id, ...act]) }),
     issuer: createIssuer({
       token: createTokenEndpoint({

@@ -21,6 +21,8 @@ export interface GuardOptions {
   replay: Replay
   places: Places
   live: Live
+  /** Nothing is heard of what was taken back: then tokens let nobody in. */
+  isBlind(): boolean
   /** Secrets of the operator; whoever holds one is `API_KEY_HOLDER`. */
   apiKeys: readonly string[]
   dpopMode: 'optional' | 'required' | 'nonce'
@@ -58,7 +60,7 @@ const WORDS = {
   insufficient_scope: 'the token does not hold the scopes that this needs',
 }
 
-export function createGuard({ admission, dpop, replay, places, live, apiKeys, dpopMode, pathPrefix, log }: GuardOptions): Guard {
+export function createGuard({ admission, dpop, replay, places, live, isBlind, apiKeys, dpopMode, pathPrefix, log }: GuardOptions): Guard {
   const callers = new WeakMap<IncomingMessage, Caller>()
   const keys = apiKeys.map(digestOf)
   const holders = keys.map((digest): Caller => holderOf(digest))
@@ -69,6 +71,7 @@ export function createGuard({ admission, dpop, replay, places, live, apiKeys, dp
     if (credential === 'unreadable') return challenge(req, res, { error: 'invalid_request' })
     const holder = keys.length > 0 && credential.scheme === 'Bearer' ? holderWith(credential.token) : undefined
     if (holder) return enter(holder)
+    if (isBlind()) return refuse(res, new OpenMcpError('store_failed', 'what was taken back cannot be looked up now', { hint: 'try again later' }), { log })
     const known = credential.scheme === 'Bearer' ? admission.known(credential.token) : undefined
     if (known && known.jkt === undefined && dpopMode === 'optional') {
       const wrong = admission.wrong(known)
