@@ -17,7 +17,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   identity: ['errors', 'observe'],
   policy: ['errors', 'observe', 'protocol', 'store'],
   tokens: ['errors', 'observe', 'protocol', 'store', 'identity'],
-  login: ['errors', 'observe', 'protocol', 'identity', 'tokens'],
+  login: ['errors', 'observe', 'protocol', 'identity'],
   relay: ['errors', 'observe', 'protocol', 'policy'],
   upstream: ['errors', 'observe', 'protocol'],
   downstream: ['errors', 'observe', 'protocol'],

@@ -49,8 +49,9 @@ interface Held {
 /** Where the issuer does not say how long its token lives. */
 const UNKNOWN_LIFE_SECONDS = 300
 const LONGEST_LIFE_SECONDS = 24 * 3600
-/** A token that is refused sooner after it was given will not be better the next time. */
+/** Sooner after a login nobody expects another one. */
 const SOON_MS = 5000
+/** After a login that failed nobody is asked again for that long. */
 const REST_MS = 1000
 
 export function createCredential(options: CredentialOptions): UpstreamCredential {
@@ -64,7 +65,7 @@ export function createCredential(options: CredentialOptions): UpstreamCredential
   /** The address that first wanted a token, and how it said so: asked again when the token is to be renewed. */
   let wanted: { resource: URL; challenge: string | undefined } = { resource, challenge: undefined }
 
-  /** One login for all that wait. After one that failed nobody is asked again for a moment. */
+  /** One login for all that wait. */
   function renew(): Promise<Held> {
     if (failure && now() < failure.atMs + REST_MS) return Promise.reject(failure.error)
     return (login ??= logIn().finally(() => {
@@ -114,6 +115,10 @@ export function createCredential(options: CredentialOptions): UpstreamCredential
       if (token !== undefined && dpop && wantsNonce && told !== undefined) return true
       // Another request has noticed before.
       if (held && held.token.accessToken !== token) return true
+      if (login) {
+        await login
+        return true
+      }
       const isSoon = held !== undefined && now() < held.sinceMs + SOON_MS
       if (held && isSoon && wasSoon) {
         throw new OpenMcpError('login_failed', `the upstream does not take the token that ${held.token.issuer} has just given for it`)

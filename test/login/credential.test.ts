@@ -129,6 +129,14 @@ describe('a credential for an upstream', () => {
     expect(logins(stage)).toBe(2)
   })
 
+  test('that is refused to many calls as soon as it was given is replaced once for all of them', async () => {
+    const stage = await staged()
+    await stage.refused()
+    const sent = await stage.headers()
+    expect(await Promise.all([stage.refused(sent), stage.refused(sent), stage.refused(sent)])).toEqual([true, true, true])
+    expect(logins(stage)).toBe(2)
+  })
+
   test('that cannot be had is told as such, and not asked for again at once', async () => {
     const stage = await staged({ token: (res) => (send(res, 400, { error: 'invalid_grant' }), true) })
     await expect(stage.refused()).rejects.toMatchObject({ code: 'login_failed', hint: expect.stringContaining('openmcp trust add') })
