@@ -99,8 +99,8 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const replay = createReplay(store)
   const dpop = createDpop({ sealing: keys.sealing, needsNonce: dpopMode === 'nonce', now })
   const enrolment = createEnrolment({ store, now })
-  const { holding, isOver } = admission
-  const state = { assertions, holding, standingOf, replay, revocation: { ...revocation, revoke }, places }
+  const { look, holding, isOver } = admission
+  const state = { assertions, look, holding, standingOf, replay, revocation: { ...revocation, revoke }, places }
   const live = createLive(now)
   const over: ((isOver: (caller: Caller) => boolean) => void)[] = [live.sweep]
 
