@@ -77,6 +77,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
       const wrong = admission.wrong(known)
       return wrong === undefined ? enter(known.caller) : challenge(req, res, { error: 'invalid_token' }, wrong)
     }
+    if (!known && !TOKEN.test(credential.token)) return challenge(req, res, { error: 'invalid_request' })
     void look(credential).catch((error: unknown) => refuse(res, error, { log }))
 
     function enter(caller: Caller): void {
@@ -171,7 +172,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     const space = authorization.indexOf(' ')
     const scheme = SCHEMES.get(authorization.slice(0, space).toLowerCase())
     const token = authorization.slice(space + 1)
-    return space === -1 || scheme === undefined || !TOKEN.test(token) ? 'unreadable' : { scheme, token }
+    return space === -1 || scheme === undefined ? 'unreadable' : { scheme, token }
   }
 
   return {

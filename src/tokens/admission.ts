@@ -1,6 +1,6 @@
 // Whether a token lets somebody in now. What was verified once is remembered until it ends; what can change (revocation, trust,
 // a DID that is no more) is asked every time.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 import type { Caller } from '../protocol/caller.ts'
 import type { Revocation } from './revocation.ts'
@@ -36,7 +36,7 @@ const KEPT = 10_000
 export function createAdmission({ verify, revocation, isTrusted, isPublished, now }: AdmissionOptions): Admission {
   const verdicts = new Map<string, Verdict>()
   const byCaller = new WeakMap<Caller, Verdict>()
-  const keyOf = (token: string): string => createHash('sha256').update(token).digest('base64url')
+  const keyOf = (token: string): string => hash('sha256', token, 'base64url')
 
   function keep(key: string, verdict: Verdict): void {
     const [oldest] = verdicts.keys()
