@@ -2,13 +2,13 @@
 // go round A B C A B C …, so that a ratio compares slices which lie next to each other and the drift of the machine cancels out.
 import { createField, rotated } from './field.mjs'
 import { measureIdle } from './idle.mjs'
-import { openSessions, runCalls, runCrossing, runNotifications } from './lib/load.mjs'
+import { openSessions, runCalls, runCrossing, runMints, runNotifications } from './lib/load.mjs'
 import { cpuOf, machineCpu } from './lib/proc.mjs'
 import { rounded, sum } from './lib/numbers.mjs'
 import { sleep } from './lib/time.mjs'
-import { sessionsFor } from './scenarios.mjs'
+import { scenariosOf, sessionsFor } from './scenarios.mjs'
 
-const MEASURES = { idle: measureIdle, calls: measureSlices, notify: measureSlices, cross: measureSlices, open: measureOpening }
+const MEASURES = { idle: measureIdle, calls: measureSlices, notify: measureSlices, cross: measureSlices, mint: measureSlices, open: measureOpening }
 
 /**
  * Every measurement goes to `put(row)`, words for people to `say`. `pace` is how much of each thing: { reps, sliceSeconds,
@@ -36,12 +36,13 @@ export async function compareMode({ mode, peers, scenarios, pace, program, deadl
       await field.tidy(scenario.name)
     }
   }
-  const ofKind = (...kinds) => scenarios.filter(({ kind }) => kinds.includes(kind))
+  const asked = scenariosOf(mode).filter((scenario) => scenarios.includes(scenario))
+  const ofKind = (...kinds) => asked.filter(({ kind }) => kinds.includes(kind))
   try {
     say(`${mode}: starting ${peers.map(({ name }) => name).join(', ')}`)
     await startAll(field, ofKind('cold').length > 0 ? pace.coldStarts : 0)
     await measureAll(ofKind('idle'))
-    const loaded = ofKind('calls', 'notify', 'cross', 'open').filter((scenario) => peers.some(({ face }) => sessionsFor(scenario, face) > 0))
+    const loaded = ofKind('calls', 'notify', 'cross', 'mint', 'open').filter((scenario) => peers.some(({ face }) => sessionsFor(scenario, face) > 0))
     if (loaded.length > 0) await warmUp(run)
     await measureAll(loaded)
   } finally {
@@ -100,20 +101,22 @@ async function warmUp({ field, holds, pace }) {
 
 async function measureSlices({ field, holds, pace, put, secondsLeft }, scenario) {
   const held = new Map()
-  for (const [peer, started] of field.running) {
+  const takesPart = ([{ measured }]) => measured === undefined || measured.includes(scenario.name)
+  for (const [peer, started] of [...field.running].filter(takesPart)) {
     const hold = await holds.sessions(peer, started, sessionsFor(scenario, peer.face))
     const { target, sessions, whyNone } = hold
     held.set(peer, hold)
     if (sessions.length === 0) put(peer, scenario.name, { error: `no session: ${whyNone}` })
-    else await slice(scenario, sessions, pace.sliceSeconds / 2, started.pids(target)) // not counted: the first calls of a kind are slow
+    else await slice(scenario, hold, pace.sliceSeconds / 2, started.pids(target)) // not counted: the first calls of a kind are slow
   }
   const givenUp = new Set()
   const reps = scenario.brief ? Math.ceil(pace.reps / 2) : pace.reps
   for (let rep = 0; rep < reps && secondsLeft() > 5; rep++) {
-    for (const [peer, started] of field.turn(rep)) {
-      const { target, sessions } = held.get(peer)
+    for (const [peer, started] of field.turn(rep).filter(takesPart)) {
+      const hold = held.get(peer)
+      const { target, sessions } = hold
       if (sessions.length === 0 || givenUp.has(peer)) continue
-      const row = await slice(scenario, sessions, pace.sliceSeconds, started.pids(target))
+      const row = await slice(scenario, hold, pace.sliceSeconds, started.pids(target))
       put(peer, scenario.name, { rep, ...row })
       if (row.calls === 0) givenUp.add(peer) // asking again would only wait for the same errors
     }
@@ -121,12 +124,18 @@ async function measureSlices({ field, holds, pace, put, secondsLeft }, scenario)
   for (const [peer, hold] of held) await holds.release(peer, hold)
 }
 
-async function slice(scenario, sessions, seconds, pids) {
+// More than any proxy here makes.
+const CALLS_PER_SECOND = 6000
+const MINTS_PER_SECOND = 4000
+
+async function slice(scenario, { target, sessions }, seconds, pids) {
+  if (scenario.kind === 'calls') await target.login?.prepare(seconds * CALLS_PER_SECOND)
   const before = { proxy: cpuOf(pids), bench: cpuOf([process.pid]), machine: machineCpu() }
   const row = await {
     calls: () => runCalls(sessions, { ...scenario, seconds }),
     notify: () => runNotifications(sessions, { ...scenario, seconds }),
     cross: () => runCrossing(sessions, { seconds }),
+    mint: () => runMints(target.login, { ...scenario, seconds, perSecondAtMost: MINTS_PER_SECOND }),
   }[scenario.kind]()
   const [proxy, bench, machine] = [cpuOf(pids), cpuOf([process.pid]), machineCpu()]
   const perCallUs = (column) => (row.calls > 0 ? rounded(((proxy[column] - before.proxy[column]) * 1e6) / row.calls) : undefined)

@@ -2,14 +2,16 @@
 //   mode   the group it is compared in
 //   role   openmcp | floor (the least a proxy has to do) | peer | direct (no proxy at all: the limit)
 //   face   what the generator speaks to it: streamable | sse | stdio
+//   login  what the generator shows to it, where it asks: bearer | fresh | dpop (lib/login.mjs)
+//   measured  the scenarios it is measured in, when not all of its mode
 //   start  its command; the bench fills in {port} {server...} (the stdio server, as arguments) {server} (the same, for a shell)
-//          {upstream} {upstreamSse} {upstreamOrigin} (the HTTP server) {tmp} (a folder of its own) {program} (openmcp)
+//          {did} (who the generator is) {upstream} {upstreamSse} {upstreamOrigin} (the HTTP server) {tmp} (a folder of its own) {program} (openmcp)
 import fs from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nginxConfiguration } from './lib/nginx.mjs'
 
-export const MODES = ['stdio-streamable', 'stdio-sse', 'http-http', 'http-stdio']
+export const MODES = ['stdio-streamable', 'stdio-sse', 'http-http', 'http-stdio', 'guard']
 
 /** What ratios of a mode are taken against: its floor, or no proxy at all where there is no floor. */
 export const REFERENCE = {
@@ -17,6 +19,7 @@ export const REFERENCE = {
   'stdio-sse': 'direct-sse',
   'http-http': 'floor-http',
   'http-stdio': 'direct-pipe',
+  guard: 'openmcp-open',
 }
 
 const here = path.dirname(fileURLToPath(import.meta.url))
@@ -30,6 +33,11 @@ const openmcp = (...args) => ({
   role: 'openmcp',
   start: [node, '{program}', 'run', ...args],
   env: { OPENMCP_HOME: '{tmp}' },
+})
+const guarded = (login) => ({
+  ...openmcp('--security', '--config', '{tmp}/openmcp.json', '-p', '{port}:{upstream}'),
+  files: { 'openmcp.json': ({ did }) => JSON.stringify({ trust: { identities: [{ id: did }] } }) },
+  login,
 })
 const supergateway = (...args) => fromNpm('supergateway', 'dist/index.js', '--logLevel', 'none', ...args)
 const mcpProxy = (...args) => fromNpm('mcp-proxy', 'dist/bin/mcp-proxy.mjs', '--port', '{port}', ...args, '--', '{server...}')
@@ -113,6 +121,16 @@ const GROUPS = {
       { name: 'supergateway-stdio-sse', ...supergateway('--sse', '{upstreamSse}'), note: 'SSE upstream' },
       { name: 'mcp-remote', ...mcpRemote('{upstream}', '--transport', 'http-only'), note: 'Streamable HTTP upstream' },
       { name: 'mcp-remote-sse', ...mcpRemote('{upstreamSse}', '--transport', 'sse-only'), note: 'SSE upstream' },
+    ],
+  },
+  guard: {
+    face: 'streamable',
+    upstream: true,
+    entries: [
+      { name: 'openmcp-open', ...openmcp('-p', '{port}:{upstream}'), measured: ['seq16', 'seq1'], note: 'nobody is asked who they are' },
+      { name: 'openmcp-bearer', ...guarded('bearer'), note: 'a token that is known' },
+      { name: 'openmcp-fresh', ...guarded('fresh'), measured: ['seq1'], note: 'every call with a token never shown before' },
+      { name: 'openmcp-dpop', ...guarded('dpop'), measured: ['seq16', 'seq1'], note: 'a token bound to a key, a proof (ES256) with every call' },
     ],
   },
 }

@@ -5,7 +5,7 @@ import { judge } from './targets.mjs'
 import { resultsOf } from './results.mjs'
 import { ascending, median } from './lib/numbers.mjs'
 
-const CALL_KINDS = new Set(['calls', 'cross'])
+const CALL_KINDS = new Set(['calls', 'cross', 'mint'])
 
 /** Markdown: per mode what each peer did, how they compare, what went wrong, and last which targets were reached. */
 export function report(rows) {
@@ -93,7 +93,8 @@ function notifyTable(results) {
 }
 
 function openTable(results) {
-  const lines = results.peers.map((peer) => {
+  const measured = results.peers.filter((peer) => results.rows(peer, 'cold').length + results.rows(peer, 'open').length > 0)
+  const lines = measured.map((peer) => {
     const [cold, open] = [results.rows(peer, 'cold'), results.rows(peer, 'open')]
     return [
       peer,

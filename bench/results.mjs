@@ -4,8 +4,8 @@ import { median, sum } from './lib/numbers.mjs'
 const turn = ({ run, rep }) => `${run} ${rep}`
 
 /**
- * Gives `{ rows(peer, scenario), peers, median(peer, scenario, column), total(peer, scenario, column), ratio(a, b, scenario, column) }`
- * for one mode. A ratio is the median over slices of the same turn of the same run, or undefined where there is no such pair: a
+ * Gives `{ rows(peer, scenario), peers, median(peer, scenario, column), total(peer, scenario, column), ratio(a, b, scenario, column),
+ * difference(a, b, scenario, column) }` for one mode. Both are the median over slices of the same turn of the same run, or undefined where there is no such pair: a
  * slice in which nothing succeeded counts as 0, and nothing is compared with one.
  */
 export function resultsOf(allRows, mode) {
@@ -21,6 +21,11 @@ export function resultsOf(allRows, mode) {
       const others = new Map(rows(b, scenario).map((row) => [turn(row), row[column]]))
       const pairs = rows(a, scenario).map((row) => [row[column], others.get(turn(row))])
       const value = median(pairs.filter(([, other]) => other > 0).map(([own, other]) => own / other))
+      return Number.isFinite(value) ? value : undefined
+    },
+    difference(a, b, scenario, column) {
+      const others = new Map(rows(b, scenario).map((row) => [turn(row), row[column]]))
+      const value = median(rows(a, scenario).map((row) => row[column] - others.get(turn(row))))
       return Number.isFinite(value) ? value : undefined
     },
   }

@@ -27,7 +27,13 @@ export const SCENARIOS = [
   calls('pipe', '4 sessions, 16 calls in flight each, 100 B', { sessions: 4, inflight: 16, bytes: 100, brief: true }),
   calls('blob100k', '4 sessions, answers of 100 KB', { sessions: 4, inflight: 1, bytes: 100_000, tool: 'blob', brief: true }),
   { name: 'open', kind: 'open', sessions: 1500, processes: 0, title: 'sessions opened, eight at once' },
+  { name: 'mint', kind: 'mint', sessions: 1, inflight: 32, title: 'tokens by jwt-bearer at /token, 32 requests in flight', modes: ['guard'] },
 ]
+
+/** What the guard costs shows in few of them. */
+const GUARD = ['seq16', 'seq1', 'mint']
+
+export const scenariosOf = (mode) => SCENARIOS.filter(({ name, modes = [mode] }) => modes.includes(mode) && (mode !== 'guard' || GUARD.includes(name)))
 
 /** How many sessions a peer of this face is asked to hold. */
 export const sessionsFor = (scenario, face) => (face === 'stdio' ? scenario.processes : scenario.sessions)

@@ -28,6 +28,12 @@ const TARGETS = {
     atLeast('openmcp-stdio', 8, 'mcp-remote', 'seq16'),
     noForeignFrames('openmcp-stdio', 'openmcp-stdio-sse'),
   ],
+  guard: [
+    atLeast('openmcp-bearer', 0.93, 'openmcp-open', 'seq16'),
+    atMostMore('openmcp-fresh', 0.4, 'openmcp-bearer', 'seq1'),
+    atMostMore('openmcp-dpop', 0.3, 'openmcp-bearer', 'seq1'),
+    rate('openmcp-bearer', 800, 'mint'),
+  ],
 }
 
 /** One line per target of a mode: `{ target, wanted, measured, verdict: 'yes' | 'no' | 'not measured' }`. */
@@ -50,6 +56,34 @@ function atLeast(peer, factor, other, scenario) {
       const failed = results.total(peer, scenario, 'failed')
       const failures = failed > 0 ? `, ${failed} calls failed` : ''
       return { reached: ratio >= factor && failed === 0, measured: `${ratio.toFixed(2)} ×${failures}` }
+    },
+  }
+}
+
+function atMostMore(peer, ms, other, scenario) {
+  return {
+    target: `${peer} against ${other}, ${scenario}, p50`,
+    wanted: `≤ ${ms} ms more`,
+    look(results) {
+      const more = results.difference(peer, other, scenario, 'p50Ms')
+      if (more === undefined) return undefined
+      const failed = results.total(peer, scenario, 'failed')
+      const failures = failed > 0 ? `, ${failed} calls failed` : ''
+      return { reached: more <= ms && failed === 0, measured: `${more.toFixed(2)} ms${failures}` }
+    },
+  }
+}
+
+function rate(peer, perSecond, scenario) {
+  return {
+    target: `${peer}, ${scenario}`,
+    wanted: `≥ ${perSecond} per second`,
+    look(results) {
+      const seen = results.median(peer, scenario, 'perSecond')
+      if (!Number.isFinite(seen)) return undefined
+      const failed = results.total(peer, scenario, 'failed')
+      const failures = failed > 0 ? `, ${failed} failed` : ''
+      return { reached: seen >= perSecond && failed === 0, measured: `${seen.toFixed(0)}${failures}` }
     },
   }
 }

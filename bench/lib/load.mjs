@@ -52,6 +52,18 @@ export async function runCalls(sessions, { seconds, inflight, bytes, tool = 'ech
   return { ...counted, ...latencies(callMs) }
 }
 
+/** Redeems assertions at the token endpoint, so many at once, until the time is up. They are signed before. */
+export async function runMints(login, { seconds, inflight, perSecondAtMost }) {
+  const assertions = login.assertions(Math.ceil(seconds * perSecondAtMost))
+  const mintMs = []
+  const counted = await timed({ sessions: [{ foreign: 0 }], seconds, inflight }, async () => {
+    const sinceMs = performance.now()
+    await login.redeem(assertions.pop())
+    mintMs.push(performance.now() - sinceMs)
+  })
+  return { ...counted, ...latencies(mintMs) }
+}
+
 /** Lets the server send progress notifications, so many per call. The rate is that of notifications which arrived. */
 export async function runNotifications(sessions, { seconds, notifications }) {
   const before = sum(sessions.map((session) => session.notifications))

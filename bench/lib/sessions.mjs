@@ -5,6 +5,7 @@ import { createPool } from './http-client.mjs'
 import { createSseReader } from './sse-reader.mjs'
 import { createLineSplitter } from './line-splitter.mjs'
 import { launch } from './launch.mjs'
+import { createLogin } from './login.mjs'
 import { within } from './time.mjs'
 
 const PROTOCOL_VERSION = '2025-06-18'
@@ -15,10 +16,14 @@ const CLOSE_TOGETHER = 32
 
 let nextId = 1
 
-/** One thing that speaks MCP. face: streamable | sse | stdio; url for the first two, command for the last. */
-export function createTarget({ face, url, command, timeoutMs = 5000 }) {
+/**
+ * One thing that speaks MCP. face: streamable | sse | stdio; url for the first two, command for the last. `login` is the kind of
+ * credential that streamable sessions show, where they have to.
+ */
+export function createTarget({ face, url, command, login, timeoutMs = 5000 }) {
   const live = new Set()
   const target = { url: url && new URL(url), pool: url && createPool(url), command, timeoutMs, live }
+  if (login) target.login = createLogin(login, target)
   const createOne = { streamable: createStreamableSession, sse: createSseSession, stdio: createStdioSession }[face]
 
   const sweep = setInterval(() => {
@@ -29,6 +34,7 @@ export function createTarget({ face, url, command, timeoutMs = 5000 }) {
   return {
     live,
     timeoutMs,
+    login: target.login,
     createSession() {
       const session = createOne(target)
       live.add(session)
@@ -146,17 +152,18 @@ function createSession(target, { write, post, release }) {
 }
 
 function createStreamableSession(target) {
-  const { pool, url } = target
+  const { pool, url, login } = target
   let id
   let stream = null
-  const headers = (more) => ({
+  const headers = (method, more) => ({
     'content-type': 'application/json',
     accept: 'application/json, text/event-stream',
     'mcp-session-id': id,
     'mcp-protocol-version': session.protocolVersion,
+    ...login?.headers(method),
     ...more,
   })
-  const request = (method, body, more, handlers) => pool.request({ method, path: url.pathname, headers: headers(more), body, ...handlers })
+  const request = (method, body, more, handlers) => pool.request({ method, path: url.pathname, headers: headers(method, more), body, ...handlers })
 
   const session = createSession(target, {
     write(callId, parts) {
@@ -198,6 +205,12 @@ function createStreamableSession(target) {
     },
   })
 
+  if (login) {
+    session.open = async () => {
+      await login.begin()
+      return session.greet()
+    }
+  }
   // The GET stream a client keeps open between calls. Gives the status; a server may refuse it (405).
   session.listen = () =>
     new Promise((resolve) => {

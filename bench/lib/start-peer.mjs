@@ -5,6 +5,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { commandOf, HTTP_SERVER, STDIO_SERVER } from '../peers.mjs'
 import { freePort, launch } from './launch.mjs'
+import { DID } from './login.mjs'
 import { createTarget } from './sessions.mjs'
 import { sleep, within } from './time.mjs'
 
@@ -31,7 +32,7 @@ export async function startPeer(peer, { program, collectable = false }) {
     return ended
   }
   try {
-    const places = { tmp, program, port: await freePort(), server: STDIO_SERVER.map(quoted).join(' ') }
+    const places = { tmp, program, did: DID, port: await freePort(), server: STDIO_SERVER.map(quoted).join(' ') }
     if (peer.upstream) {
       const stopUpstream = await startUpstream(places)
       undo.push(stopUpstream)
@@ -70,7 +71,7 @@ async function startUpstream(places) {
 }
 
 async function longLived(peer, command, places, undo) {
-  const target = { face: peer.face, url: `http://127.0.0.1:${places.port}/${peer.face === 'sse' ? 'sse' : 'mcp'}` }
+  const target = { face: peer.face, login: peer.login, url: `http://127.0.0.1:${places.port}/${peer.face === 'sse' ? 'sse' : 'mcp'}` }
   const launched = launch(command)
   undo.push(() => launched.stop())
   const coldMs = await firstAnswer(target, launched)
