@@ -113,15 +113,20 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   }
   /** By a clock that nobody sets. */
   let heardMs = performance.now()
+  let found: number | undefined
+  let read: number | undefined
   const heard = async (): Promise<number> => {
-    const version = await store.version()
-    heardMs = performance.now()
-    return version
+    found = await store.version()
+    // To know that there is news, and not what it says, is not to have heard it.
+    if (found === read) heardMs = performance.now()
+    return found
   }
   const unfollow = followStore(
     { version: heard },
     async () => {
       await Promise.all([trust.reload(), revocation.reload()])
+      read = found
+      heardMs = performance.now()
       sweep()
     },
     { log },
