@@ -21,6 +21,7 @@ import type { Standing } from './policy/shapes.ts'
 import { createTrust } from './policy/trust.ts'
 import type { Caller } from './protocol/caller.ts'
 import type { Gate } from './protocol/gate.ts'
+import { NO_MESSAGES } from './protocol/message.ts'
 import { createGate } from './relay/gate.ts'
 import { followStore } from './store/follow.ts'
 import { openStore } from './store/open-store.ts'
@@ -104,9 +105,13 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const live = createLive(now)
   const over: ((isOver: (caller: Caller) => boolean) => void)[] = [live.sweep]
 
+  const gate = createGate({ standingOf: ({ id, act }) => standingOf(act.length === 0 ? [id] : [id, ...act]) })
+  /** Whoever may do nothing here any more has nothing open here, whatever the credential is still good for. */
+  const isOut = (caller: Caller): boolean => isOver(caller) || gate.refusalOf(caller, NO_MESSAGES) !== undefined
+
   function sweep(): void {
     published = new Set(keys.published().map(({ kid }) => kid))
-    for (const end of over) end(isOver)
+    for (const end of over) end(isOut)
   }
   async function revoke(tokenId: string, expiresAtMs: number): Promise<void> {
     await revocation.revoke(tokenId, expiresAtMs).finally(sweep)
@@ -139,7 +144,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
 
   return {
     guard: createGuard({ admission, dpop, replay, places, live, isBlind: () => performance.now() - heardMs > BLIND_MS, apiKeys, dpopMode, pathPrefix, log }),
-    gate: createGate({ standingOf: ({ id, act }) => standingOf(act.length === 0 ? [id] : [id, ...act]) }),
+    gate,
     issuer: createIssuer({
       token: createTokenEndpoint({
         assertions,

@@ -54,6 +54,8 @@ export function checkJsonBody(req: IncomingMessage): void {
   if (type === undefined || !/^application\/json\s*(?:;|$)/i.test(type)) {
     throw new OpenMcpError('unsupported_media', 'the body must be application/json', { hint: 'send Content-Type: application/json' })
   }
+  // JSON is UTF-8 (RFC 8259 §8.1). To a server that believes another name the body would be another message than the one checked here.
+  if (/;\s*charset\s*=\s*(?!"?utf-8"?\s*(?:;|$))/i.test(type)) throw new OpenMcpError('unsupported_media', 'the body must be in UTF-8')
   const encoding = req.headers['content-encoding']
   if (encoding !== undefined && encoding !== 'identity') throw new OpenMcpError('unsupported_media', 'the body must not be compressed')
 }

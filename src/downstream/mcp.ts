@@ -7,7 +7,7 @@ import type { Caller } from '../protocol/caller.ts'
 import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { parsePost, type JsonRpcId, type Post } from '../protocol/message.ts'
+import { NO_MESSAGES, parsePost, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { eraOf, isModernVersion, type Era } from '../protocol/revision.ts'
 import { checkJsonBody, readBody } from './body.ts'
 import type { PassThrough } from './pass-through.ts'
@@ -85,13 +85,16 @@ export function createMcpDoor({ upstream, messages, callerOf, gate, refusalHeade
     req.resume()
     const era = eraOfHeader(req)
     let caller: Caller
+    let refusal: OpenMcpError | undefined
     let reads: boolean
     try {
       caller = callerOf(req)
+      refusal = gate.refusalOf(caller, NO_MESSAGES)
       reads = gate.readsAnswers(caller)
     } catch (error) {
       return refuse(res, error, { log, era })
     }
+    if (refusal) return refuseByGate(res, refusal, { log, era, post: NO_MESSAGES, headers: refusalHeaders?.(req, refusal) })
     const request = { req, res, caller, reads }
     withUpstream(res, reads, era, undefined, (found) => {
       if (found.kind === 'http') return passThrough[method === 'GET' ? 'get' : 'delete'](found, request)

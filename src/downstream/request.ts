@@ -20,7 +20,7 @@ export function takes(req: IncomingMessage, type: 'application/json' | 'text/eve
   return accept === undefined || accept.includes(type) || accept.includes('*/*') || accept.includes(`${type.slice(0, type.indexOf('/'))}/*`)
 }
 
-const FORWARDED = new Set(['accept', 'content-type', 'last-event-id', 'traceparent', 'tracestate', 'baggage'])
+const FORWARDED = new Set(['accept', 'last-event-id', 'traceparent', 'tracestate', 'baggage'])
 
 /** The headers that may go up: what MCP needs and tracing; never `authorization`, `cookie`, or anything unknown but `mcp-*`. */
 export function forwardedHeadersOf(req: IncomingMessage): ForwardedHeaders {
@@ -28,7 +28,9 @@ export function forwardedHeadersOf(req: IncomingMessage): ForwardedHeaders {
   for (const name in req.headers) {
     const value = req.headers[name]
     if (typeof value !== 'string') continue
-    if (FORWARDED.has(name) || (name.startsWith('mcp-') && name !== 'mcp-session-id')) forwarded[name] = value
+    // Of a body it is checked, and its parameters mean nothing more.
+    if (name === 'content-type') forwarded[name] = 'application/json'
+    else if (FORWARDED.has(name) || (name.startsWith('mcp-') && name !== 'mcp-session-id')) forwarded[name] = value
   }
   return forwarded
 }

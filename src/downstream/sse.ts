@@ -9,7 +9,7 @@ import { eventOf } from '../protocol/event-stream.ts'
 import { NO_HEADERS, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { parsePost, requestIdsOf, type Post } from '../protocol/message.ts'
+import { NO_MESSAGES, parsePost, requestIdsOf, type Post } from '../protocol/message.ts'
 import type { Session, Sessions } from '../protocol/session.ts'
 import { checkJsonBody, readBody } from './body.ts'
 import type { EventWriter, EventWriters } from './event-writer.ts'
@@ -127,6 +127,8 @@ export function createSseDoor({ upstream, callerOf, gate, refusalHeaders, sessio
       const failed = (error: unknown): void => refuse(res, error, { log })
       try {
         const caller = callerOf(req)
+        const refusal = gate.refusalOf(caller, NO_MESSAGES)
+        if (refusal) return refuseByGate(res, refusal, { log, era: 'legacy', post: NO_MESSAGES, headers: refusalHeaders?.(req, refusal) })
         const found = upstream()
         if (found instanceof Promise) found.then((late) => opened(late, caller, res, messagesPath)).catch(failed)
         else opened(found, caller, res, messagesPath)

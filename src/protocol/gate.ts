@@ -7,7 +7,7 @@ import type { Post } from './message.ts'
 export interface Gate {
   /**
    * Why this post goes no further: `insufficient_scope` for the whole of it, or what a message in it names does not exist for this
-   * caller. Undefined: it may pass.
+   * caller. Undefined: it may pass. `NO_MESSAGES`: whether this caller may have anything open here.
    */
   refusalOf(caller: Caller, post: Post): OpenMcpError | undefined
   /**

@@ -33,6 +33,9 @@ export interface Post {
   readonly faithful?: Buffer
 }
 
+/** What one says who only wants to listen. */
+export const NO_MESSAGES: Post = { messages: [], batch: false }
+
 /** The most messages in one batch: what the official SDKs accept. */
 const MAX_BATCH = 100
 

@@ -28,7 +28,9 @@ export function createGate({ standingOf }: GateOptions): Gate {
     refusalOf(caller, post) {
       const standing = standingOf(caller)
       if (!standing) return new OpenMcpError('unauthorized', 'this identity may not come in')
-      return scopeRefusal(caller, standing, post) ?? (standing.restricted ? toolRefusal(standing, post) : undefined)
+      const refusal = scopeRefusal(caller, standing, post)
+      if (refusal || !isLimited(caller, standing)) return refusal
+      return twinRefusal(post) ?? (standing.restricted ? toolRefusal(standing, post) : undefined)
     },
     // Without standing there is nothing to be seen unread.
     readsAnswers: (caller, modernPost) => (standingOf(caller)?.restricted ?? true) || (modernPost !== undefined && listsIn(modernPost) !== undefined),
@@ -75,16 +77,42 @@ function scopeFor(message: Message): string | undefined {
   return method.startsWith('notifications/') || FOR_ANY_SCOPE.has(method) ? undefined : ALL
 }
 
+/** What the credential holds and its identity still may. */
+function holdsBoth(caller: Caller, standing: Standing, scope: string): boolean {
+  return covers(caller.scopes, scope) && covers(standing.scopes, scope)
+}
+
+function isLimited(caller: Caller, standing: Standing): boolean {
+  return standing.restricted || !holdsBoth(caller, standing, ALL)
+}
+
 function scopeRefusal(caller: Caller, standing: Standing, { messages }: Post): OpenMcpError | undefined {
-  // What the credential holds and its identity still may.
-  const holds = (scope: string): boolean => covers(caller.scopes, scope) && covers(standing.scopes, scope)
+  const holds = (scope: string): boolean => holdsBoth(caller, standing, scope)
   const maySend = (message: Message): boolean => {
     const scope = scopeFor(message)
     return scope === undefined ? SCOPES.some(holds) : holds(scope)
   }
-  if (messages.every(maySend)) return undefined
+  if (SCOPES.some(holds) && messages.every(maySend)) return undefined
   const scopes = [...new Set(messages.flatMap((message) => scopeFor(message) ?? []))]
   return new OpenMcpError('insufficient_scope', 'the credential is not for this', { data: { scopes: scopes.length === 0 ? [ALL] : scopes } })
+}
+
+/** The members by which it is decided what a message is. */
+const OF_MESSAGE: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error'])
+const OF_PARAMS: ReadonlySet<string> = new Set(['name'])
+
+/**
+ * Some readers match the names of members without regard to case, and of two the last one counts (encoding/json of Go): to them
+ * `{"name":"a","Name":"b"}` is another call than to us.
+ */
+function twinRefusal({ messages }: Post): OpenMcpError | undefined {
+  const isTwofold = messages.some((message) => hasTwin(message.body, OF_MESSAGE) || hasTwin(paramsOf(message) ?? {}, OF_PARAMS))
+  return isTwofold ? new OpenMcpError('invalid_request', 'the message has members whose names differ in case alone') : undefined
+}
+
+function hasTwin(members: object, names: ReadonlySet<string>): boolean {
+  // Up and down: ſ is an s to those readers, too.
+  return Object.keys(members).some((member) => !names.has(member) && names.has(member.toUpperCase().toLowerCase()))
 }
 
 const SHOWN_CHARS = 128
