@@ -1,0 +1,204 @@
+// Secrets run through everything that succeeds and fails, with the log as talkative as it gets: none is seen anywhere but where it belongs.
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+
+import { didHost } from '../support/did-host.ts'
+import { assertionClaims, holder, nodeKey, proofKey, signerOf, type Holder, type ProofKey } from '../support/did.ts'
+import { callMessage, initializeMessage } from '../support/openmcp.ts'
+import { CLIENT_ASSERTION, JWT_BEARER, bearer, secured, sessionWith, type Secured } from '../support/secured.ts'
+import { forThisTest } from '../support/tidy.ts'
+import { ask, type Answer, type Asked } from '../support/wire.ts'
+
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
+
+/** Everything that is a secret, by what it is, and everything that was answered. */
+interface Trail {
+  readonly secrets: Map<string, string>
+  readonly answers: Answer[]
+  secret(name: string, value: string): string
+  ask(url: URL, asked?: Asked): Promise<Answer>
+  post(path: string, form: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Answer>
+}
+
+function trailOf(s: Secured): Trail {
+  const secrets = new Map<string, string>()
+  const answers: Answer[] = []
+  const noted = async (answering: Promise<Answer>): Promise<Answer> => {
+    const answer = await answering
+    // The token belongs into the answer to whoever asked for it, once.
+    const token = answer.json['access_token']
+    if (typeof token === 'string') secrets.set(`token ${secrets.size}`, token)
+    answers.push(typeof token === 'string' ? { ...answer, text: answer.text.replace(token, '') } : answer)
+    return answer
+  }
+  return {
+    secrets,
+    answers,
+    secret(name, value) {
+      secrets.set(name, value)
+      return value
+    },
+    ask: (url, asked) => noted(ask(url, asked)),
+    post: (path, form, headers) => noted(s.post(path, form, headers)),
+  }
+}
+
+/** Where a secret was seen that it does not belong. A part of it that is long enough to be one counts. */
+function leaks(s: Secured, trail: Trail): string[] {
+  const places: [string, string][] = [
+    ...s.log.map((line): [string, string] => ['log', line]),
+    ...trail.answers.map(({ status, headers, text }): [string, string] => [`answer ${status}`, JSON.stringify(headers) + text]),
+    ...s.upstream.received.map(({ method, url, headers, text }): [string, string] => ['upstream', `${method} ${url} ${JSON.stringify(headers)} ${text}`]),
+  ]
+  return [...trail.secrets].flatMap(([name, secret]) => {
+    const parts = secret.split('.').filter((part) => part.length >= 24)
+    // The first part of a JWT says how it is signed, which is none.
+    const telling = secret.startsWith('ey') ? parts.slice(1) : parts
+    return places.filter(([, text]) => telling.some((part) => text.includes(part))).map(([place, text]) => `${name} in ${place}: ${text.slice(0, 200)}`)
+  })
+}
+
+async function assertionOf(who: Pick<Holder, 'did' | 'sign'>, s: Secured, trail: Trail, name: string): Promise<string> {
+  return trail.secret(name, await who.sign(assertionClaims(who.did, s.base)))
+}
+
+async function proofOf(key: ProofKey, method: string, url: string, trail: Trail, token?: string): Promise<Record<string, string>> {
+  return { dpop: trail.secret(`proof ${trail.secrets.size}`, await key.proof({ method, url, ...(token !== undefined && { token }) })) }
+}
+
+test('no log line, answer, header or upstream request holds a credential', async () => {
+  const host = await forThisTest(didHost())
+  const [ann, stranger, web] = [await holder(), await holder(), host.identity('ann')]
+  const apiKey = 'canary-of-an-api-key-0123456789-0123456789'
+  const s = await secured({ trusted: [ann.did, web.did], security: { apiKeys: [apiKey] }, listen: { allowOrigins: ['https://app.example'] } })
+  const trail = trailOf(s)
+  trail.secret('the key of the operator', apiKey)
+  trail.secret('a key that is wrong', 'canary-of-a-wrong-api-key-0123456789-01234')
+  const key = await proofKey()
+  const rpc = (headers: Readonly<Record<string, string>>, url = s.url): Promise<Answer> => trail.ask(url, { headers, body: callMessage(1, 'echo') })
+
+  // What succeeds.
+  const granted = await trail.post('/token', { grant_type: JWT_BEARER, assertion: await assertionOf(ann, s, trail, 'an assertion') })
+  const token = String(granted.json['access_token'])
+  const client = async (): Promise<Record<string, string>> => ({
+    client_assertion_type: CLIENT_ASSERTION,
+    client_assertion: await assertionOf(ann, s, trail, `a client assertion ${trail.secrets.size}`),
+  })
+  await trail.post('/token', { grant_type: 'client_credentials', ...(await client()) })
+  const bound = await trail.post('/token', { grant_type: 'client_credentials', ...(await client()) }, await proofOf(key, 'POST', `${s.base}/token`, trail))
+  const boundToken = String(bound.json['access_token'])
+  const actor = await assertionOf(web, s, trail, 'an assertion by did:web')
+  await trail.post('/token', {
+    grant_type: EXCHANGE,
+    subject_token: token,
+    subject_token_type: ACCESS_TOKEN,
+    client_assertion_type: CLIENT_ASSERTION,
+    client_assertion: actor,
+  })
+  await sessionWith(s, bearer(token))
+  expect((await rpc(bearer(token))).status).toBe(200)
+  expect((await rpc({ 'x-api-key': apiKey })).status).toBe(200)
+  expect((await rpc({ authorization: `DPoP ${boundToken}`, ...(await proofOf(key, 'POST', s.url.href, trail, boundToken)) })).status).toBe(200)
+  expect((await trail.post('/introspect', { token, ...(await client()) })).json['active']).toBe(true)
+
+  // What fails.
+  const refused = [
+    trail.post('/token', { grant_type: JWT_BEARER, assertion: actor }),
+    trail.post('/token', { grant_type: JWT_BEARER, assertion: await assertionOf(stranger, s, trail, 'an assertion of a stranger') }),
+    trail.post('/token', {
+      grant_type: JWT_BEARER,
+      assertion: await assertionOf(ann, s, trail, 'one for another resource'),
+      resource: 'https://other.example',
+    }),
+    trail.post('/token', { grant_type: JWT_BEARER, assertion: `${await assertionOf(ann, s, trail, 'one that is spoilt')}x` }),
+    trail.post('/token', { grant_type: token, scope: token, resource: token, audience: token, client_id: token }),
+    trail.post('/token', {
+      grant_type: JWT_BEARER,
+      assertion: token,
+      enrolment: trail.secret('a secret of enrolment', 'canary-of-enrolment-0123456789-0123456789012'),
+    }),
+    trail.post('/token', {
+      grant_type: 'client_credentials',
+      client_id: ann.did,
+      client_secret: trail.secret('a password', 'canary-of-a-password-0123456789'),
+    }),
+    trail.post('/token', { grant_type: EXCHANGE, subject_token: token, subject_token_type: token }),
+    trail.post(
+      '/token',
+      { grant_type: JWT_BEARER, assertion: actor },
+      { dpop: token, authorization: `Basic ${trail.secret('basic', 'Y2FuYXJ5LW9mLWJhc2ljLTAxMjM0NTY3ODk=')}` },
+    ),
+    trail.post('/token', { padding: token.repeat(60) }),
+    trail.post('/revoke', { token: `${token}x` }),
+    trail.post('/introspect', { token, ...(await client()), client_id: stranger.did }),
+    trail.ask(new URL(`/token?assertion=${actor}&access_token=${token}`, s.base), { method: 'GET' }),
+    trail.ask(new URL(`/authorize?token=${token}`, s.base)),
+    rpc(bearer(`${token}x`)),
+    rpc(bearer(boundToken)),
+    rpc(bearer(await assertionOf(ann, s, trail, 'one used as a token'))),
+    rpc({ 'x-api-key': 'canary-of-a-wrong-api-key-0123456789-01234' }),
+    rpc({ ...bearer(token), 'x-api-key': apiKey }),
+    rpc({ authorization: `DPoP ${boundToken}`, dpop: token }),
+    rpc({ authorization: `DPoP ${boundToken}`, ...(await proofOf(key, 'GET', s.url.href, trail, boundToken)) }),
+    rpc({ authorization: `Bearer ${token} ${token}` }),
+    rpc({ authorization: token }),
+    rpc({ ...bearer(token), 'mcp-session-id': token }),
+    rpc({ ...bearer(token), host: token.slice(0, 60) }),
+    rpc({ ...bearer(token), origin: `https://${token.slice(-40)}.example` }),
+    rpc({ ...bearer(token), 'content-type': token }),
+    rpc({}, new URL(`/mcp?access_token=${token}`, s.base)),
+    rpc({}, new URL(`/mcp/${token}`, s.base)),
+    rpc(bearer(token), new URL(`/messages?sessionId=${token}`, s.base)),
+    trail.ask(s.url, { method: 'POST', headers: { ...bearer(token), 'content-type': 'application/json' }, body: `{"jsonrpc":"2.0","token":"${token}` }),
+  ]
+  const statuses = (await Promise.all(refused)).map(({ status }) => status)
+  expect(statuses.filter((status) => status < 400)).toEqual([200])
+  await trail.post('/revoke', { token })
+  expect((await rpc(bearer(token))).status).toBe(401)
+
+  for (const file of await readdir(join(s.home, 'keys'))) {
+    const text = await readFile(join(s.home, 'keys', file), 'utf8')
+    for (const [, value] of text.matchAll(/"(?:d|k|secret|privateKey)"\s*:\s*"([^"]{24,})"/g)) trail.secret(`the private key in ${file}`, value ?? '')
+  }
+  trail.secret('a private key of a client', key.privateJwk.d ?? '')
+  expect([...trail.secrets.keys()].filter((name) => name.startsWith('the private key'))).toHaveLength(2)
+  expect(trail.secrets.size).toBeGreaterThan(20)
+  expect(s.log.length).toBeGreaterThan(50)
+  expect(leaks(s, trail)).toEqual([])
+})
+
+test('nor the secret of the enrolment link, redeemed, replayed or wrong', async () => {
+  const ann = await holder()
+  const s = await secured()
+  const trail = trailOf(s)
+  const secret = trail.secret('the enrolment secret', s.enrolment?.hash.replace('#enrol=', '') ?? '')
+  expect(secret).toHaveLength(43)
+  for (const enrolment of [`${secret}x`, secret, secret]) {
+    await trail.post('/token', { grant_type: JWT_BEARER, assertion: await assertionOf(ann, s, trail, `an assertion ${trail.secrets.size}`), enrolment })
+  }
+  await trail.ask(new URL(`/keys?enrol=${secret}`, s.base))
+  await trail.ask(new URL(`/token?enrolment=${secret}`, s.base), { method: 'POST' })
+  expect(trail.answers.map(({ status }) => status)).toEqual([400, 200, 200, 404, 400])
+  expect(leaks(s, trail)).toEqual([])
+  // Who looks for leaks finds one.
+  expect(leaks({ ...s, log: [`redeemed ${secret}`] }, trail)).toHaveLength(1)
+})
+
+test('nor what a host of documents answers, or was asked with', async () => {
+  const host = await forThisTest(didHost())
+  const s = await secured({ trusted: ['any'] })
+  const trail = trailOf(s)
+  const key = nodeKey('EdDSA')
+  const canary = trail.secret('a document', 'canary-of-a-document-0123456789-0123456789')
+  const documents = [{ id: canary }, { id: host.did('ann'), verificationMethod: canary }, { id: host.did('ann'), authentication: [canary] }]
+  for (const [index, document] of documents.entries()) {
+    host.host(`ann${index}`, document)
+    const who = signerOf(host.did(`ann${index}`), `${host.did(`ann${index}`)}#key`, key)
+    const answer = await trail.post('/token', { grant_type: JWT_BEARER, assertion: await assertionOf(who, s, trail, `an assertion ${index}`) })
+    expect(answer.status).toBe(400)
+  }
+  expect((await trail.ask(s.url, { body: initializeMessage(1) })).status).toBe(401)
+  expect(leaks(s, trail)).toEqual([])
+})
