@@ -90,9 +90,10 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const isPublished = (kid: string): boolean => published.has(kid) || keys.verifying(kid) !== undefined
   const admission = createAdmission({ verify, revocation, isTrusted: (identities) => standingOf(identities) !== undefined, isPublished, now })
   const tellStranger = createStrangers({ log, now })
+  let linkUntilMs = 0
   const mayFetch = (did: string): boolean => {
-    // Before anybody is trusted there is an enrolment link, and whoever holds it may be any DID.
-    const may = isTrusted(did) || !trust.hasRules
+    // While there is an enrolment link whoever holds it may be any DID.
+    const may = isTrusted(did) || (!trust.hasRules && now() < linkUntilMs)
     if (!may) tellStranger(did)
     return may
   }
@@ -178,6 +179,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
     onOver: (end) => void over.push(end),
     async enrol() {
       if (trust.hasRules || apiKeys.length > 0) return undefined
+      linkUntilMs = now() + ENROLMENT_SECONDS * 1000
       return enrolment.issue({ lifetimeSeconds: ENROLMENT_SECONDS })
     },
     async close() {

@@ -133,7 +133,8 @@ export function createGrants({ assertions, holding, resolver }: GrantOptions): G
       scopes: caller.scopes,
       offered: undefined,
       resource: subject.audience,
-      notAfter: caller.expiresAt,
+      // Whatever was taken back is remembered until it would have ended: nothing made with it may live on.
+      notAfter: Math.min(caller.expiresAt, actor?.notAfter ?? Infinity),
       origins: [...subject.lineage, ...(actor?.lineage ?? [])],
       once: client?.once ? [client.once] : [],
       issuedType: ACCESS_TOKEN,
@@ -144,14 +145,14 @@ export function createGrants({ assertions, holding, resolver }: GrantOptions): G
     form: Form,
     client: Asserted | undefined,
     jkt: string | undefined,
-  ): Promise<{ id: string; lineage: readonly string[] } | Refusal | undefined> {
+  ): Promise<{ id: string; lineage: readonly string[]; notAfter: number } | Refusal | undefined> {
     const token = form.get('actor_token')
-    if (token === undefined) return client && { id: client.id, lineage: [] }
+    if (token === undefined) return client && { id: client.id, lineage: [], notAfter: Infinity }
     const actor = await holding(token)
     if (!actor || (actor.jkt !== undefined && actor.jkt !== jkt)) return refusal('invalid_grant', NOT_PROVED, 'the actor_token does not hold')
     if (actor.caller.act.length > 0) return refusal('invalid_grant', NOT_PROVED, 'the actor_token is a delegation itself')
     if (client && client.id !== actor.caller.id) return refusal('invalid_grant', NOT_PROVED, 'the client and the actor are two identities')
-    return { id: actor.caller.id, lineage: actor.lineage }
+    return { id: actor.caller.id, lineage: actor.lineage, notAfter: actor.caller.expiresAt }
   }
 
   async function isAlive(id: string): Promise<boolean> {

@@ -27,7 +27,7 @@ type Endpoint = (request: FormRequest) => Promise<Answer | Refusal>
 /** Whoever asks proves who they are; of tokens that are not theirs they learn nothing, unless trusted with the scope `introspect`. */
 export function createIntrospection({ assertions, holding, standingOf, replay, places }: TokenStateOptions): Endpoint {
   return async ({ form, req }) => {
-    const client = await provedClient({ form, req }, { assertions, replay, places })
+    const client = await provedClient({ form, req }, { assertions, standingOf, replay, places })
     if (isRefusal(client)) return client
     const standing = standingOf([client.id])
     if (!standing) return refusal('invalid_client', NOT_PROVED, 'not trusted')
@@ -40,12 +40,12 @@ export function createIntrospection({ assertions, holding, standingOf, replay, p
 }
 
 /** Holding a token is enough to end it; a client that proves who it is must be a party to it. Unknown tokens are fine (RFC 7009 §2.2). */
-export function createRevocationEndpoint({ assertions, look, holding, replay, revocation, places }: TokenStateOptions): Endpoint {
+export function createRevocationEndpoint({ assertions, look, holding, standingOf, replay, revocation, places }: TokenStateOptions): Endpoint {
   return async ({ form, req }) => {
     const token = form.get('token')
     if (token === undefined) return refusal('invalid_request', 'token is missing')
     const claimsClient = form.get('client_assertion') !== undefined || form.get('client_secret') !== undefined
-    const client = claimsClient ? await provedClient({ form, req }, { assertions, replay, places }) : undefined
+    const client = claimsClient ? await provedClient({ form, req }, { assertions, standingOf, replay, places }) : undefined
     if (client && isRefusal(client)) return client
     const verdict = await look(token)
     // Ours end also while nobody is trusted with them: trust may return. What strangers make is not remembered.
@@ -59,14 +59,16 @@ export function createRevocationEndpoint({ assertions, look, holding, replay, re
 
 async function provedClient(
   { form, req }: Pick<FormRequest, 'form' | 'req'>,
-  { assertions, replay, places }: Pick<TokenStateOptions, 'assertions' | 'replay' | 'places'>,
+  { assertions, standingOf, replay, places }: Pick<TokenStateOptions, 'assertions' | 'standingOf' | 'replay' | 'places'>,
 ): Promise<{ id: string } | Refusal> {
   const base = places.baseOf(req)
   const client = await clientOf(form, [base, `${base}/`, `${base}${req.path}`, `${base}/token`], assertions)
   if (!client) return refusal('invalid_client', 'say who you are: private_key_jwt with client_id = your DID')
   if (isRefusal(client)) return client
-  const { once } = client
-  if (once && !(await replay.isFirst('assertion', once.by, once.jti, once.expiresAtMs))) return refusal('invalid_client', NOT_PROVED, 'it was used before')
+  const { id, once } = client
+  // A stranger writes nothing into the memory of what was used: what is told to one is the same every time.
+  if (once && standingOf([id]) && !(await replay.isFirst('assertion', once.by, once.jti, once.expiresAtMs)))
+    return refusal('invalid_client', NOT_PROVED, 'it was used before')
   return client
 }
 

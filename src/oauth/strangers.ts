@@ -13,6 +13,11 @@ export function createStrangers({ log, now }: { log: Log; now: () => number }): 
     }
     if (told.has(identity) || told.size >= MOST_A_MINUTE) return
     told.add(identity)
-    log.info('a token was refused: nobody has said that this identity is trusted', { id: identity, hint: `openmcp trust add ${identity}` })
+    log.info('a token was refused: nobody has said that this identity is trusted', { id: identity, hint: `openmcp trust add ${quoted(identity)}` })
   }
+}
+
+/** As a shell takes it for one word: an issuer may call its people what it likes, and this is there to be pasted. */
+function quoted(identity: string): string {
+  return /^[\w:.%-]+$/.test(identity) ? identity : `'${identity.replaceAll("'", "'\\''")}'`
 }

@@ -90,7 +90,8 @@ export function createDpop({ sealing, needsNonce, now }: DpopOptions): Dpop {
       if (!ownNonce && (needsNonce || claims['nonce'] !== undefined)) return { rejected: 'it lacks a nonce of ours, or has an old one', nonce: true }
       // With a nonce of ours our own clock tells its age; without, the client's must be right.
       if (!ownNonce && Math.abs(now() / 1000 - iat) > SKEW_SECONDS) return { rejected: 'too old, or of the future' }
-      const lifeSeconds = ownNonce ? NONCE_SECONDS : 2 * SKEW_SECONDS
+      // One more, so that there is no moment at which it is forgotten and still good.
+      const lifeSeconds = (ownNonce ? NONCE_SECONDS : 2 * SKEW_SECONDS) + 1
       return { jkt, jti, expiresAtMs: now() + lifeSeconds * 1000 }
     },
     nonce: () => seal(sealing()[0] ?? new Uint8Array(), Math.floor(now() / 1000)),

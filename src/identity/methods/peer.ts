@@ -10,6 +10,8 @@ import { identifierOf, shortFormOf, type Vid } from '../vid.ts'
 import type { DidMethod, Outcome } from './method.ts'
 
 const MOST_DOCUMENT = 4096
+/** A point costs a millisecond, and whoever makes such a DID makes another one for every request. */
+const MOST_KEYS = 4
 /** JSON in multicodec's table, as varint. */
 const JSON_PREFIX = [0x80, 0x04]
 
@@ -54,6 +56,7 @@ function keysOfTwo(vid: Vid): VerificationKey[] {
     .split('.')
     .slice(1)
     .filter((element) => !element.startsWith('S'))
+  if (keys.filter((element) => element.startsWith('V')).length > MOST_KEYS) throw tooManyKeys()
   const numbered = keys.map((element, index) => ({ purpose: element.charAt(0), id: `#key-${index + 1}`, publicKeyMultibase: element.slice(1) }))
   return authenticationKeysOf(
     {
@@ -79,6 +82,8 @@ function keysOfFour(long: Vid, vid: Vid): VerificationKey[] {
     const list = members.get(name)
     return Array.isArray(list) ? list.map((entry: unknown) => withController(entry, vid)) : list
   }
+  const authentication = members.get('authentication')
+  if (Array.isArray(authentication) && authentication.length > MOST_KEYS) throw tooManyKeys()
   return authenticationKeysOf({ id: vid, verificationMethod: completed('verificationMethod'), authentication: completed('authentication') }, vid)
 }
 
@@ -86,6 +91,10 @@ function keysOfFour(long: Vid, vid: Vid): VerificationKey[] {
 function withController(entry: unknown, vid: Vid): unknown {
   const members = membersOf(entry)
   return members ? { controller: vid, ...Object.fromEntries(members) } : entry
+}
+
+function tooManyKeys(): OpenMcpError {
+  return invalid(`a did:peer has at most ${MOST_KEYS} keys to log in with`)
 }
 
 function invalid(message: string): OpenMcpError {
