@@ -68,7 +68,8 @@ const FIRST_NAME = 'default'
 /** The identity that is named, else the only one there is, else a first one. */
 async function signerOf(keys: string, id: string | undefined, now: () => number, io: Io): Promise<IdentitySigner> {
   if (id !== undefined) return openIdentity(keys, id)
-  const usable = (await listIdentities(keys)).filter(({ deactivated }) => !deactivated)
+  const all = await listIdentities(keys)
+  const usable = all.filter(({ deactivated }) => !deactivated)
   const [only, ...others] = usable
   if (only && others.length === 0) return openIdentity(keys, only.name)
   if (only) {
@@ -76,6 +77,7 @@ async function signerOf(keys: string, id: string | undefined, now: () => number,
       hint: `--id ${usable.map(({ name }) => name).join(', or --id ')}`,
     })
   }
+  if (all.length > 0) throw new OpenMcpError('usage', 'every identity here is deactivated', { hint: 'openmcp id create NAME makes another one' })
   const first = await createIdentity({ dir: keys, name: FIRST_NAME, method: 'key', curve: 'Ed25519', now })
   say(io, `there was no identity yet; made ${first.name}: ${first.vid}`)
   return openIdentity(keys, first.name)

@@ -59,7 +59,7 @@ export async function listTrust(store: Store, onUnreadable: (id: string) => void
 }
 
 function mistaken(mistakes: readonly string[]): OpenMcpError {
-  return new OpenMcpError('usage', mistakes.join('; '), { hint: `an identity is ${IDENTITIES}` })
+  return new OpenMcpError('usage', mistakes.join('; '), { hint: "like did:web:agent.example.com, with scopes mcp:tools, tools 'get_*', until 2027-01-31" })
 }
 
 function idMistakes(id: unknown): string[] {

@@ -89,6 +89,15 @@ describe('openmcp token', () => {
     })
   })
 
+  test('makes none in the place of those that were deactivated', async () => {
+    const { node, ann } = await trusting()
+    await ann.typed('id', 'deactivate', 'ann')
+    const { code, stdout, stderr } = await ann.typed('token', node.url.href)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toBe('openmcp: error: every identity here is deactivated\nopenmcp: hint: openmcp id create NAME makes another one\n')
+    expect(node.reached()).toEqual([])
+  })
+
   test('with several identities wants to know which', async () => {
     const { node, ann, did } = await trusting()
     await ann.create('bob')
