@@ -2,9 +2,11 @@
 import type { ServerResponse } from 'node:http'
 
 import type { Caller } from '../protocol/caller.ts'
+import type { OnStream } from '../protocol/session.ts'
 
 export interface Live {
   enter(caller: Caller, res: ServerResponse): void
+  onStream: OnStream
   /**
    * Ends the answers of callers that are over, and streams (not calls in flight) whose caller's time ran out without a newer token.
    */
@@ -14,51 +16,40 @@ export interface Live {
 
 interface Open {
   caller: Caller
-  readonly res: ServerResponse
-  /** Its place among those that are open. */
-  at: number
+  isStream: boolean
+  session: { readonly caller: Caller } | undefined
 }
 
 export function createLive(now: () => number): Live {
-  /**
-   * A list in which the last takes the place of one that leaves. A Set makes a new table every few dozen requests, and each old table
-   * points to the next: once one of them is old, V8 keeps all that follow, with their requests, until it collects everything.
-   */
-  const open: Open[] = []
-  /** The newest token of each owner that has something open. */
-  const latest = new Map<string, Caller>()
+  const open = new Map<ServerResponse, Open>()
 
-  /** A client refreshes its token while its stream stays open: the stream then stands on the newer one. */
+  /**
+   * A client refreshes its token while its stream stays open: the stream then stands on the newer one. It has to be shown in the
+   * session of the stream: whoever stole an older one would otherwise listen for as long as its owner comes back.
+   */
   function isTimeUp(one: Open, seconds: number): boolean {
-    if (one.caller.expiresAt > seconds) return false
-    const newest = latest.get(one.caller.owner)
-    if (!newest || newest.expiresAt <= seconds) return one.res.req.method === 'GET'
+    if (!one.isStream || one.caller.expiresAt > seconds) return false
+    const newest = one.session?.caller
+    if (!newest || newest.expiresAt <= seconds) return true
     one.caller = newest
     return false
   }
 
-  function leave(one: Open): void {
-    const last = open.pop()
-    if (!last || last === one) return
-    open[one.at] = last
-    last.at = one.at
-  }
-
   return {
     enter(caller, res) {
-      const one = { caller, res, at: open.length }
-      open.push(one)
-      if ((latest.get(caller.owner)?.expiresAt ?? 0) < caller.expiresAt) latest.set(caller.owner, caller)
-      res.once('close', () => leave(one))
+      open.set(res, { caller, isStream: res.req.method === 'GET', session: undefined })
+      res.once('close', () => open.delete(res))
+    },
+    onStream(res, session) {
+      const one = open.get(res)
+      if (one) Object.assign(one, { isStream: true, session })
     },
     sweep(isOver) {
       const seconds = now() / 1000
-      for (const [owner, caller] of latest) if (caller.expiresAt <= seconds || isOver(caller)) latest.delete(owner)
-      // A copy: whoever is ended leaves the list.
-      for (const one of [...open]) if (isOver(one.caller) || isTimeUp(one, seconds)) one.res.destroy()
+      for (const [res, one] of open) if (isOver(one.caller) || isTimeUp(one, seconds)) res.destroy()
     },
     get size() {
-      return open.length
+      return open.size
     },
   }
 }
