@@ -142,6 +142,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     // Where nobody has to prove who they are, everybody is one caller.
     const callerOf = proof ? proof.guard.callerOf : (): Caller => ANYBODY
     const gate = proof ? proof.gate : OPEN_GATE
+    const onStream = proof ? proof.guard.onStream : (): void => {}
     const refusalHeaders = proof ? { refusalHeaders: proof.guard.refusalHeaders } : {}
     const writers = createEventWriters(limits)
     const own = { limits, log, now }
@@ -150,19 +151,20 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const streamed = createSessions<SseSession>(own)
     const all = [piped, passed, streamed]
     const calls = createInFlight()
-    const passThrough = createPassThrough({ sessions: passed, log })
+    const passThrough = createPassThrough({ sessions: passed, onStream, log })
     const mcp = createMcpDoor({
       upstream: connection.upstream,
       messages: connection.messages,
       callerOf,
       gate,
       ...refusalHeaders,
-      pipe: createPipeDoor({ sessions: piped, writers, gate, limits, log }),
+      pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, limits, log }),
       passThrough,
+      onStream,
       limits,
       log,
     })
-    const sse = createSseDoor({ upstream: connection.messages, callerOf, gate, ...refusalHeaders, sessions: streamed, writers, calls, limits, log })
+    const sse = createSseDoor({ upstream: connection.messages, callerOf, gate, ...refusalHeaders, sessions: streamed, writers, onStream, calls, limits, log })
     proof?.onOver((isOver) => {
       for (const sessions of all) void sessions.endOf(isOver)
     })

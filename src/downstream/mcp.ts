@@ -8,6 +8,7 @@ import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { NO_MESSAGES, parsePost, type JsonRpcId, type Post } from '../protocol/message.ts'
+import type { OnStream } from '../protocol/session.ts'
 import { eraOf, isModernVersion, type Era } from '../protocol/revision.ts'
 import { checkJsonBody, readBody } from './body.ts'
 import type { PassThrough } from './pass-through.ts'
@@ -24,13 +25,14 @@ export interface McpDoorOptions {
   refusalHeaders?: RefusalHeaders
   pipe: PipeDoor
   passThrough: PassThrough
+  onStream?: OnStream
   limits: Limits
   log: Log
 }
 
 export type Handler = (req: IncomingMessage, res: ServerResponse) => void
 
-export function createMcpDoor({ upstream, messages, callerOf, gate, refusalHeaders, pipe, passThrough, limits, log }: McpDoorOptions): Handler {
+export function createMcpDoor({ upstream, messages, callerOf, gate, refusalHeaders, pipe, passThrough, onStream, limits, log }: McpDoorOptions): Handler {
   const eraOfHeader = (req: IncomingMessage): Era => (isModernVersion(headerOf(req, 'mcp-protocol-version')) ? 'modern' : 'legacy')
 
   /** Runs once the upstream is known; what fails on the way is the answer. */
@@ -73,6 +75,8 @@ export function createMcpDoor({ upstream, messages, callerOf, gate, refusalHeade
         return refuse(res, error, { log, era: headerEra })
       }
       if (refusal) return refuseByGate(res, refusal, { log, era, post: parsed, headers: refusalHeaders?.(req, refusal) })
+      // The one request whose answer has no end of its own.
+      if (parsed.messages.some((message) => message.kind === 'request' && message.method === 'subscriptions/listen')) onStream?.(res, undefined)
       const [first] = parsed.messages
       const id = !parsed.batch && first?.kind === 'request' ? first.id : undefined
       const request = { req, res, caller, reads, post: parsed, era }

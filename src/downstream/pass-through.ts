@@ -9,7 +9,7 @@ import { eventOf } from '../protocol/event-stream.ts'
 import type { ByteReply, HttpUpstream } from '../protocol/exchange.ts'
 import { bodyOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { checkModernPost, type Era } from '../protocol/revision.ts'
-import type { Session, Sessions } from '../protocol/session.ts'
+import type { OnStream, Session, Sessions } from '../protocol/session.ts'
 import { refuse } from './refuse.ts'
 import { forwardedHeadersOf, headerOf, mirroredHeadersOf } from './request.ts'
 
@@ -23,6 +23,7 @@ export interface PassedSession {
 
 export interface PassThroughOptions {
   sessions: Sessions<PassedSession>
+  onStream?: OnStream
   log: Log
 }
 
@@ -41,7 +42,7 @@ const ONE_PIECE_BYTES = 16 * 1024
 const LF = 10
 const CR = 13
 
-export function createPassThrough({ sessions, log }: PassThroughOptions): PassThrough {
+export function createPassThrough({ sessions, onStream, log }: PassThroughOptions): PassThrough {
   /** Streams that are open now, to be kept alive between two events. */
   const streams = new Set<{ res: ServerResponse; atBreak: boolean; silent: boolean }>()
   const timer = setInterval(() => {
@@ -155,7 +156,9 @@ export function createPassThrough({ sessions, log }: PassThroughOptions): PassTh
       exchange(upstream, request, { method: 'POST', session, body: bodyOf(post), era, id: !post.batch && first?.kind === 'request' ? first.id : undefined })
     },
     get(upstream, request) {
-      exchange(upstream, request, { method: 'GET', session: sessionOf(request.req, request.caller) })
+      const session = sessionOf(request.req, request.caller)
+      onStream?.(request.res, session)
+      exchange(upstream, request, { method: 'GET', session })
     },
     delete(upstream, request) {
       exchange(upstream, request, { method: 'DELETE', session: sessionOf(request.req, request.caller) })

@@ -10,7 +10,7 @@ import { NO_HEADERS, type MessageUpstream, type Reply, type Text } from '../prot
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { NO_MESSAGES, parsePost, requestIdsOf, type Post } from '../protocol/message.ts'
-import type { Session, Sessions } from '../protocol/session.ts'
+import type { OnStream, Session, Sessions } from '../protocol/session.ts'
 import { checkJsonBody, readBody } from './body.ts'
 import type { EventWriter, EventWriters } from './event-writer.ts'
 import { refuse, refuseByGate, type RefusalHeaders } from './refuse.ts'
@@ -30,6 +30,7 @@ export interface SseDoorOptions {
   refusalHeaders?: RefusalHeaders
   sessions: Sessions<SseSession>
   writers: EventWriters
+  onStream?: OnStream
   /** Told of every call that begins; what it returns is called when the call is answered. */
   calls: { begin(): () => void }
   limits: Limits
@@ -43,7 +44,7 @@ export interface SseDoor {
   post(req: IncomingMessage, res: ServerResponse, query: URLSearchParams): void
 }
 
-export function createSseDoor({ upstream, callerOf, gate, refusalHeaders, sessions, writers, calls, limits, log }: SseDoorOptions): SseDoor {
+export function createSseDoor({ upstream, callerOf, gate, refusalHeaders, sessions, writers, onStream, calls, limits, log }: SseDoorOptions): SseDoor {
   function opened(found: MessageUpstream, caller: Caller, res: ServerResponse, messagesPath: string): void {
     if (res.destroyed) return
     // What comes before the stream is open waits here; it is opened in the same turn.
@@ -92,6 +93,7 @@ export function createSseDoor({ upstream, callerOf, gate, refusalHeaders, sessio
       return refuse(res, error, { log })
     }
     const here = session
+    onStream?.(res, here)
     const stream = writers.open(res, `event: endpoint\ndata: ${messagesPath}?sessionId=${here.id}\n\n`)
     writer = stream
     write = (text) => stream.write(eventOf(text))

@@ -9,7 +9,7 @@ import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isObject, requestIdsOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { isPrimedVersion, type Era } from '../protocol/revision.ts'
-import type { Session, Sessions } from '../protocol/session.ts'
+import type { OnStream, Session, Sessions } from '../protocol/session.ts'
 import type { EventWriters } from './event-writer.ts'
 import { createPatience } from './patience.ts'
 import { createPostReply, type PostReply, type PostStream } from './post-reply.ts'
@@ -38,6 +38,7 @@ export interface PipeDoorOptions {
   sessions: Sessions<HttpSession>
   writers: EventWriters
   gate: Gate
+  onStream?: OnStream
   limits: Limits
   log: Log
 }
@@ -66,7 +67,7 @@ const LEGACY_VERSIONS = new Set(['2024-10-07', '2024-11-05', '2025-03-26', '2025
 /** Finished streams of a session that can still be asked for. */
 const FINISHED_KEPT = 16
 
-export function createPipeDoor({ sessions, writers, gate, limits, log }: PipeDoorOptions): PipeDoor {
+export function createPipeDoor({ sessions, writers, gate, onStream, limits, log }: PipeDoorOptions): PipeDoor {
   const patience = createPatience()
   const stateless = createStatelessDoor({ writers, patience, gate, log })
 
@@ -240,6 +241,7 @@ export function createPipeDoor({ sessions, writers, gate, limits, log }: PipeDoo
       const stream = from === undefined || from.key === 0 ? generalOf(session.value) : session.value.streams.get(from.key)
       if ((last !== undefined && from === undefined) || !stream)
         throw new OpenMcpError('invalid_request', 'this Last-Event-ID is not of this session, or too old')
+      onStream?.(res, session)
       stream.attach(res, { after: from?.number, primed: isPrimedVersion(session.value.version) })
       res.once('close', session.hold())
     },

@@ -8,6 +8,7 @@ import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { isObject } from '../protocol/message.ts'
+import type { OnStream } from '../protocol/session.ts'
 import type { Admission } from '../tokens/admission.ts'
 import { DPOP_ALGORITHMS, type Dpop } from '../tokens/dpop.ts'
 import type { Places } from '../tokens/places.ts'
@@ -35,6 +36,7 @@ export interface Guard {
   handler: RequestHandler
   /** Who was let through; throws where no guard ran. */
   callerOf(req: IncomingMessage): Caller
+  onStream: OnStream
   /** The challenge that goes with a refusal of the gate. */
   refusalHeaders(req: IncomingMessage, error: OpenMcpError): Readonly<Record<string, string>>
 }
@@ -177,6 +179,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
 
   return {
     handler,
+    onStream: live.onStream,
     callerOf(req) {
       const caller = callers.get(req)
       if (!caller) throw new OpenMcpError('internal', 'a door was reached past the guard')

@@ -1,7 +1,7 @@
 // From an app to an open port, and back without dropping what is being served.
 import { IncomingMessage, ServerResponse, createServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import express, { type Express } from 'express'
 
 import { OpenMcpError } from '../errors.ts'
@@ -28,6 +28,7 @@ const KEEP_ALIVE_MS = 65_000
 export async function serve(app: Express, { host, port, tls, limits }: ServeOptions): Promise<Listening> {
   const options = { maxHeaderSize: limits.headerBytes, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true, ...bornForExpress(app) }
   const server: Server = tls ? createTlsServer({ ...options, ...tls }, app) : createServer(options, app)
+  tellThoseBehind(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => reject(notListening(cause, host, port)))
     server.listen(port, host, BACKLOG, resolve)
@@ -46,6 +47,26 @@ export async function serve(app: Express, { host, port, tls, limits }: ServeOpti
       })
     },
   }
+}
+
+/**
+ * Of requests that were sent without waiting for the answer before, Node tells only the one that is being answered of the end of
+ * their connection. What the others began would go on for nobody.
+ */
+function tellThoseBehind(server: Server): void {
+  const bySocket = new WeakMap<Socket, Set<ServerResponse>>()
+  server.prependListener('request', ({ socket }, res) => {
+    if (res.socket) return
+    const behind = bySocket.get(socket) ?? new Set()
+    if (!bySocket.has(socket)) {
+      bySocket.set(socket, behind)
+      socket.once('close', () => {
+        for (const one of behind) if (!one.socket) one.destroy().emit('close')
+      })
+    }
+    behind.add(res)
+    res.once('close', () => behind.delete(res))
+  })
 }
 
 /**

@@ -1,4 +1,6 @@
 // What the ways in may ask of sessions. They are kept by the relay.
+import type { ServerResponse } from 'node:http'
+
 import type { Caller } from './caller.ts'
 
 export interface Session<V> {
@@ -30,3 +32,6 @@ export interface SessionValue {
   /** Ends what the session stands on: streams, the link upstream. */
   close(): Promise<void>
 }
+
+/** Told of every answer that is a stream and no call. It ends with the time of its caller, or, in a session, of the session's. */
+export type OnStream = (res: ServerResponse, session: { readonly caller: Caller } | undefined) => void

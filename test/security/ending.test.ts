@@ -203,7 +203,7 @@ describe('when the time of a token runs out', () => {
     expect((await within(s, bearer(fresh), held.session)).status).toBe(200)
   })
 
-  test('a stream stays open on a newer token of the same caller, and ends with that one', async () => {
+  test('a stream stays open on a newer token that its caller has shown in its session, and ends with that one', async () => {
     const [ann, bob, server] = [await holder(), await holder(), slowServer()]
     const s = await secured({ trusted: [ann.did, bob.did], answer: server.answer })
     const held = await openAll(s, server, bearer(await s.token(ann)))
@@ -211,6 +211,7 @@ describe('when the time of a token runs out', () => {
     s.pass(600)
     const newer = await s.token(ann, { claims: later(ann, 600) })
     expect((await within(s, bearer(newer), held.session)).status).toBe(200)
+    expect((await ask(held.endpoint, { headers: bearer(newer), body: callMessage(1, 'echo') })).status).toBe(202)
     s.pass(301)
     // Who did not come back with a newer one is the clock here.
     await until('the end of the streams of the other', () => theirs.stream.over && theirs.sse.over)
