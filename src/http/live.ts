@@ -15,13 +15,20 @@ export interface Live {
 }
 
 interface Open {
+  readonly res: ServerResponse
   caller: Caller
   isStream: boolean
   session: { readonly caller: Caller } | undefined
+  /** Its place in the list. */
+  at: number
 }
 
 export function createLive(now: () => number): Live {
-  const open = new Map<ServerResponse, Open>()
+  /**
+   * A list in which the last takes the place of one that leaves. A Set or a Map makes a new table every few dozen requests, and each
+   * table points to the next: once one of them is old, V8 keeps all that follow, with their requests, until it collects everything.
+   */
+  const open: Open[] = []
 
   /**
    * A client refreshes its token while its stream stays open: the stream then stands on the newer one. It has to be shown in the
@@ -35,21 +42,30 @@ export function createLive(now: () => number): Live {
     return false
   }
 
+  function leave(one: Open): void {
+    const last = open.pop()
+    if (!last || last === one) return
+    open[one.at] = last
+    last.at = one.at
+  }
+
   return {
     enter(caller, res) {
-      open.set(res, { caller, isStream: res.req.method === 'GET', session: undefined })
-      res.once('close', () => open.delete(res))
+      const one = { res, caller, isStream: res.req.method === 'GET', session: undefined, at: open.length }
+      open.push(one)
+      res.once('close', () => leave(one))
     },
     onStream(res, session) {
-      const one = open.get(res)
+      const one = open.find((each) => each.res === res)
       if (one) Object.assign(one, { isStream: true, session })
     },
     sweep(isOver) {
       const seconds = now() / 1000
-      for (const [res, one] of open) if (isOver(one.caller) || isTimeUp(one, seconds)) res.destroy()
+      // Whoever is ended leaves the list.
+      for (const one of open.toReversed()) if (isOver(one.caller) || isTimeUp(one, seconds)) one.res.destroy()
     },
     get size() {
-      return open.size
+      return open.length
     },
   }
 }
