@@ -38,13 +38,15 @@ export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state
   app.get(at('/healthz', '/health'), health())
   app.get(at('/readyz'), readiness(state))
   app.get(at('/status'), security ? toCallers(security.guard, status(state), counts(state)) : status(state))
-  if (security) app.use(security.issuer) //             its own rules: whoever asks proves themselves
 
-  // Guarded doors: nothing below is reached without a caller.
+  // Guarded doors: none of them is reached without a caller.
   if (security) app.all(at('/mcp', '/sse', '/messages', '/message'), security.guard) // 401
   app.all(at('/mcp'), mcp)
   app.all(at('/sse'), onlyMethod('GET', sse, log))
   app.all(at('/messages', '/message'), onlyMethod('POST', messages, log))
+
+  // Open, with its own rules: whoever asks proves themselves. Behind the others, because a call would look at each of its doors.
+  if (security) app.use(security.issuer)
 
   app.use((_req, res) => refuse(res, new OpenMcpError('not_found', 'there is nothing at this path', { hint: 'MCP is served at /mcp and /sse' }), { log }))
   app.use(lastResort(log))

@@ -19,7 +19,9 @@ const EVERYTHING: readonly string[] = ['mcp']
 /** Fails with `store_failed` when the store cannot be read: then nobody is trusted. */
 export async function createTrust({ store, configured, now, log }: TrustOptions): Promise<Trust> {
   let known = await read()
-  let remembered = new Map<string, Standing | undefined>()
+  /** By identity, and by the list of several in JSON: two maps, because a name may look like a list. */
+  const alone = new Map<string, Standing | undefined>()
+  const chains = new Map<string, Standing | undefined>()
   /** The clock ends rules without a word from anybody: until then what is remembered is true. */
   let trueUntilMs = nextEnd(known.rules, now())
   const warned = new Set<string>()
@@ -36,18 +38,23 @@ export async function createTrust({ store, configured, now, log }: TrustOptions)
     log.warn('any identity that can be proved is trusted')
   }
   function forget(): void {
-    remembered = new Map()
+    alone.clear()
+    chains.clear()
     trueUntilMs = nextEnd(known.rules, now())
+  }
+  function recalled(memory: Map<string, Standing | undefined>, key: string, identities: readonly string[]): Standing | undefined {
+    const remembered = memory.get(key)
+    if (remembered || memory.has(key)) return remembered
+    const standing = together(identities.map((identity) => (known.deactivated.has(identity) ? undefined : ruleFor(identity, known.rules, now()))))
+    if (memory.size >= MAX_REMEMBERED) memory.clear()
+    memory.set(key, standing)
+    return standing
   }
   return {
     standingOf(identities) {
       if (now() >= trueUntilMs) forget()
-      const key = JSON.stringify(identities)
-      if (remembered.has(key)) return remembered.get(key)
-      const standing = together(identities.map((identity) => (known.deactivated.has(identity) ? undefined : ruleFor(identity, known.rules, now()))))
-      if (remembered.size >= MAX_REMEMBERED) remembered = new Map()
-      remembered.set(key, standing)
-      return standing
+      const [only] = identities
+      return identities.length === 1 && only !== undefined ? recalled(alone, only, identities) : recalled(chains, JSON.stringify(identities), identities)
     },
     get hasRules() {
       return known.rules.some((rule) => isThere(rule, now()))
