@@ -72,15 +72,19 @@ describe('what a client is told', () => {
     await expect(client.callTool('secret')).rejects.toThrow('Unknown tool: secret')
   })
 
-  test.each(LOGINS)('$name: a token that has expired is replaced without a word to whoever calls', async ({ connect }) => {
-    const who = keyOwner('EdDSA')
-    const s = await secured({ trusted: [who.did], security: { tokenSeconds: 60 } })
-    const client = await connect(doorOf(s), who)
-    const first = client.token().value
-    s.pass(61)
-    expect(await client.callTool('echo')).toMatchObject({ content: [{ text: 'echo' }] })
-    expect(client.token().value).not.toBe(first)
-  })
+  // A stream ends with its token, and over SSE the stream is the session.
+  test.each(LOGINS.filter(({ name }) => !name.endsWith('SSE')))(
+    '$name: a token that has expired is replaced without a word to whoever calls',
+    async ({ connect }) => {
+      const who = keyOwner('EdDSA')
+      const s = await secured({ trusted: [who.did], security: { tokenSeconds: 60 } })
+      const client = await connect(doorOf(s), who)
+      const first = client.token().value
+      s.pass(61)
+      expect(await client.callTool('echo')).toMatchObject({ content: [{ text: 'echo' }] })
+      expect(client.token().value).not.toBe(first)
+    },
+  )
 })
 
 describe('DPoP', () => {
