@@ -155,6 +155,9 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
           ...enrolment,
           // Who was just let in is let in here at once, not with the next news of the store.
           async redeem(secret, identity) {
+            // Somebody may be trusted by now: a link that lies about in a log is no second way in.
+            await trust.reload()
+            if (trust.hasRules) return false
             const redeemed = await enrolment.redeem(secret, identity)
             if (redeemed) await trust.reload()
             return redeemed

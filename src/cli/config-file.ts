@@ -73,8 +73,8 @@ function configOf(root: unknown, mistake: Mistake): Config {
   for (const name of SECTIONS_NOT_BUILT) {
     if (name in sections) mistake(name, 'is not built yet; openmcp refuses it rather than run without it', 'unavailable_option')
   }
-  const trust = membersOf(sections['trust'] ?? {}, 'trust', ['identities', 'issuers', 'selfIssued', 'any'], mistake)
-  const security = membersOf(sections['security'] ?? {}, 'security', ['dpop', 'tokenLife', 'trustLoopback'], mistake)
+  const trust = membersOf('trust' in sections ? sections['trust'] : {}, 'trust', ['identities', 'issuers', 'selfIssued', 'any'], mistake)
+  const security = membersOf('security' in sections ? sections['security'] : {}, 'security', ['dpop', 'tokenLife', 'trustLoopback'], mistake)
   const any = booleanOf(trust['any'], 'trust.any', mistake)
   const identities = listOf(trust['identities'], 'trust.identities', mistake, (rule, path) => ruleOf(rule, path, mistake))
   return {

@@ -1,5 +1,6 @@
 // `openmcp trust`: whose identities are accepted. It acts on the store; a proxy that runs on the same store follows.
 import { OpenMcpError } from '../errors.ts'
+import { parseIdentityPattern } from '../policy/patterns.ts'
 import { addTrust, listTrust, removeTrust } from '../policy/rules.ts'
 import type { TrustRule } from '../policy/shapes.ts'
 import { openStore } from '../store/open-store.ts'
@@ -42,10 +43,12 @@ export async function trust(args: Arguments, io: Io): Promise<number> {
   if (name === 'remove') {
     const known = reading.mistakes.attempt(() => identityOf(id)) ?? id
     reading.mistakes.throwIfAny()
-    if (!(await withStore(url, reading, (store) => removeTrust(store, known)))) {
-      throw new OpenMcpError('not_found', `there is no rule for ${known} in this store`, { hint: 'openmcp trust list' })
-    }
-    say(io, `no longer trusted: ${known}`)
+    const [isRemoved, left] = await withStore(url, reading, async (store) => [await removeTrust(store, known), await listTrust(store)])
+    if (!isRemoved) throw new OpenMcpError('not_found', `there is no rule for ${known} in this store`, { hint: 'openmcp trust list' })
+    const wider = left.find(({ id: other }) => covers(other, known))
+    if (!wider) say(io, `no longer trusted: ${known}`)
+    // The rule may have been there to allow less than the wider one does.
+    else warn(io, `the rule for ${known} is gone, and it is trusted still, by the one that says ${shownRule(wider)}`)
     return 0
   }
   reading.mistakes.throwIfAny()
@@ -79,6 +82,11 @@ async function withStore<T>(url: string, { machine }: Pick<Reading, 'machine'>, 
   } finally {
     await store.close()
   }
+}
+
+function covers(rule: string, identity: string): boolean {
+  const pattern = parseIdentityPattern(rule)
+  return pattern?.kind === 'any' || (pattern?.kind === 'pattern' && pattern.matches(identity))
 }
 
 /** Methods whose identities cost nothing: anybody makes as many as they like. */
