@@ -89,6 +89,8 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     }
 
     async function look({ scheme, token }: Credential): Promise<void> {
+      // The name it came in by is learnt before the token is read, which may be from that name.
+      places.baseOf(req)
       const verdict = admission.known(token) ?? (await admission.look(token))
       const wrong = 'rejected' in verdict ? verdict.rejected : (admission.wrong(verdict) ?? wrongScheme(scheme, verdict))
       if ('rejected' in verdict || wrong !== undefined) return challenge(req, res, { scheme, error: 'invalid_token' }, wrong)

@@ -47,6 +47,8 @@ export function createRevocationEndpoint({ assertions, look, holding, standingOf
     const claimsClient = form.get('client_assertion') !== undefined || form.get('client_secret') !== undefined
     const client = claimsClient ? await provedClient({ form, req }, { assertions, standingOf, replay, places }) : undefined
     if (client && isRefusal(client)) return client
+    // The name it came in by is learnt before the token is read, which may be from that name.
+    places.baseOf(req)
     const verdict = await look(token)
     // Ours end also while nobody is trusted with them: trust may return. What strangers make is not remembered.
     if ('rejected' in verdict || (verdict.caller.via !== 'token' && !(await holding(token)))) return { body: {} }
