@@ -2,7 +2,7 @@
 import { compactVerify, createLocalJWKSet, createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from 'jose'
 
 import type { GuardedFetch, Resolver } from '../identity/shapes.ts'
-import { parseVid } from '../identity/vid.ts'
+import { isVid } from '../identity/vid.ts'
 import { wrongDidSignature } from './did-signature.ts'
 import type { Jwt } from './jwt.ts'
 import type { TrustedIssuer } from './trusted-issuer.ts'
@@ -30,10 +30,10 @@ export function createIssuerKeys({ fetch, resolver }: { fetch: GuardedFetch; res
   }
   return {
     async wrongSignature(issuer, token, jwt) {
-      if (issuer.did !== undefined) return wrongDidSignature(jwt, parseVid(issuer.did), resolver)
-      const set = setOf(issuer)
-      if (!set) return 'no keys are configured for this issuer'
+      if (issuer.did !== undefined) return isVid(issuer.did) ? wrongDidSignature(jwt, issuer.did, resolver) : 'the DID of the issuer is none'
       try {
+        const set = setOf(issuer)
+        if (!set) return 'no keys are configured for this issuer'
         await compactVerify(token, set, { algorithms: ALGORITHMS })
         return undefined
       } catch (error) {

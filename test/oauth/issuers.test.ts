@@ -141,6 +141,19 @@ describe('the keys of an issuer', () => {
     expect(s.log.join('')).not.toContain('internal error')
   })
 
+  test.each<[string, object]>([
+    ['no keys', {}],
+    ['keys that are none', { jwks: { keys: 'none' } }],
+    ['a URL that is none', { jwksUri: 'jwks' }],
+    ['a DID that is none', { did: 'did:web:' }],
+  ])('let nobody in when the operator named %s', async (_name, keys) => {
+    const s = await secured({ trusted: ['any'], trust: { issuers: [{ issuer: ISSUER, audience: 'https://api.example', reusable: true, ...keys }] } })
+    const { sign } = platform()
+    expect((await prove(s, await sign(workloadClaims(s.base)))).json['error']).toBe('invalid_grant')
+    expect((await ask(s.url, { headers: bearer(await sign(workloadClaims('https://api.example'))), body: LIST })).status).toBe(401)
+    expect(s.log.join('')).not.toContain('internal error')
+  })
+
   test('may be those of a DID', async () => {
     const host = await forThisTest(didHost())
     const issuer = host.identity('platform')

@@ -12,7 +12,7 @@ import { CLIENT_ASSERTION, JWT_BEARER, bearer, secured } from '../support/secure
 import { freePort } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
-import { ask, type Answer } from '../support/wire.ts'
+import { ask, openSocket, type Answer } from '../support/wire.ts'
 
 const LIST = { jsonrpc: '2.0', id: 1, method: 'tools/list' }
 
@@ -252,4 +252,14 @@ test('a store that fails in the middle gives no token, and no new proof lets any
   // Who is not trusted hears the same as ever: the store was not asked for them.
   expect((await s.post('/token', { grant_type: JWT_BEARER, assertion: await assertion(stranger) })).status).toBe(400)
   expect((await ask(new URL('/healthz', s.base))).status).toBe(200)
+})
+
+test('who sends a body without end and no credential hears so before it has ended', async () => {
+  const s = await secured()
+  for (const path of ['/mcp', '/messages', '/token', '/unknown']) {
+    const socket = await forThisTest(openSocket(s.url))
+    socket.write(`POST ${path} HTTP/1.1\r\nHost: ${s.url.host}\r\nContent-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n${'a'.repeat(100_000)}`)
+    expect(await until('the answer', () => /^HTTP\/1\.1 (\d+)/.exec(socket.text())?.[1])).toMatch(/^40[014]$/)
+  }
+  expect(s.reached()).toEqual([])
 })
