@@ -39,11 +39,11 @@ export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state
   app.get(at('/readyz'), readiness(state))
   app.get(at('/status'), security ? toCallers(security.guard, status(state), counts(state)) : status(state))
 
-  // Guarded doors: none of them is reached without a caller.
-  if (security) app.all(at('/mcp', '/sse', '/messages', '/message'), security.guard) // 401
-  app.all(at('/mcp'), mcp)
-  app.all(at('/sse'), onlyMethod('GET', sse, log))
-  app.all(at('/messages', '/message'), onlyMethod('POST', messages, log))
+  // Guarded doors: none of them is reached without a caller (401).
+  const guarded = (paths: string[], door: RequestHandler): void => void app.all(paths, security ? [security.guard, door] : door)
+  guarded(at('/mcp'), mcp)
+  guarded(at('/sse'), onlyMethod('GET', sse, log))
+  guarded(at('/messages', '/message'), onlyMethod('POST', messages, log))
 
   // Open, with its own rules: whoever asks proves themselves. Behind the others, because a call would look at each of its doors.
   if (security) app.use(security.issuer)

@@ -72,31 +72,31 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     if (credential === undefined) return challenge(req, res, {})
     if (credential === 'unreadable') return challenge(req, res, { error: 'invalid_request' })
     const holder = keys.length > 0 && credential.scheme === 'Bearer' ? holderWith(credential.token) : undefined
-    if (holder) return enter(holder)
+    if (holder) return enter(req, res, next, holder)
     if (isBlind()) return refuse(res, new OpenMcpError('store_failed', 'what was taken back cannot be looked up now', { hint: 'try again later' }), { log })
     const known = credential.scheme === 'Bearer' ? admission.known(credential.token) : undefined
     if (known && known.jkt === undefined && dpopMode === 'optional') {
       const wrong = admission.wrong(known)
-      return wrong === undefined ? enter(known.caller) : challenge(req, res, { error: 'invalid_token' }, wrong)
+      return wrong === undefined ? enter(req, res, next, known.caller) : challenge(req, res, { error: 'invalid_token' }, wrong)
     }
     if (!known && !TOKEN.test(credential.token)) return challenge(req, res, { error: 'invalid_request' })
-    void look(credential).catch((error: unknown) => refuse(res, error, { log }))
+    void look(req, res, next, credential).catch((error: unknown) => refuse(res, error, { log }))
+  }
 
-    function enter(caller: Caller): void {
-      callers.set(req, caller)
-      live.enter(caller, res)
-      next()
-    }
+  function enter(req: IncomingMessage, res: ServerResponse, next: () => void, caller: Caller): void {
+    callers.set(req, caller)
+    live.enter(caller, res)
+    next()
+  }
 
-    async function look({ scheme, token }: Credential): Promise<void> {
-      // The name it came in by is learnt before the token is read, which may be from that name.
-      places.baseOf(req)
-      const verdict = admission.known(token) ?? (await admission.look(token))
-      const wrong = 'rejected' in verdict ? verdict.rejected : (admission.wrong(verdict) ?? wrongScheme(scheme, verdict))
-      if ('rejected' in verdict || wrong !== undefined) return challenge(req, res, { scheme, error: 'invalid_token' }, wrong)
-      if (verdict.jkt !== undefined && !(await isProved(req, res, token, verdict.jkt))) return
-      if (!res.destroyed) enter(verdict.caller)
-    }
+  async function look(req: IncomingMessage, res: ServerResponse, next: () => void, { scheme, token }: Credential): Promise<void> {
+    // The name it came in by is learnt before the token is read, which may be from that name.
+    places.baseOf(req)
+    const verdict = admission.known(token) ?? (await admission.look(token))
+    const wrong = 'rejected' in verdict ? verdict.rejected : (admission.wrong(verdict) ?? wrongScheme(scheme, verdict))
+    if ('rejected' in verdict || wrong !== undefined) return challenge(req, res, { scheme, error: 'invalid_token' }, wrong)
+    if (verdict.jkt !== undefined && !(await isProved(req, res, token, verdict.jkt))) return
+    if (!res.destroyed) enter(req, res, next, verdict.caller)
   }
 
   /** A bound token without its proof is a stolen one; a proof for a token that is not bound proves nothing (RFC 9449 §7.1). */
