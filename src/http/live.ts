@@ -43,6 +43,8 @@ export function createLive(now: () => number): Live {
   }
 
   function leave(one: Open): void {
+    // Somebody else may have its place by now: to leave twice must not make that one unseen.
+    if (open[one.at] !== one) return
     const last = open.pop()
     if (!last || last === one) return
     open[one.at] = last

@@ -1,8 +1,10 @@
 // What is open, attacked: streams that outlive the token they were opened with, and answers that nobody hears the end of.
-import { connect } from 'node:net'
-import type { ServerResponse } from 'node:http'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket, connect } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 
+import { createLive } from '../../src/http/live.ts'
+import { ANYBODY } from '../../src/protocol/caller.ts'
 import { holder } from '../support/did.ts'
 import { callMessage } from '../support/openmcp.ts'
 import { bearer, secured, sessionWith, toolServer } from '../support/secured.ts'
@@ -55,6 +57,15 @@ test('whoever stole a token listens until it ends, and not for as long as its ow
   s.pass(301)
   for (const stream of theft) await until('its end', () => stream.over)
   expect(own.map(({ over }) => over)).toEqual([undefined, undefined])
+})
+
+test('an answer that closes twice takes nobody else out of sight', () => {
+  const live = createLive(() => 0)
+  const answers = Array.from({ length: 3 }, () => new ServerResponse(new IncomingMessage(new Socket())))
+  for (const res of answers) live.enter(ANYBODY, res)
+  for (let times = 0; times < 3; times++) answers[0]?.emit('close')
+  live.sweep(() => true)
+  expect(answers.map(({ destroyed }) => destroyed)).toEqual([false, true, true])
 })
 
 test('requests sent without waiting for the answer before end with their connection', async () => {
