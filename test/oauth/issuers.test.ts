@@ -290,3 +290,16 @@ describe("an enterprise's grant (ID-JAG)", () => {
     expect((await ask(s.url, { headers: bearer(await grant({ aud: s.url.href })), body: LIST })).status).toBe(401)
   })
 })
+
+test('a token that a trusted DID signed itself is taken where the operator says so, and nowhere else', async () => {
+  const ann = await holder()
+  for (const [selfIssued, status] of [
+    [true, 200],
+    [false, 401],
+  ] as const) {
+    const s = await secured({ trusted: [ann.did], trust: { selfIssued } })
+    const token = await ann.sign(assertionClaims(ann.did, s.url.href))
+    expect((await ask(s.url, { headers: bearer(token), body: LIST })).status).toBe(status)
+    expect((await ask(s.url, { headers: bearer(await s.token(ann)), body: LIST })).status).toBe(200)
+  }
+})

@@ -1,6 +1,8 @@
 // What happened to others, and does not happen here. Each test is named after what it was.
+import { readFileSync, readdirSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 import { didHost } from '../support/did-host.ts'
@@ -267,6 +269,21 @@ test('agentgateway #2191: a key that is nearly right is as wrong as any other', 
   expect(await asWith({ cookie: `x-api-key=${key}` })).toBe(401)
   expect((await ask(new URL(`${s.url.href}?api_key=${key}&x-api-key=${key}`), { body: LIST })).status).toBe(401)
   expect(s.reached()).toEqual([])
+})
+
+test('agentgateway #2191: no secret is compared by an operator whose time tells how far two texts agree', () => {
+  const root = fileURLToPath(new URL('../../src/', import.meta.url))
+  const secret = '\\w*(?:secret|apiKey|password|digest|hmac|nonce|token)'
+  const compared = new RegExp(`${secret}\\s*[!=]==\\s*(?!undefined|null|typeof)[a-z]|[a-z)]\\s*[!=]==\\s*(?!undefined)(?:\\w+\\.)*${secret}\\b`, 'i')
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+  const found = files.flatMap((file) => {
+    const lines = readFileSync(join(root, file), 'utf8').split('\n')
+    // What has a name in capitals is written in the source for everybody.
+    return lines.filter((line) => compared.test(line.replaceAll(/\b[A-Z_]{4,}\b/g, "''"))).map((line) => `${file}: ${line.trim()}`)
+  })
+  expect(files.length).toBeGreaterThan(50)
+  // Both are our own, of which nobody else has one to try.
+  expect(found).toEqual([expect.stringMatching(/^login\/credential\.ts: .*held\.token\.accessToken !== token/)])
 })
 
 test('MCP SDKs CVE-2025-66414, CVE-2025-66416, CVE-2026-34742: a name that was pointed at us reaches no door', async () => {
