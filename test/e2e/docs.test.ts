@@ -1,8 +1,6 @@
 // What the documents promise: their examples are run as a user would, their tables are compared with the source.
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
@@ -15,15 +13,32 @@ import { USAGE } from '../../src/cli/usage.ts'
 import { EXIT_CODE, HTTP_STATUS, JSON_RPC_CODE } from '../../src/errors.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import { machineWith } from '../cli/machine.ts'
-import { PROGRAM, typed } from '../support/openmcp.ts'
-import { childrenOf, groupOf } from '../support/processes.ts'
-import { startProgram, type End, type Program } from '../support/program.ts'
+import { nodeHome } from '../support/node-home.ts'
+import { typed } from '../support/openmcp.ts'
+import { startProgram } from '../support/program.ts'
 import { everything, type WayOut } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
-
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const DOCUMENTS = ['README.md', 'TSP_EXTEND.md', ...readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`)]
-const OF_THE_PROJECT = [...DOCUMENTS, 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md']
+import {
+  DOCUMENTS,
+  EVERYTHING,
+  EXAMPLES,
+  OF_THE_PROJECT,
+  ROOT,
+  SET_UP,
+  bare,
+  blocksOf,
+  calledThrough,
+  commandOf,
+  fencedIn,
+  fromTerminal,
+  isSecured,
+  section,
+  spansOf,
+  tableOf,
+  textOf,
+  titled,
+  wordsOf,
+} from './documents.ts'
 
 const TESTS = 'npm ci && npm test'
 /** Examples that no test here runs, and why. */
@@ -31,13 +46,10 @@ const NOT_RUN: ReadonlyMap<string, string> = new Map([
   [TESTS, 'it would run itself: .ci/run types it literally, in a clean clone'],
   ['claude mcp add --transport http everything http://127.0.0.1:8000/mcp', "it changes the settings of somebody else's program, which is not here"],
 ])
-/** What `npm ci &&` stands before: the tests run in a tree in which it was done. */
-const SET_UP = 'npm ci && '
 /** Programs whose options the documents may name because they are not ours. */
 const OTHER_PROGRAMS = ['supergateway', 'mcp-remote', 'mcp-proxy', 'claude', 'npm', 'npx']
 
-const EXAMPLES = DOCUMENTS.flatMap((document) => blocksOf(textOf(document), 'sh').map((block) => ({ document, block })))
-const RUNNABLE = EXAMPLES.filter(({ document, block }) => !NOT_RUN.has(block) && document !== 'TSP_EXTEND.md')
+const RUNNABLE = EXAMPLES.filter((example) => !NOT_RUN.has(example.block) && example.document !== 'TSP_EXTEND.md' && !isSecured(example))
 
 describe('the examples', () => {
   /** What stands at port 8000 in the examples. */
@@ -51,16 +63,26 @@ describe('the examples', () => {
 
   test('each is one line for a shell, and run below or named with the reason why not', () => {
     const oneLine = /^(?:openmcp|npm start --) [^\n|&;<>()$`\\"'*?~#]+$/
-    const strangers = RUNNABLE.filter(({ block }) => !oneLine.test(block.replace(SET_UP, '')) || !(modeOf(block) ?? block.startsWith('openmcp test ')))
-    expect(strangers).toEqual([])
+    const strangers = EXAMPLES.filter(({ block }) => !NOT_RUN.has(block) && !oneLine.test(block.replace(SET_UP, '')))
+    expect([...strangers, ...RUNNABLE.filter(({ block }) => !(modeOf(block) ?? block.startsWith('openmcp test ')))]).toEqual([])
     const blocks = EXAMPLES.map(({ block }) => block)
     expect(textOf('.ci/run')).toContain(`'${TESTS}'`)
     expect([...NOT_RUN.keys()].filter((block) => !blocks.includes(block))).toEqual([])
   })
 
-  test('none hides in a block that says it is something else', () => {
-    const others = DOCUMENTS.flatMap((document) => fencedIn(textOf(document))).filter(({ language }) => language !== 'sh')
-    expect(others.filter(({ language, block }) => !['', 'json'].includes(language) || /^\W*(?:openmcp|npm|npx|node) /m.test(block))).toEqual([])
+  test('none hides in a block that says it is something else, or in a language that nobody here runs or reads', () => {
+    const others = DOCUMENTS.flatMap((document) => fencedIn(textOf(document)).map((fenced) => ({ document, ...fenced }))).filter(
+      ({ language }) => language !== 'sh',
+    )
+    expect(others.filter(({ language, block }) => language === '' && /^\W*(?:openmcp|npm|npx|node) /m.test(block))).toEqual([])
+    // Each of these is read below or in docs-security.test.ts; one more wants a test of its own.
+    expect(others.filter(({ language }) => language !== '').map(({ document, language }) => `${document}: ${language}`)).toEqual([
+      'README.md: json',
+      'docs/configuration.md: jsonc',
+      'docs/security.md: ts',
+      'docs/security.md: json',
+      'docs/security.md: json',
+    ])
   })
 
   test('all four modes have one', () => {
@@ -103,7 +125,8 @@ describe('the examples', () => {
   })
 
   test.each(titled(EXAMPLES, (_block, document) => document === 'TSP_EXTEND.md'))('%s is refused, and nothing listens', async (_title, block) => {
-    const { code, stdout, stderr } = await typed(commandOf(block, origin).slice(2), { cwd: ROOT })
+    const { env } = await nodeHome()
+    const { code, stdout, stderr } = await typed(commandOf(block, origin).slice(2), { cwd: ROOT, env })
     expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: expect.stringMatching(/^openmcp: error: --tsp is not built yet/) })
     expect(stderr).not.toContain('listening')
   })
@@ -127,6 +150,13 @@ describe('the options', () => {
       })
       expect({ document, unknown }).toEqual({ document, unknown: [] })
     }
+  })
+
+  test('each that openmcp knows and has built is named in README.md or docs', () => {
+    const text = DOCUMENTS.map(textOf).join('\n')
+    const built = [RUN_OPTIONS, TEST_OPTIONS, ID_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS].flatMap((table) => [...table]).filter(([, { notBuilt }]) => !notBuilt)
+    const unnamed = built.filter(([name, { short }]) => !new RegExp(`(?<![\\w-])(?:--${name}${short === undefined ? '' : `|-${short}`})(?![\\w-])`).test(text))
+    expect(unnamed.map(([name]) => name)).toEqual([])
   })
 
   test('the limits in docs/operations.md have the defaults of the source, and none is missing', () => {
@@ -202,59 +232,7 @@ describe('the ways from one document to another', () => {
   })
 })
 
-type Transport = StreamableHTTPClientTransport | SSEClientTransport | StdioClientTransport
-
 const CONFIGURATION = z.strictObject({ mcpServers: z.record(z.string(), z.strictObject({ command: z.string(), args: z.array(z.string()) })) })
-
-/** Those that are wanted, each with the name of its test. */
-function titled(examples: typeof EXAMPLES, wanted: (block: string, document: string) => boolean | undefined): [string, string][] {
-  return examples.filter(({ document, block }) => wanted(block, document)).map(({ document, block }) => [`${document}: ${block}`, block])
-}
-
-/** What a client finds when all is well. */
-const EVERYTHING = {
-  server: expect.stringContaining('everything'),
-  tools: expect.arrayContaining(['echo']),
-  content: [{ type: 'text', text: 'Echo: as written' }],
-}
-
-/** Connects, asks what there is, calls one tool, and leaves. */
-async function calledThrough(transport: Transport): Promise<unknown> {
-  const client = new Client({ name: 'reader', version: '1.0.0' })
-  await client.connect(transport)
-  try {
-    const { tools } = await client.listTools()
-    const { content } = await client.callTool({ name: 'echo', arguments: { message: 'as written' } })
-    return { server: client.getServerVersion()?.name, tools: tools.map(({ name }) => name), content }
-  } finally {
-    await client.close()
-  }
-}
-
-/** Stopped as a terminal does it: every process in the foreground is told. npm would tell its shell alone, and that tells nobody. */
-function fromTerminal(program: Program): Program {
-  const foreground = (pid: number): number[] => [
-    pid,
-    ...childrenOf(pid)
-      .filter((child) => groupOf(child) === groupOf(pid))
-      .flatMap(foreground),
-  ]
-  const stop = (): Promise<End> => {
-    for (const pid of foreground(program.pid)) process.kill(pid, 'SIGINT')
-    return program.ended
-  }
-  return Object.assign(program, { stop })
-}
-
-/** The program and its arguments, with a free port for the one that is written and our server for the one at port 8000. */
-function commandOf(block: string, origin: string): string[] {
-  const [program = '', ...words] = wordsOf(block.replace(SET_UP, ''))
-  const own = words.map((word, index) => {
-    const here = words[index - 1] === '-p' ? word.replace(/^\d+(?=$|:http)/, '0') : word
-    return here.replace('http://127.0.0.1:8000', origin)
-  })
-  return program === 'openmcp' ? [process.execPath, PROGRAM, ...own] : [program, ...own]
-}
 
 /** Which of the four modes a line of `openmcp run` shows. */
 function modeOf(block: string): string | undefined {
@@ -282,30 +260,6 @@ function optionsIn(words: readonly string[]): string[] {
   return words.filter((word) => /^--?[a-z]/i.test(word)).map((word) => word.replace(/=.*$/, ''))
 }
 
-/** Split as a shell does where there is nothing but words and single quotes. */
-function wordsOf(line: string): string[] {
-  return [...line.matchAll(/'([^']*)'|\S+/g)].map(([word, quoted]) => quoted ?? word)
-}
-
-function textOf(document: string): string {
-  return readFileSync(join(ROOT, document), 'utf8')
-}
-
-function blocksOf(text: string, language: string): string[] {
-  return fencedIn(text)
-    .filter((fenced) => fenced.language === language)
-    .map(({ block }) => block)
-}
-
-function fencedIn(text: string): { language: string; block: string }[] {
-  return [...text.matchAll(/^```(.*)\n([\s\S]*?)\n```$/gm)].map(([, language = '', block = '']) => ({ language, block }))
-}
-
-/** Code within the text. */
-function spansOf(text: string): string[] {
-  return [...text.replaceAll(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span)
-}
-
 /** A source file, a folder of sources, or anything below one of our folders. */
 function isPath(span: string): boolean {
   return /^[\w-]+(?:\/[\w.-]+)*\.(?:ts|mjs)$|^[a-z]+\/$|^(?:\.ci|bench|docs|src|test)\/[\w./-]+$/.test(span)
@@ -313,31 +267,6 @@ function isPath(span: string): boolean {
 
 function linksOf(text: string): string[] {
   return [...text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].map(([, link = '']) => link).filter((link) => !/^[a-z]+:/.test(link))
-}
-
-/** From a heading to the next of its level. */
-function section(document: string, heading: string): string {
-  const found = textOf(document)
-    .split(/^## /m)
-    .find((part) => part.startsWith(`${heading}\n`))
-  if (found === undefined) throw new Error(`${document} has no section '${heading}'`)
-  return found
-}
-
-/** The cells of the first table, without its head. */
-function tableOf(text: string): string[][] {
-  const rows = text.split('\n').filter((line) => line.startsWith('|'))
-  if (rows.length < 3) throw new Error('there is no table here')
-  return rows.slice(2).map((row) =>
-    row
-      .split('|')
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  )
-}
-
-function bare(cell: string): string {
-  return cell.replaceAll('`', '')
 }
 
 function limitNames(): (keyof Limits)[] {
