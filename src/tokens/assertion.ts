@@ -4,7 +4,7 @@ import { isVid, shortFormOf } from '../identity/vid.ts'
 import type { JsonObject } from '../protocol/message.ts'
 import { isFetched, wrongDidSignature } from './did-signature.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
-import { SKEW_SECONDS, audiencesOf, bringsItsKey, parseJwt, textClaim, typeOf, wrongTimes, type Jwt } from './jwt.ts'
+import { SKEW_SECONDS, audiencesOf, bringsItsKey, livesLonger, parseJwt, textClaim, typeOf, wrongTimes, type Jwt } from './jwt.ts'
 import type { TrustedIssuer } from './trusted-issuer.ts'
 import { identityBy } from './verifier.ts'
 
@@ -49,7 +49,7 @@ export function createAssertions({ resolver, issuerKeys, issuers, mayFetch, now 
     if (!['', 'jwt'].includes(typeOf(jwt))) return rejected('another kind of JWT')
     const once = onceOf(claims, did)
     if (!once) return rejected('no jti')
-    if (livesLonger(claims, DID_SECONDS)) return rejected(`it lives longer than ${DID_SECONDS} s`)
+    if (livesLonger(claims, DID_SECONDS, now())) return rejected(`it lives longer than ${DID_SECONDS} s`)
     if (isFetched(did) && !mayFetch(did)) return rejected('nobody has said that it is trusted, so its document is not fetched')
     const wrong = await wrongDidSignature(jwt, did, resolver)
     return wrong === undefined ? { id: shortFormOf(did), claims, idJag: false, once } : rejected(wrong)
@@ -61,7 +61,7 @@ export function createAssertions({ resolver, issuerKeys, issuers, mayFetch, now 
     if (!idJag && !['', 'jwt'].includes(typeOf(jwt))) return rejected('another kind of JWT')
     const once = onceOf(claims, issuer.issuer)
     if (!once && (idJag || issuer.reusable !== true)) return rejected('no jti')
-    if (livesLonger(claims, ISSUER_SECONDS)) return rejected(`it lives longer than ${ISSUER_SECONDS} s`)
+    if (livesLonger(claims, ISSUER_SECONDS, now())) return rejected(`it lives longer than ${ISSUER_SECONDS} s`)
     const id = identityBy(issuer, claims)
     if (id === undefined) return rejected('it names no identity')
     const wrong = await issuerKeys.wrongSignature(issuer, token, jwt)
@@ -84,10 +84,6 @@ export function createAssertions({ resolver, issuerKeys, issuers, mayFetch, now 
   function onceOf(claims: JsonObject, by: string): Asserted['once'] {
     const jti = textClaim(claims, 'jti', 256)
     return jti === undefined ? undefined : { by, jti, expiresAtMs: (Number(claims['exp']) + SKEW_SECONDS) * 1000 }
-  }
-
-  function livesLonger({ exp }: JsonObject, seconds: number): boolean {
-    return Number(exp) > now() / 1000 + seconds + SKEW_SECONDS
   }
 
   return {

@@ -45,6 +45,12 @@ export function wrongTimes({ exp, nbf, iat }: JsonObject, nowMs: number, skewSec
   return undefined
 }
 
+/** Longer than it may from now on, or from when it says that it was made: an old one is not good because little of its life is left. */
+export function livesLonger({ exp, iat }: JsonObject, seconds: number, nowMs: number): boolean {
+  const from = Math.min(nowMs / 1000, typeof iat === 'number' ? iat : Infinity)
+  return Number(exp) > from + seconds + SKEW_SECONDS
+}
+
 /** RFC 7519 §4.1.3: one string or a list of them. An empty list is nobody. */
 export function audiencesOf({ aud }: JsonObject): readonly string[] {
   const all: unknown[] = Array.isArray(aud) ? aud : [aud]

@@ -8,7 +8,7 @@ import { ownerOf, type Caller } from '../protocol/caller.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
 import { wrongDidSignature } from './did-signature.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
-import { SKEW_SECONDS, audiencesOf, bringsItsKey, parseJwt, textClaim, typeOf, wrongTimes, type Jwt } from './jwt.ts'
+import { SKEW_SECONDS, audiencesOf, bringsItsKey, livesLonger, parseJwt, textClaim, typeOf, wrongTimes, type Jwt } from './jwt.ts'
 import type { Places } from './places.ts'
 import type { TrustedIssuer } from './trusted-issuer.ts'
 
@@ -123,7 +123,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (!['', 'jwt', 'at+jwt'].includes(typeOf(jwt))) return rejected('another kind of JWT')
     const wrong = wrongTimes(claims, now(), SKEW_SECONDS)
     if (wrong !== undefined) return rejected(wrong)
-    if (Number(claims['exp']) > now() / 1000 + MOST_SECONDS + SKEW_SECONDS) return rejected('it would live too long')
+    if (livesLonger(claims, MOST_SECONDS, now())) return rejected('it would live too long')
     // Who acts for whom is something that only our own issuer has checked.
     if ('act' in claims) return rejected('a delegation of somebody else')
     const jkt = boundTo(claims)

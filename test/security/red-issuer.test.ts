@@ -120,3 +120,15 @@ test('a DID that carries its keys has few of them: each costs us a millisecond, 
     ),
   ).toBe('found')
 })
+
+test('what was signed to live long does not become good when little of its life is left', async () => {
+  const ann = await holder()
+  const s = await secured({ trusted: [ann.did] })
+  const seconds = Math.floor(s.now() / 1000)
+  const old = { iat: seconds - 86_400, exp: seconds + 100 }
+  await expect(s.token(ann, { claims: old })).rejects.toThrow('invalid_grant')
+  const statusOf = async (times: object): Promise<number> =>
+    (await ask(s.url, { headers: bearer(await ann.sign({ iss: ann.did, sub: ann.did, aud: s.url.href, ...times })), body: LIST })).status
+  expect(await statusOf(old)).toBe(401)
+  expect(await statusOf({ iat: seconds - 3500, exp: seconds + 100 })).toBe(200)
+})
