@@ -11,12 +11,12 @@ import { GRANT_TYPES } from '../../src/oauth/grants.ts'
 import { issuerMetadata } from '../../src/oauth/metadata.ts'
 import { SCOPES } from '../../src/policy/scopes.ts'
 import { didHost } from '../support/did-host.ts'
-import { holder, proofKey, secondsNow } from '../support/did.ts'
+import { assertionClaims, holder, proofKey, secondsNow } from '../support/did.ts'
 import { at } from '../support/json.ts'
 import { nodeHome } from '../support/node-home.ts'
 import { PROGRAM, callMessage, initializeMessage, serve, typed, type Proxy } from '../support/openmcp.ts'
 import { startProgram } from '../support/program.ts'
-import { bearer, secured, sessionWith } from '../support/secured.ts'
+import { JWT_BEARER, bearer, secured, sessionWith } from '../support/secured.ts'
 import { everything } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { ask, type Answer } from '../support/wire.ts'
@@ -311,6 +311,20 @@ describe('docs/configuration.md', () => {
     const last = textOf('docs/configuration.md').trimEnd().split('\n\n').at(-1) ?? ''
     expect(['trust', 'security', ...spansOf(last)].toSorted()).toEqual(knownIn({ strange: 1 }).toSorted())
   })
+})
+
+test('processes that share keys and store behind one --public-url take the tokens of each other, and an assertion once', async () => {
+  const [node, ann] = [await nodeHome(), await holder()]
+  await node.run('trust', 'add', ann.did)
+  const { served } = await everything('stdio child')
+  const options = ['--security', '--public-url', 'https://mcp.example.com']
+  const [one, two] = [await forThisTest(serve({ ...served, options, env: node.env })), await forThisTest(serve({ ...served, options, env: node.env }))]
+  const form = new URLSearchParams({ grant_type: JWT_BEARER, assertion: await ann.sign(assertionClaims(ann.did, 'https://mcp.example.com')) }).toString()
+  const headers = { host: 'mcp.example.com', 'content-type': 'application/x-www-form-urlencoded' }
+  const [first, second] = [await ask(one.at('/token'), { headers, body: form }), await ask(two.at('/token'), { headers, body: form })]
+  expect([first.status, second.status, second.json['error']]).toEqual([200, 400, 'invalid_grant'])
+  const authorized = { host: 'mcp.example.com', ...bearer(String(first.json['access_token'])) }
+  expect((await ask(two.url, { headers: authorized, body: initializeMessage(1) })).status).toBe(200)
 })
 
 test('every line of the log that docs/operations.md explains is one of the source', () => {
