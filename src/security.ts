@@ -90,11 +90,13 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const isPublished = (kid: string): boolean => published.has(kid) || keys.verifying(kid) !== undefined
   const admission = createAdmission({ verify, revocation, isTrusted: (identities) => standingOf(identities) !== undefined, isPublished, now })
   const tellStranger = createStrangers({ log, now })
+  // Names cost nothing before they are proved: they must not use up the lines of those that were.
+  const tellUnproved = createStrangers({ log, now })
   let linkUntilMs = 0
   const mayFetch = (did: string): boolean => {
     // While there is an enrolment link whoever holds it may be any DID.
     const may = isTrusted(did) || (!trust.hasRules && now() < linkUntilMs)
-    if (!may) tellStranger(did)
+    if (!may) tellUnproved(did)
     return may
   }
   const assertions = createAssertions({ resolver, issuerKeys, issuers, mayFetch, now })

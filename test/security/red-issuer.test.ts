@@ -132,3 +132,14 @@ test('what was signed to live long does not become good when little of its life 
   expect(await statusOf(old)).toBe(401)
   expect(await statusOf({ iat: seconds - 3500, exp: seconds + 100 })).toBe(200)
 })
+
+test('names that nobody proved do not keep from the log those that were proved', async () => {
+  const stranger = await holder()
+  const s = await secured({ trusted: [(await holder()).did] })
+  for (let count = 0; count < 12; count++) {
+    const did = `did:web:example.com:${count}`
+    await s.post('/token', { grant_type: JWT_BEARER, assertion: await stranger.sign(assertionClaims(did, s.base)) })
+  }
+  await s.token(stranger).catch(() => {})
+  expect(s.log.filter((line) => line.includes(`openmcp trust add ${stranger.did}`))).toHaveLength(1)
+})
