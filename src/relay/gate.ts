@@ -102,17 +102,19 @@ const OF_MESSAGE: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'par
 const OF_PARAMS: ReadonlySet<string> = new Set(['name'])
 
 /**
- * Some readers match the names of members without regard to case, and of two the last one counts (encoding/json of Go): to them
- * `{"name":"a","Name":"b"}` is another call than to us.
+ * Some readers match the names of members without regard to case, or to what cannot be seen at their end, and of two the last one
+ * counts (MCP Go SDK, GHSA-wvj2-96wp-fq3f and GHSA-q382-vc8q-7jhj): to them `{"name":"a","Name":"b"}` is another call than to us.
  */
 function twinRefusal({ messages }: Post): OpenMcpError | undefined {
   const isTwofold = messages.some((message) => hasTwin(message.body, OF_MESSAGE) || hasTwin(paramsOf(message) ?? {}, OF_PARAMS))
-  return isTwofold ? new OpenMcpError('invalid_request', 'the message has members whose names differ in case alone') : undefined
+  return isTwofold ? new OpenMcpError('invalid_request', 'the message has members whose names can be taken for one another') : undefined
 }
+
+const UNSEEN = /[\p{C}\p{Z}]/gu
 
 function hasTwin(members: object, names: ReadonlySet<string>): boolean {
   // Up and down: ſ is an s to those readers, too.
-  return Object.keys(members).some((member) => !names.has(member) && names.has(member.toUpperCase().toLowerCase()))
+  return Object.keys(members).some((member) => !names.has(member) && names.has(member.replace(UNSEEN, '').toUpperCase().toLowerCase()))
 }
 
 const SHOWN_CHARS = 128

@@ -51,7 +51,7 @@ test('a charset of its own does not make another message of what was checked', a
 })
 
 test('a member that a server might read in the place of what was checked holds the message back', async () => {
-  // Servers in Go match the names of members without regard to case, and the last one counts (GHSA-wvj2-96wp-fq3f of the MCP Go SDK).
+  // The MCP Go SDK matched names without regard to case (GHSA-wvj2-96wp-fq3f) and to NUL at their end (GHSA-q382-vc8q-7jhj), and the last one counted.
   const [some, reader] = [await holder(), await holder()]
   const s = await secured({
     trusted: [
@@ -63,6 +63,9 @@ test('a member that a server might read in the place of what was checked holds t
   const twoFaced: readonly Json[] = [
     { ...call, params: { name: 'echo', Name: 'secret' } },
     { ...call, params: { NAME: 'secret', name: 'echo' } },
+    { ...call, params: { name: 'echo', 'name\u0000': 'secret' } },
+    { ...call, params: { name: 'echo', '\u200bname ': 'secret' } },
+    { ...call, 'params\u0000': { name: 'secret' } },
     { ...call, Params: { name: 'secret' } },
     { ...call, paramſ: { name: 'secret' } },
     { jsonrpc: '2.0', id: 1, method: 'ping', Method: 'tools/call', params: { name: 'secret' } },
