@@ -190,6 +190,15 @@ describe('an access token of another issuer', () => {
     expect(await status({ scope: 'mcp:tools' })).toBe(200)
   })
 
+  test('names somebody, or lets nobody in, whoever is trusted', async () => {
+    const { jwks, sign } = platform()
+    const s = await secured({ trusted: ['any'], trust: { issuers: [{ issuer: ISSUER, jwks, audience }] } })
+    for (const sub of [undefined, '', 7, ['a'], 'a'.repeat(300)]) {
+      expect((await ask(s.url, { headers: bearer(await sign(workloadClaims(audience, { sub }))), body: LIST })).status).toBe(401)
+    }
+    expect(s.reached()).toEqual([])
+  })
+
   test('is not taken where it is an assertion alone', async () => {
     const { jwks, sign } = platform()
     const s = await secured({ trusted: [WORKLOAD], trust: { issuers: [{ issuer: ISSUER, jwks, reusable: true }] } })

@@ -189,7 +189,7 @@ async function refusedTokens(s: Secured, node: NodeSigner, ann: Holder): Promise
     'without jti': await node.token(ann.did, { jti: undefined }),
     'without sub': await node.token(ann.did, { sub: undefined }),
     'an actor that is no object': await node.token(ann.did, { act: 'other' }),
-    'five actors': await node.token(ann.did, { act: nested(5) }),
+    'five actors': await node.token(ann.did, { act: nested(ann.did, 5) }),
     'bound to a certificate': await node.token(ann.did, { cnf: { 'x5t#S256': 'AA' } }),
     'bound in two ways': await node.token(ann.did, { cnf: { jkt: 'a'.repeat(43), kid: 'b' } }),
     'of an identity that nobody trusts': await node.token(stranger.did),
@@ -203,14 +203,18 @@ async function refusedTokens(s: Secured, node: NodeSigner, ann: Holder): Promise
     'self-issued in the name of another': await selfIssued({ sub: stranger.did }),
     'self-issued for two hours': await selfIssued({ exp: now + 7200 }),
     'self-issued and expired': await selfIssued({ iat: now - 300, exp: now - 61 }),
+    'self-issued for ever': await selfIssued({ exp: undefined }),
+    'self-issued until a text': await selfIssued({ exp: String(now + 300) }),
+    'self-issued and not yet valid': await selfIssued({ nbf: now + 120 }),
+    'self-issued in the future': await selfIssued({ iat: now + 120 }),
     'self-issued with an actor': await selfIssued({ act: { sub: ann.did } }),
     'self-issued, a proof by its typ': await selfIssued({}, { typ: 'dpop+jwt' }),
     'of 9 KB': await node.token(ann.did, { padding: 'a'.repeat(6800) }),
   }
 }
 
-function nested(actors: number): Json {
-  return { sub: 'did:example:a', ...(actors > 1 && { act: nested(actors - 1) }) }
+function nested(sub: string, actors: number): Json {
+  return { sub, ...(actors > 1 && { act: nested(sub, actors - 1) }) }
 }
 
 interface Proofs {
