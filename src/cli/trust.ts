@@ -1,6 +1,6 @@
 // `openmcp trust`: whose identities are accepted. It acts on the store; a proxy that runs on the same store follows.
 import { OpenMcpError } from '../errors.ts'
-import { parseIdentityPattern } from '../policy/patterns.ts'
+import { isOpenToAll, parseIdentityPattern } from '../policy/patterns.ts'
 import { addTrust, listTrust, removeTrust } from '../policy/rules.ts'
 import type { TrustRule } from '../policy/shapes.ts'
 import { openStore } from '../store/open-store.ts'
@@ -87,11 +87,6 @@ async function withStore<T>(url: string, { machine }: Pick<Reading, 'machine'>, 
 function covers(rule: string, identity: string): boolean {
   const pattern = parseIdentityPattern(rule)
   return pattern?.kind === 'any' || (pattern?.kind === 'pattern' && pattern.matches(identity))
-}
-
-/** Methods whose identities cost nothing: anybody makes as many as they like. */
-function isOpenToAll(id: string): boolean {
-  return id === 'any' || /^did:(?:key|jwk|peer|pkh):\*$/.test(id)
 }
 
 function shownRule({ id, scopes, tools, untilMs }: TrustRule): string {

@@ -58,6 +58,11 @@ export function parseIdentityPattern(id: string): IdentityPattern | undefined {
   return DID.test(id) ? { kind: 'exact', id } : undefined
 }
 
+/** Whether whoever asks can make an identity that this stands for: it costs nothing, or no more than a domain. */
+export function isOpenToAll(id: string): boolean {
+  return id === 'any' || /^did:(?:key|jwk|peer|pkh|web|webvh):\*$/.test(id)
+}
+
 /** `issuer|subject`: the issuer is always exact, a star may end the subject. */
 function vouchedFor(id: string): IdentityPattern | undefined {
   const bar = id.indexOf('|')

@@ -1,7 +1,7 @@
 // Whose identity is accepted, answered on every request: what the operator configured and what the store holds, in memory.
 import type { Log } from '../observe/log.ts'
 import type { Store } from '../store/shapes.ts'
-import { globMatcher, parseIdentityPattern } from './patterns.ts'
+import { globMatcher, isOpenToAll, parseIdentityPattern } from './patterns.ts'
 import { listTrust } from './rules.ts'
 import { intersection } from './scopes.ts'
 import type { Standing, Trust, TrustRule } from './shapes.ts'
@@ -33,9 +33,11 @@ export async function createTrust({ store, configured, now, log }: TrustOptions)
     return { rules: inOrder([...configured, ...stored]), deactivated: new Set(deactivated.map(({ key }) => key)) }
   }
   function warnOf(rules: readonly Rule[]): void {
-    if (warned.has('any') || !rules.some(({ kind }) => kind === 'any')) return
-    warned.add('any')
-    log.warn('any identity that can be proved is trusted')
+    for (const { id } of rules) {
+      if (warned.has(id) || !isOpenToAll(id)) continue
+      warned.add(id)
+      log.warn(id === 'any' ? 'any identity that can be proved is trusted' : `whoever asks can make an identity that '${id}' stands for, and is trusted`)
+    }
   }
   function forget(): void {
     alone.clear()
