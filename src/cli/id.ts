@@ -61,6 +61,9 @@ async function create({ word: name, keys: dir, reading, now, io }: Asked): Promi
   const method = oneOf(reading, 'method', (text, as) => parseChoice(text, as, ['key', 'jwk', 'web'])) ?? 'key'
   const curve = CURVES.get(oneOf(reading, 'curve', (text, as) => parseChoice(text, as, [...CURVES.keys()])) ?? 'ed25519') ?? 'Ed25519'
   const domain = oneOf(reading, 'domain', domainOf)
+  if (method === 'web' && domain === undefined) {
+    reading.mistakes.add(new OpenMcpError('usage', 'a did:web needs its domain', { hint: `openmcp id create ${name} --method web --domain example.com` }))
+  }
   reading.mistakes.throwIfAny()
   const made = await createIdentity({ dir, name, method, curve, now, ...(domain !== undefined && { domain }) })
   await print(io, `${made.vid}\n`)

@@ -33,6 +33,8 @@ function announce({ url, enrolment }: OpenMcp, { target, listen }: OpenMcpOption
   sse.pathname = `${listen?.pathPrefix ?? ''}/sse`
   log.info(`listening on ${url.href} (older clients: ${sse.href})`)
   if (!enrolment) return
+  // Bound to every address it has no name that can be called, and on this machine loopback is one.
+  if (['0.0.0.0', '[::]'].includes(enrolment.hostname)) enrolment.hostname = enrolment.hostname === '[::]' ? '[::1]' : '127.0.0.1'
   log.warn('nobody is trusted yet, so nobody can come in; whoever redeems this link first, within 15 minutes, will be trusted')
   // The link belongs to the issuer under the name that clients know.
   const resource = new URL(`${listen?.pathPrefix ?? ''}/mcp`, enrolment)

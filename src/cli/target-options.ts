@@ -68,7 +68,7 @@ function useless(as: string, needs: Needed): OpenMcpError {
   if (needs === 'port') return new OpenMcpError('usage', `${as} is for a port, and openmcp serves its own stdio here`, { hint: 'add -p PORT' })
   if (needs === 'command') return new OpenMcpError('usage', `${as} is for a COMMAND, and there is an upstream instead`, { hint: `drop ${as}` })
   return new OpenMcpError('usage', `${as} is for an upstream, and there is a COMMAND instead`, {
-    hint: 'give a COMMAND its settings with -e NAME=VALUE or --env-file FILE',
+    hint: as === '--id' ? `drop ${as}: it proves who we are to a server behind a URL` : 'give a COMMAND its settings with -e NAME=VALUE or --env-file FILE',
   })
 }
 

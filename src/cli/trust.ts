@@ -35,7 +35,10 @@ export async function trust(args: Arguments, io: Io): Promise<number> {
   if (name === 'add') {
     const rule = ruleOf(id, reading)
     reading.mistakes.throwIfAny()
-    await withStore(url, reading, (store) => addTrust(store, rule))
+    await withStore(url, reading, async (store) => {
+      if ((await deactivatedIn(store)).has(rule.id)) throw staysOut(rule.id)
+      await addTrust(store, rule)
+    })
     if (isOpenToAll(rule.id)) warn(io, `whoever asks can make an identity that '${rule.id}' stands for, so nobody is kept out`)
     say(io, `trusted: ${shownRule(rule)}`)
     return 0
@@ -52,13 +55,28 @@ export async function trust(args: Arguments, io: Io): Promise<number> {
     return 0
   }
   reading.mistakes.throwIfAny()
-  const rules = await withStore(url, reading, (store) =>
-    listTrust(store, (unreadable) => warn(io, `the rule for ${unreadable} cannot be read: it allows nothing`)),
-  )
-  if (args.given.has('json')) await print(io, `${JSON.stringify(rules.map(toJson), null, 2)}\n`)
+  const [rules, deactivated] = await withStore(url, reading, async (store) => [
+    await listTrust(store, (unreadable) => warn(io, `the rule for ${unreadable} cannot be read: it allows nothing`)),
+    await deactivatedIn(store),
+  ])
+  const listed = rules.map((rule) => ({ rule, isOut: deactivated.has(rule.id) }))
+  const json = listed.map(({ rule, isOut }) => ({ ...toJson(rule), ...(isOut && { deactivated: true }) }))
+  if (args.given.has('json')) await print(io, `${JSON.stringify(json, null, 2)}\n`)
   else if (rules.length === 0) say(io, 'nobody is trusted yet: openmcp trust add ID')
-  else await print(io, rules.map((rule) => `${shownRule(rule)}\n`).join(''))
+  else await print(io, listed.map(({ rule, isOut }) => `${shownRule(rule)}${isOut ? ' but deactivated' : ''}\n`).join(''))
   return 0
+}
+
+/** Whom `openmcp id deactivate` shut out of this store, and no rule lets in again. */
+async function deactivatedIn(store: Store): Promise<ReadonlySet<string>> {
+  return new Set((await store.list('deactivated')).map(({ key }) => key))
+}
+
+/** To write a rule that counts for nothing would be to say that somebody is trusted who is not. */
+function staysOut(id: string): OpenMcpError {
+  return new OpenMcpError('identity_invalid', `${id} was deactivated in this store, and stays out whatever a rule says`, {
+    hint: 'its holder makes another identity: openmcp id create NAME',
+  })
 }
 
 /** An empty text is no word: `--scope ''` allows nothing. */

@@ -41,6 +41,23 @@ describe('openmcp trust', () => {
     expect((await typed('list')).stdout).toBe(`${ANN} (scope mcp, tools none)\n`)
   })
 
+  test('add refuses who was deactivated, and list says that a rule from before counts for nothing', async () => {
+    const { env } = ownHome()
+    const typed = (...argv: string[]): Promise<Transcript> => type(argv, { env })
+    await typed('trust', 'add', ANN)
+    await typed('id', 'deactivate', ANN)
+    expect(await typed('trust', 'add', ANN, '--tools', 'echo')).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: [
+        `openmcp: error: ${ANN} was deactivated in this store, and stays out whatever a rule says\n`,
+        'openmcp: hint: its holder makes another identity: openmcp id create NAME\n',
+      ].join(''),
+    })
+    expect((await typed('trust', 'list')).stdout).toBe(`${ANN} (scope mcp, all tools) but deactivated\n`)
+    expect(JSON.parse((await typed('trust', 'list', '--json')).stdout)).toEqual([{ id: ANN, deactivated: true }])
+  })
+
   test('works on the store that is named', async () => {
     const { home, typed } = atHome()
     await typed('add', ANN, '--store', `file:${join(home, 'other.db')}`)

@@ -313,6 +313,15 @@ describe('docs/configuration.md', () => {
   })
 })
 
+test('bound to 0.0.0.0, which nobody can call, the link is for this machine, and can be redeemed', async () => {
+  const [node, mine] = [await nodeHome(), await nodeHome()]
+  const { served } = await everything('stdio child')
+  const proxy = await forThisTest(serve({ ...served, host: '0.0.0.0', options: ['--security'], env: node.env }))
+  const [, resource = '', link = ''] = await proxy.says(/openmcp token (\S+) --enrol '(\S+)'$/)
+  expect([new URL(resource).hostname, new URL(link).hostname]).toEqual(['127.0.0.1', '127.0.0.1'])
+  expect(await mine.run('token', resource, '--enrol', link)).toMatch(/^eyJ/)
+})
+
 test('processes that share keys and store behind one --public-url take the tokens of each other, and an assertion once', async () => {
   const [node, ann] = [await nodeHome(), await holder()]
   await node.run('trust', 'add', ann.did)
