@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 
 import { assertionClaims, holder, proofKey, secondsNow, type ProofKey } from '../support/did.ts'
 import type { Json } from '../support/json.ts'
+import { nodeSigner } from '../security/node-signer.ts'
 import { CLIENT_ASSERTION, JWT_BEARER, bearer, secured, type Secured } from '../support/secured.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
@@ -125,6 +126,30 @@ describe('at the guard', () => {
     const queried = new URL(`${href}?a=b`)
     const dpop = await key.proof({ method: 'POST', url: href, token })
     expect((await ask(queried, { headers: { authorization: `DPoP ${token}`, dpop }, body: LIST })).status).toBe(200)
+  })
+
+  test('a token that is bound in a second way as well, or in another, is refused whatever proof comes with it', async () => {
+    const ann = await holder()
+    const s = await secured({ trusted: [ann.did] })
+    const [key, node] = [await proofKey(), await nodeSigner(s)]
+    expect((await call(s, key, await node.token(ann.did, { cnf: { jkt: key.jkt } }))).status).toBe(200)
+    s.reached()
+    for (const cnf of [
+      { jkt: key.jkt, 'x5t#S256': 'AA' },
+      { kid: 'a', jkt: key.jkt },
+      { jkt: `${key.jkt}A` },
+      { jkt: '' },
+      { jkt: [key.jkt] },
+      {},
+      [],
+      key.jkt,
+      null,
+    ]) {
+      expect([cnf, (await call(s, key, await node.token(ann.did, { cnf }))).status]).toEqual([cnf, 401])
+      const selfIssued = await ann.sign(assertionClaims(ann.did, s.url.href, { cnf }))
+      expect([cnf, (await call(s, key, selfIssued)).status]).toEqual([cnf, 401])
+    }
+    expect(s.reached()).toEqual([])
   })
 
   test('a request line that holds a whole URL is read as the path in it', async () => {

@@ -7,12 +7,13 @@ import { addTrust, removeTrust } from '../../src/policy/rules.ts'
 import { covers } from '../../src/policy/scopes.ts'
 import { didHost } from '../support/did-host.ts'
 import { assertionClaims, holder, proofKey, type Holder, type ProofKey, type Signer } from '../support/did.ts'
-import { at } from '../support/json.ts'
+import { at, type Json } from '../support/json.ts'
 import { callMessage, initializeMessage } from '../support/openmcp.ts'
 import { CLIENT_ASSERTION, bearer, secured, sessionWith, type Secured } from '../support/secured.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
 import { ask, type Answer } from '../support/wire.ts'
+import { nodeSigner } from '../security/node-signer.ts'
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
@@ -299,4 +300,15 @@ test('sessions of a delegate belong to the delegation, not to either of the two'
   const delegates = await sessionWith(s, bearer(delegated))
   expect((await ask(s.url, { headers: { ...bearer(own), 'mcp-session-id': delegates }, body: LIST })).status).toBe(404)
   expect((await ask(s.url, { headers: bearer(own), body: initializeMessage(1) })).status).toBe(200)
+})
+
+test('a token of ours with actors that are not as we write them is none, even where everybody is trusted', async () => {
+  const [ann, bot] = [await holder(), await holder()]
+  const s = await secured({ trusted: ['any'] })
+  const node = await nodeSigner(s)
+  const deep = (depth: number): Json => ({ sub: bot.did, ...(depth > 1 && { act: deep(depth - 1) }) })
+  for (const act of [{}, { sub: '' }, { sub: 7 }, { sub: bot.did, act: {} }, { sub: bot.did, act: null }, 'x', [], [{ sub: bot.did }], null, deep(5)]) {
+    expect([act, await statusWith(s, await node.token(ann.did, { act }))]).toEqual([act, 401])
+  }
+  for (const act of [undefined, deep(1), deep(4)]) expect(await statusWith(s, await node.token(ann.did, { act }))).toBe(200)
 })

@@ -117,7 +117,7 @@ test('Kong ai-mcp-oauth2 3.13.0.1: lists hold what may be called and nothing els
   ]
   for (const body of denied) {
     const answer = await ask(s.url, { headers, body })
-    expect(answer.status).not.toBe(403)
+    expect([answer.status === 403, answer.headers['www-authenticate']]).toEqual([false, undefined])
     expect(at(answer.json, 'error', 'code')).toEqual(expect.any(Number))
   }
   expect((await ask(s.url, { headers, body: `{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"secret","name":"echo"}}` })).text).not.toContain(
