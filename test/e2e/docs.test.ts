@@ -12,6 +12,7 @@ import { runOptions } from '../../src/cli/run-options.ts'
 import { USAGE } from '../../src/cli/usage.ts'
 import { EXIT_CODE, HTTP_STATUS, JSON_RPC_CODE } from '../../src/errors.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
+import { TABLES } from '../../src/store/migrations.ts'
 import { machineWith } from '../cli/machine.ts'
 import { nodeHome } from '../support/node-home.ts'
 import { typed } from '../support/openmcp.ts'
@@ -191,6 +192,25 @@ describe('the tables', () => {
     const told = tableOf(section('docs/architecture.md', 'Dependencies')).map(([cell = '']) => bare(cell).split(' '))
     expect(new Set(told.map(([name]) => name))).toEqual(new Set(Object.keys(dependencies)))
     expect(told.filter(([name = '', version]) => version !== undefined && !`${dependencies[name]}.`.startsWith(`${version}.`))).toEqual([])
+  })
+
+  test('docs/architecture.md has every room, and whom it may import', () => {
+    const [held = ''] = textOf('test/architecture.test.ts').split('const PACKAGES')
+    const arrows = [...held.matchAll(/^ {2}(\w+): \[(.*)\],$/gm)].map(([, room, others = '']) => [room, others.replaceAll("'", '')])
+    const told = tableOf(section('docs/architecture.md', 'Rooms')).map(([room = '', , others = '']) => [
+      bare(room).replace(/\/$|\.ts$/, ''),
+      others.replace('–', ''),
+    ])
+    expect(told.length).toBeGreaterThan(10)
+    expect(Object.fromEntries(told)).toEqual(Object.fromEntries(arrows))
+  })
+
+  test('docs/storage.md has every table of the store', () => {
+    expect(
+      tableOf(textOf('docs/storage.md'), 'table')
+        .map(([table = '']) => bare(table))
+        .toSorted(),
+    ).toEqual(TABLES.toSorted())
   })
 
   test('every tool that builds and tests is named there too', () => {
