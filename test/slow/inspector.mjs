@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
+import { startOpenmcp } from '../conformance/openmcp.mjs'
 import { startServer, stopAll } from '../conformance/processes.mjs'
 
 const INSPECTOR = '@modelcontextprotocol/inspector@2.12.0'
@@ -80,9 +81,32 @@ async function compareAll() {
     ...differences('over SSE', direct, await answers('over SSE', ['--transport', 'sse', '--server-url', `${openmcp.origin}/sse`])),
     ...differences('as a stdio command', direct, await answers('as a stdio command', [process.execPath, OPENMCP, 'run', '--', ...SERVER])),
   ]
-  for (const words of lost) console.error(`interop: error: ${words}`)
   await openmcp.stop()
+  lost.push(...(await lostBehindTheGuard(direct)))
+  for (const words of lost) console.error(`interop: error: ${words}`)
   return unsound.length + lost.length === 0 ? 0 : 1
+}
+
+/** The same with --security, logged in with a DID: the inspector has an option for headers. */
+async function lostBehindTheGuard(direct) {
+  const { url, credential, stop } = await startOpenmcp({
+    program: OPENMCP,
+    options: [],
+    publish: '0',
+    command: SERVER,
+    secured: true,
+    directory: home,
+    onLine: () => {},
+  })
+  const { authorization } = JSON.parse(credential.CONFORMANCE_CREDENTIAL)
+  const target = (transport, at) => ['--transport', transport, '--server-url', at, '--header', `Authorization: ${authorization}`]
+  const [http, sse] = ['with a token over Streamable HTTP', 'with a token over SSE']
+  const lost = [
+    ...differences(http, direct, await answers(http, target('http', url))),
+    ...differences(sse, direct, await answers(sse, target('sse', url.replace(/mcp$/, 'sse')))),
+  ]
+  await stop()
+  return lost
 }
 
 /** Fetches the inspector. Answers why there is none; throws when there is one and it does not start. */
