@@ -167,6 +167,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const sse = createSseDoor({ upstream: connection.messages, callerOf, gate, ...refusalHeaders, sessions: streamed, writers, onStream, calls, limits, log })
     proof?.onOver((isOver) => {
       for (const sessions of all) void sessions.endOf(isOver)
+      void connection.endOf(isOver)
     })
     let lastActivityMs = now()
     let stopping = false

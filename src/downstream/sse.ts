@@ -70,7 +70,7 @@ export function createSseDoor({ upstream, callerOf, gate, refusalHeaders, sessio
         unsolicited: (text) => write(text),
         ended: () => session && void sessions.end(session),
       },
-      caller.owner,
+      caller,
     )
     const value: SseSession = {
       send(from, post) {

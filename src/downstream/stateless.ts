@@ -48,7 +48,7 @@ export function createStatelessDoor({
   return (upstream, request) => {
     const { req, res, caller, post } = request
     checkModernPost(post, mirroredHeadersOf(req), true)
-    const link = upstream.stateless(caller.owner)
+    const link = upstream.stateless(caller)
     const [message] = post.messages
     if (message?.kind !== 'request') {
       link.send(post, NO_HEADERS, IGNORED)

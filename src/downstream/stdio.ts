@@ -88,7 +88,7 @@ export function createStdioDoor({ upstream, stdin, stdout, limits }: StdioDoorOp
           finished?.(error)
         },
       },
-      ANYBODY.owner,
+      ANYBODY,
     )
   }
 

@@ -119,7 +119,7 @@ export function createPipeDoor({ sessions, writers, gate, onStream, limits, log 
           unsolicited: (text) => generalOf(value).send(text),
           ended: () => session && void sessions.end(session),
         },
-        caller.owner,
+        caller,
       ),
       reads,
       version: undefined,

@@ -18,6 +18,11 @@ export interface Caller {
 /** Where nobody is asked who they are, everybody is one caller. */
 export const ANYBODY: Caller = Object.freeze({ id: 'anybody', via: 'nobody', scopes: ['mcp'], act: [], tokenId: '', expiresAt: Infinity, owner: 'anybody' })
 
+/** What one caller may have of what there is for all: half, so that nobody keeps the others out. Where nobody is asked, all of it. */
+export function shareOf({ via }: Pick<Caller, 'via'>, most: number): number {
+  return via === 'nobody' ? most : Math.ceil(most / 2)
+}
+
 export function ownerOf({ id, act }: Pick<Caller, 'id' | 'act'>): string {
   return act.length === 0 ? id : JSON.stringify([id, ...act])
 }

@@ -1,6 +1,7 @@
 // The unit of the relay is the exchange: one client request in; out comes a stream of messages that belong to it, and its
 // answer. These are the words in which the ways in, the middle and the ways out speak of it.
 import type { OpenMcpError } from '../errors.ts'
+import type { Caller } from './caller.ts'
 import type { JsonRpcId, Post } from './message.ts'
 
 /** One JSON text on one line, without raw line breaks; a large one may come as bytes in pieces. */
@@ -73,10 +74,10 @@ export interface HttpUpstream {
 /** An upstream that speaks in messages over a pipe of its own. */
 export interface MessageUpstream {
   readonly kind: 'messages'
-  /** A link for one session of `owner`. Refuses with `busy` at the cap. */
-  open(events: LinkEvents, owner: string): Link
-  /** A link for requests of `owner` that have no session (2026-07-28). */
-  stateless(owner: string): Link
+  /** A link for one session. Refuses with `busy` at the cap, and at what one caller may have of it. */
+  open(events: LinkEvents, caller: Caller): Link
+  /** A link for requests that have no session (2026-07-28): one pipe for all of an owner. */
+  stateless(caller: Caller): Link
 }
 
 export type Upstream = HttpUpstream | MessageUpstream

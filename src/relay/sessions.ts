@@ -1,10 +1,10 @@
-// Sessions: each belongs to one owner (an identity with those who act for it) and for anybody else does not exist. They end when left, when idle, or when their
-// upstream does; there are never more than the cap.
+// Sessions: each belongs to one owner (an identity with those who act for it) and for anybody else does not exist. They end when
+// left, when idle, or when their upstream does; there are never more than the cap, and no owner has more than its share of it.
 import { randomBytes } from 'node:crypto'
 
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import type { Caller } from '../protocol/caller.ts'
+import { shareOf, type Caller } from '../protocol/caller.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { Session, SessionValue, Sessions } from '../protocol/session.ts'
 
@@ -36,6 +36,14 @@ export function createSessions<V extends SessionValue>({ limits, log, now }: { l
     await session.value.close()
   }
 
+  function heldBy({ owner, via }: Caller): number {
+    // Where everybody is one caller, all of them are theirs.
+    if (via === 'nobody') return entries.size
+    let held = 0
+    for (const entry of entries.values()) if (entry.caller.owner === owner) held++
+    return held
+  }
+
   /** At the cap the owner's own session that lay idle longest makes room: clients that never say goodbye must not lock one out. */
   function makeRoom({ owner }: Caller): boolean {
     let oldest: Entry<V> | undefined
@@ -50,6 +58,10 @@ export function createSessions<V extends SessionValue>({ limits, log, now }: { l
 
   return {
     open(caller, value) {
+      const share = shareOf(caller, limits.sessions)
+      if (heldBy(caller) >= share && !makeRoom(caller)) {
+        throw new OpenMcpError('busy', `${share} sessions of this caller are open`, { hint: 'close those that are not needed, or raise --max-sessions' })
+      }
       if (entries.size >= limits.sessions && !makeRoom(caller)) {
         throw new OpenMcpError('busy', `${limits.sessions} sessions are open`, { hint: 'try again later, or raise --max-sessions' })
       }

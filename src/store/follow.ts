@@ -8,6 +8,8 @@ export interface FollowOptions {
 }
 
 const EVERY_MS = 250
+/** So many times as long as it took, it rests. */
+const REST = 5
 
 /**
  * Calls `onChange` once at first, for what changed before, and after every change; again later when it fails. A store that fails is
@@ -17,13 +19,14 @@ export function followStore(store: Pick<Store, 'version'>, onChange: () => Promi
   let seen: number | undefined
   let isFailing = false
   let stopped = false
-  let timer = later()
+  let timer = later(everyMs)
 
-  function later(): NodeJS.Timeout {
+  function later(afterMs: number): NodeJS.Timeout {
     // It keeps no process alive.
-    return setTimeout(() => void look(), everyMs).unref()
+    return setTimeout(() => void look(), afterMs).unref()
   }
   async function look(): Promise<void> {
+    const beganMs = performance.now()
     try {
       const version = await store.version()
       if (!stopped && version !== seen) {
@@ -36,7 +39,8 @@ export function followStore(store: Pick<Store, 'version'>, onChange: () => Promi
       if (!isFailing && !stopped) log.warn(`the store cannot be followed, what was known stays: ${wordsOf(thrown)}`)
       isFailing = true
     }
-    if (!stopped) timer = later()
+    // Whoever writes much must not keep everybody busy with reading it.
+    if (!stopped) timer = later(Math.max(everyMs, REST * (performance.now() - beganMs)))
   }
   return () => {
     stopped = true

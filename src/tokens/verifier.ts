@@ -45,7 +45,9 @@ export interface VerifierOptions {
 /** Never throws for what a caller sent. `rejected` says why, for the log alone. */
 export type Verifier = (token: string) => Promise<Verification>
 
-const MOST_SECONDS = 3600
+/** What a DID signs for itself; an issuer that the operator named may give its tokens a day. */
+const SELF_SECONDS = 3600
+const ISSUER_SECONDS = 24 * 3600
 /** What somebody else signed may end earlier than it says: their keys are asked again after this. */
 const FOREIGN_FRESH_MS = 60_000
 export const MOST_ACTORS = 4
@@ -93,7 +95,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const { claims } = jwt
     if (!selfIssued) return rejected('self-issued tokens are not taken here')
     if (!isVid(iss) || claims['sub'] !== iss) return rejected('iss and sub are not one DID')
-    const foreign = foreignOf(jwt)
+    const foreign = foreignOf(jwt, SELF_SECONDS)
     if ('rejected' in foreign) return foreign
     const audience = audienceOf(claims)
     // An assertion for our issuer, whose name is that of a resource too, is no token.
@@ -107,7 +109,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   async function byIssuer(token: string, jwt: Jwt, issuer: TrustedIssuer): Promise<Verification> {
     const { claims } = jwt
-    const foreign = foreignOf(jwt)
+    const foreign = foreignOf(jwt, ISSUER_SECONDS)
     if ('rejected' in foreign) return foreign
     if (issuer.audience === undefined || !audiencesOf(claims).includes(issuer.audience)) return rejected('for another audience')
     const wrong = await issuerKeys.wrongSignature(issuer, token, jwt)
@@ -118,12 +120,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   /** What holds for every token that somebody else signed. */
-  function foreignOf(jwt: Jwt): { rejected: string } | Pick<Proved, 'tokenId' | 'jkt' | 'lineage' | 'kid' | 'freshUntilMs'> {
+  function foreignOf(jwt: Jwt, mostSeconds: number): { rejected: string } | Pick<Proved, 'tokenId' | 'jkt' | 'lineage' | 'kid' | 'freshUntilMs'> {
     const { claims, signingInput } = jwt
     if (!['', 'jwt', 'at+jwt'].includes(typeOf(jwt))) return rejected('another kind of JWT')
     const wrong = wrongTimes(claims, now(), SKEW_SECONDS)
     if (wrong !== undefined) return rejected(wrong)
-    if (livesLonger(claims, MOST_SECONDS, now())) return rejected('it would live too long')
+    if (livesLonger(claims, mostSeconds, now())) return rejected('it would live too long')
     // Who acts for whom is something that only our own issuer has checked.
     if ('act' in claims) return rejected('a delegation of somebody else')
     const jkt = boundTo(claims)

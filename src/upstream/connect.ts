@@ -1,5 +1,6 @@
 // The only switch over the kinds of upstream: from what the operator named to something that carries exchanges.
 import { toOpenMcpError } from '../errors.ts'
+import type { Caller } from '../protocol/caller.ts'
 import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import { startChild, type Child, type ChildCommand } from './child.ts'
 import type { PipeEvents } from './pipe.ts'
@@ -19,6 +20,8 @@ export interface Connection {
   state(): 'running' | 'idle' | 'connecting' | 'unreachable'
   /** Children, or upstream connections with a session of their own. */
   pipes(): number
+  /** Ends what runs for callers that are over, beside what ends with their sessions. */
+  endOf(isOver: (caller: Caller) => boolean): Promise<void>
   close(): Promise<void>
 }
 
@@ -42,6 +45,7 @@ function connectCommand(command: ChildCommand, options: ConnectOptions): Connect
     started: spare.started,
     state: () => (pool.size > 0 ? 'running' : 'idle'),
     pipes: () => pool.size,
+    endOf: pool.endOf,
     async close() {
       clearTimeout(idle)
       await Promise.all([pool.close(), spare.close()])
@@ -83,6 +87,7 @@ function connectRemote(target: RemoteServer, options: ConnectOptions): Connectio
     started,
     state: () => (found ? 'running' : failed ? 'unreachable' : 'connecting'),
     pipes: () => found?.pipes() ?? 0,
+    endOf: async (isOver) => found?.endOf(isOver),
     async close() {
       await found?.close()
     },

@@ -1,6 +1,7 @@
 // Who gets which pipe: one per session, one per owner, or one for all; one per owner for requests that have no session.
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
+import { shareOf, type Caller } from '../protocol/caller.ts'
 import type { LinkEvents, MessageUpstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createMux, type Mux } from './mux.ts'
@@ -8,6 +9,8 @@ import type { Isolation } from './options.ts'
 import type { OpenPipe } from './pipe.ts'
 
 export interface PipePool extends MessageUpstream {
+  /** Ends the pipes of owners whose last caller is over. Those of a session end with it. */
+  endOf(isOver: (caller: Caller) => boolean): Promise<void>
   /** Pipes that are open now. */
   readonly size: number
   close(): Promise<void>
@@ -25,22 +28,28 @@ export interface PoolOptions {
 /** A pipe that the sessions, or the requests without one, of one owner share. */
 interface Owned {
   mux: Mux
+  /** Who used it last. */
+  caller: Caller
   idleSinceMs: number
 }
 
 const NOBODY: LinkEvents = { unsolicited: () => {}, ended: () => {} }
 
 export function createPool({ open, isolation, limits, log, now }: PoolOptions): PipePool {
-  const muxes = new Set<Mux>()
+  /** Each with whose it is; undefined: everybody's. */
+  const muxes = new Map<Mux, string | undefined>()
   const perOwner = new Map<string, Owned>()
   const stateless = new Map<string, Owned>()
   let shared: Mux | undefined
   let closed = false
 
-  function start(isShared: boolean): Mux {
+  function start(isShared: boolean, caller: Caller | undefined): Mux {
     if (closed) throw new OpenMcpError('stopping', 'openmcp is stopping')
     if (muxes.size >= limits.children && !makeRoom())
       throw new OpenMcpError('busy', `${limits.children} servers run already`, { hint: 'try again later, or raise --max-children' })
+    const share = caller ? shareOf(caller, limits.children) : limits.children
+    if (caller && [...muxes.values()].filter((owner) => owner === caller.owner).length >= share)
+      throw new OpenMcpError('busy', `${share} servers run for this caller already`, { hint: 'close sessions that are not needed, or raise --max-children' })
     let ended = false
     const mux: Mux = createMux({
       open,
@@ -53,7 +62,7 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
         forget(mux)
       },
     })
-    if (!ended) muxes.add(mux)
+    if (!ended) muxes.set(mux, caller?.owner)
     return mux
   }
   function forget(mux: Mux | undefined): void {
@@ -73,12 +82,13 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
     void end(oldest.mux)
     return true
   }
-  function ownedBy(owner: string, owned: Map<string, Owned>): Mux {
-    let entry = owned.get(owner)
+  function ownedBy(caller: Caller, owned: Map<string, Owned>): Mux {
+    let entry = owned.get(caller.owner)
     if (!entry) {
-      entry = { mux: start(true), idleSinceMs: now() }
-      owned.set(owner, entry)
+      entry = { mux: start(true, caller), caller, idleSinceMs: now() }
+      owned.set(caller.owner, entry)
     }
+    entry.caller = caller
     entry.idleSinceMs = now()
     return entry.mux
   }
@@ -101,13 +111,13 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
 
   return {
     kind: 'messages',
-    open(events, owner) {
+    open(events, caller) {
       if (isolation === 'shared') {
-        shared ??= start(true)
+        shared ??= start(true, undefined)
         return shared.join(events)
       }
-      if (isolation === 'identity') return ownedBy(owner, perOwner).join(events)
-      const mux = start(false)
+      if (isolation === 'identity') return ownedBy(caller, perOwner).join(events)
+      const mux = start(false, caller)
       const link = mux.join(events)
       return {
         ...link,
@@ -117,14 +127,18 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
         },
       }
     },
-    stateless: (owner) => ownedBy(owner, stateless).join(NOBODY),
+    stateless: (caller) => ownedBy(caller, stateless).join(NOBODY),
+    async endOf(isOver) {
+      const over = [...perOwner.values(), ...stateless.values()].filter(({ caller }) => isOver(caller))
+      await Promise.all(over.map(({ mux }) => end(mux)))
+    },
     get size() {
       return muxes.size
     },
     async close() {
       closed = true
       clearInterval(sweeper)
-      await Promise.all([...muxes].map(end))
+      await Promise.all([...muxes.keys()].map(end))
     },
   }
 }

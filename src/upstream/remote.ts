@@ -1,6 +1,7 @@
 // What stands behind a URL: Streamable HTTP first, then HTTP+SSE (2025-11-25 basic/transports, "Backwards Compatibility").
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
+import type { Caller } from '../protocol/caller.ts'
 import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isObject } from '../protocol/message.ts'
@@ -17,6 +18,7 @@ export interface Remote {
   upstream: Upstream
   messages: MessageUpstream
   pipes(): number
+  endOf(isOver: (caller: Caller) => boolean): Promise<void>
   close(): Promise<void>
 }
 
@@ -56,7 +58,7 @@ function streamableHttp(client: HttpClient, url: URL, { limits, log }: ConnectOp
     },
     stateless: () => createHttpLink({ client, url, events: { unsolicited: () => {}, ended: () => {} }, paramHeaders, limits, log }),
   }
-  return { upstream: createStreamableHttp(client, url), messages, pipes: () => open, close: () => client.close() }
+  return { upstream: createStreamableHttp(client, url), messages, pipes: () => open, endOf: () => Promise.resolve(), close: () => client.close() }
 }
 
 function sse(client: HttpClient, url: URL, options: ConnectOptions): Remote {
@@ -66,6 +68,7 @@ function sse(client: HttpClient, url: URL, options: ConnectOptions): Remote {
     upstream: pool,
     messages: pool,
     pipes: () => pool.size,
+    endOf: pool.endOf,
     async close() {
       await pool.close()
       await client.close()
