@@ -81,6 +81,18 @@ test('an actor may show a token of its own instead', async () => {
   expect((await exchange(s, await s.token(ann), { form: { ...form, actor_token: 'garbage' } })).json['error']).toBe('invalid_grant')
 })
 
+test('an actor that proves nothing makes no token, even where everybody is trusted', async () => {
+  const [ann, bot] = [await holder(), await holder()]
+  const s = await secured({ trusted: ['any'] })
+  const subject = await s.token(ann)
+  const revoked = await s.token(bot)
+  await s.post('/revoke', { token: revoked })
+  for (const token of ['garbage', revoked, await bot.sign(assertionClaims(bot.did, s.base))]) {
+    const { status, json } = await exchange(s, subject, { form: { actor_token: token, actor_token_type: ACCESS_TOKEN } })
+    expect([status, json['error']]).toEqual([400, 'invalid_grant'])
+  }
+})
+
 test('the token of an actor that was taken back takes back what was made with it', async () => {
   const { s, all } = await company()
   const [ann, bot] = all

@@ -54,10 +54,11 @@ describe('a workload', () => {
     expect([(await prove(s, assertion)).status, (await prove(s, assertion)).status]).toEqual([200, 400])
   })
 
-  test('is known by the claim that the operator chose', async () => {
+  test('is known by the claim that the operator chose, or not at all', async () => {
     const { jwks, sign } = platform()
-    const s = await secured({ trusted: [`${ISSUER}|agent@example`], trust: { issuers: [{ issuer: ISSUER, jwks, reusable: true, identityClaim: 'email' }] } })
-    expect((await prove(s, await sign(workloadClaims(s.base, { email: 'agent@example' })))).status).toBe(200)
+    const s = await secured({ trusted: ['any'], trust: { issuers: [{ issuer: ISSUER, jwks, reusable: true, identityClaim: 'email' }] } })
+    const answer = await prove(s, await sign(workloadClaims(s.base, { email: 'agent@example' })))
+    expect(decodeJwt(String(answer.json['access_token'])).sub).toBe(`${ISSUER}|agent@example`)
     for (const email of [undefined, '', 7, ['agent@example'], 'a'.repeat(300)]) {
       expect((await prove(s, await sign(workloadClaims(s.base, { email })))).status).toBe(400)
     }
@@ -294,6 +295,12 @@ describe("an enterprise's grant (ID-JAG)", () => {
     const { s, grant, asClient } = await stage()
     const answer = await prove(s, await grant(changes), await asClient())
     expect([answer.status, answer.json['error']]).toEqual([400, error])
+  })
+
+  test('is refused for a list of resources, also when the only one is ours', async () => {
+    const { s, grant, asClient } = await stage()
+    const answer = await prove(s, await grant({ resource: [s.url.href] }), await asClient())
+    expect([answer.status, answer.json['error']]).toEqual([400, 'invalid_target'])
   })
 
   test('is no bearer token', async () => {
