@@ -89,14 +89,14 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   let published = new Set<string>()
   const isPublished = (kid: string): boolean => published.has(kid) || keys.verifying(kid) !== undefined
   const admission = createAdmission({ verify, revocation, isTrusted: (identities) => standingOf(identities) !== undefined, isPublished, now })
-  const tellStranger = createStrangers({ log, now })
+  const strangers = createStrangers({ log, now })
   // Names cost nothing before they are proved: they must not use up the lines of those that were.
-  const tellUnproved = createStrangers({ log, now })
+  const named = createStrangers({ log, now })
   let linkUntilMs = 0
   const mayFetch = (did: string): boolean => {
     // While there is an enrolment link whoever holds it may be any DID.
     const may = isTrusted(did) || (!trust.hasRules && now() < linkUntilMs)
-    if (!may) tellUnproved(did)
+    if (!may) named.untrusted(did)
     return may
   }
   const assertions = createAssertions({ resolver, issuerKeys, issuers, mayFetch, now })
@@ -170,7 +170,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
         dpopMode,
         mint: createMint({ keys, lifeSeconds: tokenSeconds, now }),
         places,
-        tellStranger,
+        strangers,
         log,
       }),
       introspect: createIntrospection(state),
@@ -179,6 +179,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
       places,
       dpopRequired: dpopMode !== 'optional',
       pathPrefix,
+      strangers,
       log,
     }),
     onOver: (end) => void over.push(end),

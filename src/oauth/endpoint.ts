@@ -4,7 +4,8 @@ import type { Request, RequestHandler, Response } from 'express'
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { formOf, type Form } from './form.ts'
-import { isRefusal, refusal, type Refusal } from './refusal.ts'
+import { NOT_TRUSTED, isRefusal, refusal, type Refusal } from './refusal.ts'
+import type { Strangers } from './strangers.ts'
 
 export interface Answer {
   readonly body: Readonly<Record<string, unknown>>
@@ -16,14 +17,19 @@ export interface FormRequest {
   res: Response
 }
 
+interface Told {
+  log: Log
+  strangers: Pick<Strangers, 'unproved'>
+}
+
 /** One POST of a form. What is thrown is `server_error`, or 503 when the store is away: nothing is let through then. */
-export function formEndpoint(name: string, log: Log, act: (request: FormRequest) => Promise<Answer | Refusal>): RequestHandler {
+export function formEndpoint(name: string, { log, strangers }: Told, act: (request: FormRequest) => Promise<Answer | Refusal>): RequestHandler {
   return (req, res) => {
     res.setHeader('cache-control', 'no-store')
     const form = formOf(req)
     const acted = isRefusal(form) ? Promise.resolve(form) : act({ form, req, res })
     acted.catch(failed).then(
-      (answer) => (isRefusal(answer) ? refuseWith(res, name, answer, log) : void res.json(answer.body)),
+      (answer) => (isRefusal(answer) ? refuseWith(res, name, answer, { log, strangers }) : void res.json(answer.body)),
       () => res.destroy(),
     )
   }
@@ -39,7 +45,8 @@ export function formEndpoint(name: string, log: Log, act: (request: FormRequest)
   }
 }
 
-function refuseWith(res: Response, name: string, { error, description, status, why }: Refusal, log: Log): void {
+function refuseWith(res: Response, name: string, { error, description, status, why }: Refusal, { log, strangers }: Told): void {
+  if (why !== undefined && why !== NOT_TRUSTED) strangers.unproved(why)
   log.debug('refused', { endpoint: name, error, status, why: why ?? description })
   if (status === 401) res.setHeader('www-authenticate', 'Bearer')
   if (status === 503) res.setHeader('retry-after', '5')

@@ -9,7 +9,7 @@ import type { Revocation } from '../tokens/revocation.ts'
 import type { Verdict, Verification } from '../tokens/verifier.ts'
 import { NOT_PROVED, clientOf } from './client.ts'
 import type { Answer, FormRequest } from './endpoint.ts'
-import { isRefusal, refusal, type Refusal } from './refusal.ts'
+import { NOT_TRUSTED, isRefusal, refusal, type Refusal } from './refusal.ts'
 
 export interface TokenStateOptions {
   assertions: Assertions
@@ -30,7 +30,7 @@ export function createIntrospection({ assertions, holding, standingOf, replay, p
     const client = await provedClient({ form, req }, { assertions, standingOf, replay, places })
     if (isRefusal(client)) return client
     const standing = standingOf([client.id])
-    if (!standing) return refusal('invalid_client', NOT_PROVED, 'not trusted')
+    if (!standing) return refusal('invalid_client', NOT_PROVED, NOT_TRUSTED)
     const token = form.get('token')
     if (token === undefined) return refusal('invalid_request', 'token is missing')
     const verdict = await holding(token)

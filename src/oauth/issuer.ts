@@ -7,6 +7,7 @@ import type { Places } from '../tokens/places.ts'
 import { formEndpoint, type Answer, type FormRequest } from './endpoint.ts'
 import { issuerMetadata, nodeDocument, resourceMetadata } from './metadata.ts'
 import { refusal, type Refusal } from './refusal.ts'
+import type { Strangers } from './strangers.ts'
 
 type Endpoint = (request: FormRequest) => Promise<Answer | Refusal>
 
@@ -18,6 +19,7 @@ export interface IssuerOptions {
   places: Places
   dpopRequired: boolean
   pathPrefix: string
+  strangers: Pick<Strangers, 'unproved'>
   log: Log
 }
 
@@ -26,11 +28,11 @@ const PUBLISHED_SECONDS = 300
 const WELL_KNOWN = '/.well-known'
 const FORM = { extended: false, limit: 16 * 1024, parameterLimit: 32, inflate: false } as const
 
-export function createIssuer({ token, introspect, revoke, keys, places, dpopRequired, pathPrefix, log }: IssuerOptions): Router {
+export function createIssuer({ token, introspect, revoke, keys, places, dpopRequired, pathPrefix, strangers, log }: IssuerOptions): Router {
   const router = Router({ caseSensitive: true })
   const form = express.urlencoded(FORM)
   const post = (path: string, endpoint: Endpoint): void => {
-    router.all(`${pathPrefix}${path}`, only('POST'), form, formEndpoint(path, log, endpoint))
+    router.all(`${pathPrefix}${path}`, only('POST'), form, formEndpoint(path, { log, strangers }, endpoint))
   }
   const get = (paths: readonly string[], body: (base: string) => object | Promise<object>): void => {
     router.all([...paths], only('GET', 'HEAD'), (req, res, next) => {

@@ -35,3 +35,6 @@ export function refusal(error: OAuthError, description: string, why?: string): R
 export function isRefusal(value: object): value is Refusal {
   return 'error' in value && 'description' in value
 }
+
+/** The reason that has a line of its own in the log, with the name and what to do. */
+export const NOT_TRUSTED = 'not trusted'

@@ -1,19 +1,41 @@
-// Tells the operator who asked in vain, and how to let them in. A crowd of strangers does not fill the log.
+// Tells the operator who asked in vain and why, and how to let them in. A crowd of strangers does not fill the log.
 import type { Log } from '../observe/log.ts'
 
 const MOST_A_MINUTE = 10
 
-export function createStrangers({ log, now }: { log: Log; now: () => number }): (identity: string) => void {
-  let told = new Set<string>()
+export interface Strangers {
+  /** Somebody proved who they are, and nobody trusts them. */
+  untrusted(identity: string): void
+  /** A proof was refused. `why` is in our words. */
+  unproved(why: string): void
+}
+
+export function createStrangers({ log, now }: { log: Log; now: () => number }): Strangers {
+  const isNewIdentity = atMost(MOST_A_MINUTE, now)
+  const isNewReason = atMost(MOST_A_MINUTE, now)
+  return {
+    untrusted(id) {
+      if (!isNewIdentity(id)) return
+      log.info('a token was refused: nobody has said that this identity is trusted', { id, hint: `openmcp trust add ${quoted(id)}` })
+    },
+    unproved(why) {
+      if (isNewReason(why)) log.info('a proof was refused', { why })
+    },
+  }
+}
+
+/** True for what was not seen in this minute yet, and only so often. */
+function atMost(most: number, now: () => number): (text: string) => boolean {
+  let seen = new Set<string>()
   let sinceMs = now()
-  return (identity) => {
+  return (text) => {
     if (now() - sinceMs > 60_000) {
-      told = new Set()
+      seen = new Set()
       sinceMs = now()
     }
-    if (told.has(identity) || told.size >= MOST_A_MINUTE) return
-    told.add(identity)
-    log.info('a token was refused: nobody has said that this identity is trusted', { id: identity, hint: `openmcp trust add ${quoted(identity)}` })
+    if (seen.has(text) || seen.size >= most) return false
+    seen.add(text)
+    return true
   }
 }
 

@@ -14,7 +14,8 @@ import type { Answer, FormRequest } from './endpoint.ts'
 import type { Form } from './form.ts'
 import type { Grants, Proved } from './grants.ts'
 import { DEFAULT_SCOPE } from './metadata.ts'
-import { isRefusal, refusal, type Refusal } from './refusal.ts'
+import { NOT_TRUSTED, isRefusal, refusal, type Refusal } from './refusal.ts'
+import type { Strangers } from './strangers.ts'
 
 export interface TokenOptions {
   assertions: Assertions
@@ -26,13 +27,12 @@ export interface TokenOptions {
   dpopMode: 'optional' | 'required' | 'nonce'
   mint: Mint
   places: Places
-  /** Somebody proved who they are, and nobody trusts them: the operator may want to know. */
-  tellStranger(identity: string): void
+  strangers: Pick<Strangers, 'untrusted'>
   log: Log
 }
 
 export function createTokenEndpoint(options: TokenOptions): (request: FormRequest) => Promise<Answer | Refusal> {
-  const { assertions, grants, standingOf, enrolment, replay, dpop, dpopMode, mint, places, tellStranger, log } = options
+  const { assertions, grants, standingOf, enrolment, replay, dpop, dpopMode, mint, places, strangers, log } = options
 
   return async ({ form, req, res }) => {
     const base = places.baseOf(req)
@@ -106,8 +106,8 @@ export function createTokenEndpoint(options: TokenOptions): (request: FormReques
   }
 
   function stranger(subject: string): Refusal {
-    tellStranger(subject)
-    return refusal('invalid_grant', NOT_PROVED, 'not trusted')
+    strangers.untrusted(subject)
+    return refusal('invalid_grant', NOT_PROVED, NOT_TRUSTED)
   }
 }
 

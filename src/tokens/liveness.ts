@@ -21,9 +21,10 @@ export function createLiveness({ resolver, maxAgeMs, now }: { resolver: Resolver
 
   async function lookAt(identity: string): Promise<void> {
     if (!isVid(identity)) return
-    const { state } = await resolver.resolve(identity, { maxAgeMs })
-    if (state === 'found') gone.delete(identity)
-    else if (state !== 'failed') gone.set(identity, now() + 2 * maxAgeMs)
+    const resolution = await resolver.resolve(identity, { maxAgeMs })
+    // A document without a key to log in with is how a did:web ends.
+    if (resolution.state === 'found' && resolution.authentication.length > 0) gone.delete(identity)
+    else if (resolution.state !== 'failed') gone.set(identity, now() + 2 * maxAgeMs)
   }
 
   return {

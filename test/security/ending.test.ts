@@ -109,6 +109,7 @@ describe('everything that a caller has open ends, and nothing of others', () => 
     'when trust is replaced by one that has ended': ({ store, ann, s }) => addTrust(store, { id: ann.did, untilMs: s.now() - 1 }),
     'when the identity is deactivated by another process': ({ store, ann }) => store.put('deactivated', { key: ann.did, value: '', expiresAtMs: undefined }),
     'when its document is not there any more': async ({ host }) => host.host('ann', 404),
+    'when its document has no key to log in with any more': async ({ host, ann }) => host.host('ann', { ...ann.document, authentication: [] }),
     'when its document is one of another DID': async ({ host, ann }) => host.host('ann', { ...ann.document, id: host.did('bob') }),
   }
   test.each(Object.entries(ways))('%s', async (_name, end) => {

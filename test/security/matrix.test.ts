@@ -509,7 +509,17 @@ test('every route of the app is one of those above', () => {
   const keys = { signing: nothing, published: () => [], verifying: nothing, sealing: nothing, list: nothing, rotate: nothing, close: nothing }
   const places = { baseOf: nothing, isOwnIssuer: nothing, resourceOf: nothing }
   for (const pathPrefix of PREFIXES) {
-    const issuer = createIssuer({ token: nothing, introspect: nothing, revoke: nothing, keys, places, dpopRequired: false, pathPrefix, log })
+    const issuer = createIssuer({
+      token: nothing,
+      introspect: nothing,
+      revoke: nothing,
+      keys,
+      places,
+      strangers: { unproved: () => {} },
+      dpopRequired: false,
+      pathPrefix,
+      log,
+    })
     const app = createApp({
       rules: { allowsHost: nothing, allowsOrigin: nothing, grantsOrigin: nothing },
       tls: false,

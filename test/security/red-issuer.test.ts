@@ -90,8 +90,8 @@ test('without a link that could be redeemed no stranger has a document fetched',
 test('a command in the log can be pasted, whatever an issuer calls its people', () => {
   const lines: string[] = []
   const log = createLog({ level: 'info', format: 'json', write: (line) => lines.push(line), now: Date.now })
-  const tell = createStrangers({ log, now: Date.now })
-  tell("https://login.example.com|$(id)`id`;id 'id")
+  const { untrusted } = createStrangers({ log, now: Date.now })
+  untrusted("https://login.example.com|$(id)`id`;id 'id")
   expect(JSON.parse(lines[0] ?? '')['hint']).toBe(`openmcp trust add 'https://login.example.com|$(id)\`id\`;id '\\''id'`)
 })
 
