@@ -17,6 +17,7 @@ import { createStrangers } from './oauth/strangers.ts'
 import { createTokenEndpoint } from './oauth/token.ts'
 import type { Log } from './observe/log.ts'
 import { createEnrolment } from './policy/enrolment.ts'
+import { createFirstTrust } from './policy/first-trust.ts'
 import type { Standing } from './policy/shapes.ts'
 import { createTrust } from './policy/trust.ts'
 import type { Caller } from './protocol/caller.ts'
@@ -53,7 +54,6 @@ export interface SecurityPlace {
   pathPrefix: string
 }
 
-const ENROLMENT_SECONDS = 15 * 60
 const SWEEP_MS = 500
 /** So long what was taken back elsewhere may stay unknown; then nobody is let in until the store can be read. */
 const BLIND_MS = 30_000
@@ -92,17 +92,15 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const strangers = createStrangers({ log, now })
   // Names cost nothing before they are proved: they must not use up the lines of those that were.
   const named = createStrangers({ log, now })
-  let linkUntilMs = 0
+  const firstTrust = createFirstTrust({ enrolment: createEnrolment({ store, now }), trust, now })
   const mayFetch = (did: string): boolean => {
-    // While there is an enrolment link whoever holds it may be any DID.
-    const may = isTrusted(did) || (!trust.hasRules && now() < linkUntilMs)
+    const may = isTrusted(did) || firstTrust.isAwaited()
     if (!may) named.untrusted(did)
     return may
   }
   const assertions = createAssertions({ resolver, issuerKeys, issuers, mayFetch, now })
   const replay = createReplay(store)
   const dpop = createDpop({ sealing: keys.sealing, needsNonce: dpopMode === 'nonce', now })
-  const enrolment = createEnrolment({ store, now })
   const { look, holding, isOver } = admission
   const state = { assertions, look, holding, standingOf, replay, revocation: { ...revocation, revoke }, places }
   const live = createLive(now)
@@ -119,22 +117,10 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   async function revoke(tokenId: string, expiresAtMs: number): Promise<void> {
     await revocation.revoke(tokenId, expiresAtMs).finally(sweep)
   }
-  /** By a clock that nobody sets. */
-  let heardMs = performance.now()
-  let found: number | undefined
-  let read: number | undefined
-  const heard = async (): Promise<number> => {
-    found = await store.version()
-    // To know that there is news, and not what it says, is not to have heard it.
-    if (found === read) heardMs = performance.now()
-    return found
-  }
-  const unfollow = followStore(
-    { version: heard },
+  const following = followStore(
+    store,
     async () => {
       await Promise.all([trust.reload(), revocation.reload()])
-      read = found
-      heardMs = performance.now()
       sweep()
     },
     { log },
@@ -146,25 +132,14 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   sweeper.unref()
 
   return {
-    guard: createGuard({ admission, dpop, replay, places, live, isBlind: () => performance.now() - heardMs > BLIND_MS, apiKeys, dpopMode, pathPrefix, log }),
+    guard: createGuard({ admission, dpop, replay, places, live, isBlind: () => following.silentMs() > BLIND_MS, apiKeys, dpopMode, pathPrefix, log }),
     gate,
     issuer: createIssuer({
       token: createTokenEndpoint({
         assertions,
         grants: createGrants({ assertions, holding, resolver }),
         standingOf,
-        enrolment: {
-          ...enrolment,
-          // Who was just let in is let in here at once, not with the next news of the store.
-          async redeem(secret, identity) {
-            // Somebody may be trusted by now: a link that lies about in a log is no second way in.
-            await trust.reload()
-            if (trust.hasRules) return false
-            const redeemed = await enrolment.redeem(secret, identity)
-            if (redeemed) await trust.reload()
-            return redeemed
-          },
-        },
+        firstTrust,
         replay,
         dpop,
         dpopMode,
@@ -183,14 +158,11 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
       log,
     }),
     onOver: (end) => void over.push(end),
-    async enrol() {
-      if (trust.hasRules || apiKeys.length > 0) return undefined
-      linkUntilMs = now() + ENROLMENT_SECONDS * 1000
-      return enrolment.issue({ lifetimeSeconds: ENROLMENT_SECONDS })
-    },
+    // Whoever holds a key of the operator is in already.
+    enrol: async () => (apiKeys.length > 0 ? undefined : firstTrust.issue()),
     async close() {
       clearInterval(sweeper)
-      unfollow()
+      following.stop()
       keys.close()
       closeFetch()
       forIssuers.close()

@@ -1,6 +1,6 @@
 // `POST /token`: prove who you are, get a short-lived token for one resource.
 import type { Log } from '../observe/log.ts'
-import type { Enrolment } from '../policy/enrolment.ts'
+import type { FirstTrust } from '../policy/first-trust.ts'
 import { intersection, narrowed } from '../policy/scopes.ts'
 import type { Standing } from '../policy/shapes.ts'
 import type { Assertions } from '../tokens/assertion.ts'
@@ -21,7 +21,7 @@ export interface TokenOptions {
   assertions: Assertions
   grants: Grants
   standingOf(identities: readonly string[]): Standing | undefined
-  enrolment: Enrolment
+  firstTrust: Pick<FirstTrust, 'redeem'>
   replay: Replay
   dpop: Dpop
   dpopMode: 'optional' | 'required' | 'nonce'
@@ -32,7 +32,7 @@ export interface TokenOptions {
 }
 
 export function createTokenEndpoint(options: TokenOptions): (request: FormRequest) => Promise<Answer | Refusal> {
-  const { assertions, grants, standingOf, enrolment, replay, dpop, dpopMode, mint, places, strangers, log } = options
+  const { assertions, grants, standingOf, firstTrust, replay, dpop, dpopMode, mint, places, strangers, log } = options
 
   return async ({ form, req, res }) => {
     const base = places.baseOf(req)
@@ -100,7 +100,7 @@ export function createTokenEndpoint(options: TokenOptions): (request: FormReques
       if (!(await replay.isFirst('assertion', by, jti, expiresAtMs))) return refusal('invalid_grant', NOT_PROVED, 'it was used before')
     }
     if (standing) return standing
-    if (link === undefined || !(await enrolment.redeem(link, subject))) return stranger(subject)
+    if (link === undefined || !(await firstTrust.redeem(link, subject))) return stranger(subject)
     log.warn('an identity was trusted by the enrolment link', { id: subject })
     return standingOf(everybody) ?? stranger(subject)
   }

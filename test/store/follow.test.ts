@@ -12,7 +12,7 @@ function follow(onChange: () => void = () => {}) {
     return state.version
   }
   const log = { warn: (words: string) => void state.words.push(`warn ${words}`), info: (words: string) => void state.words.push(`info ${words}`) }
-  const stop = followStore(
+  const { stop } = followStore(
     { version },
     () => {
       state.changes += 1
