@@ -26,7 +26,7 @@ export interface NodeKey {
   readonly state: 'next' | 'active' | 'retiring'
 }
 
-export interface SigningKey {
+interface SigningKey {
   readonly kid: string
   readonly alg: 'EdDSA'
   readonly privateKey: CryptoKey

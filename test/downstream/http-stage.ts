@@ -16,7 +16,7 @@ export interface Reader {
   leave(): void
 }
 
-export interface Asked {
+interface Asked {
   method?: string
   headers?: Record<string, string>
   body?: string

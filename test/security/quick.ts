@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:http'
 import { onTestFinished } from 'vitest'
 
-export interface QuickRequest {
+interface QuickRequest {
   method: string
   url: URL
   /** Names may be there more than once. */
