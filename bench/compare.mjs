@@ -128,7 +128,7 @@ async function measureSlices({ field, holds, pace, uncounted, slices, put, secon
 
 // More than any proxy here makes.
 const CALLS_PER_SECOND = 4000
-const MINTS_PER_SECOND = 4000
+const MINTS_PER_SECOND = 8000
 
 async function slice(scenario, { target, sessions }, seconds, pids) {
   if (scenario.kind === 'calls') await target.login?.prepare(seconds * CALLS_PER_SECOND)
