@@ -56,7 +56,7 @@ interface Challenge {
 
 const WORDS = {
   invalid_token: 'the token is not one that is accepted here, or not any more',
-  invalid_request: 'the request has more than one credential, or one that cannot be read',
+  invalid_request: 'the request has more than one credential, or one that is not there',
   invalid_dpop_proof: 'the DPoP proof is not one for this request and this token',
   use_dpop_nonce: 'the DPoP proof must carry the nonce of this answer',
   insufficient_scope: 'the token does not hold the scopes that this needs',
@@ -71,6 +71,10 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     const credential = credentialOf(req)
     if (credential === undefined) return challenge(req, res, {})
     if (credential === 'unreadable') return challenge(req, res, { error: 'invalid_request' })
+    if ('key' in credential) {
+      const holder = holderWith(credential.key)
+      return holder ? enter(req, res, next, holder) : challenge(req, res, { error: 'invalid_token' }, 'no key of ours')
+    }
     const holder = keys.length > 0 && credential.scheme === 'Bearer' ? holderWith(credential.token) : undefined
     if (holder) return enter(req, res, next, holder)
     if (isBlind()) return refuse(res, new OpenMcpError('store_failed', 'what was taken back cannot be looked up now', { hint: 'try again later' }), { log })
@@ -79,7 +83,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
       const wrong = admission.wrong(known)
       return wrong === undefined ? enter(req, res, next, known.caller) : challenge(req, res, { error: 'invalid_token' }, wrong)
     }
-    if (!known && !TOKEN.test(credential.token)) return challenge(req, res, { error: 'invalid_request' })
+    if (!known && !TOKEN.test(credential.token)) return challenge(req, res, { error: credential.token === '' ? 'invalid_request' : 'invalid_token' })
     void look(req, res, next, credential).catch((error: unknown) => refuse(res, error, { log }))
   }
 
@@ -136,10 +140,14 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
   }
 
   function challenge(req: IncomingMessage, res: ServerResponse, how: Challenge, why?: string): void {
-    const error = new OpenMcpError('unauthorized', how.error === undefined ? 'this needs a credential' : WORDS[how.error], {
-      hint: 'the WWW-Authenticate header names where to prove who you are',
-      ...(why !== undefined && { detail: why }),
-    })
+    const error = new OpenMcpError(
+      how.error === 'invalid_request' ? 'invalid_request' : 'unauthorized',
+      how.error === undefined ? 'this needs a credential' : WORDS[how.error],
+      {
+        hint: 'the WWW-Authenticate header names where to prove who you are',
+        ...(why !== undefined && { detail: why }),
+      },
+    )
     refuse(res, error, { log, headers: { 'www-authenticate': challengeText(req, how), 'cache-control': 'no-store' } })
   }
 
@@ -167,16 +175,16 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     })
   }
 
-  function credentialOf(req: IncomingMessage): Credential | 'unreadable' | undefined {
+  /** Undefined: none, or one of a scheme that is not ours. */
+  function credentialOf(req: IncomingMessage): Credential | { key: string } | 'unreadable' | undefined {
     const { authorization } = req.headers
     const key = req.headers['x-api-key']
-    if (authorization === undefined) return typeof key === 'string' ? { scheme: 'Bearer', token: key } : undefined
+    if (authorization === undefined) return typeof key === 'string' ? { key } : undefined
     // Of two, Node keeps the first; whoever stands in front of us may have looked at the second.
     if (key !== undefined || countOf(req.rawHeaders, 'authorization') > 1) return 'unreadable'
     const space = authorization.indexOf(' ')
-    const scheme = SCHEMES.get(authorization.slice(0, space).toLowerCase())
-    const token = authorization.slice(space + 1)
-    return space === -1 || scheme === undefined ? 'unreadable' : { scheme, token }
+    const scheme = SCHEMES.get((space === -1 ? authorization : authorization.slice(0, space)).toLowerCase())
+    return scheme && { scheme, token: space === -1 ? '' : authorization.slice(space + 1) }
   }
 
   return {

@@ -97,7 +97,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (!isVid(iss) || claims['sub'] !== iss) return rejected('iss and sub are not one DID')
     const foreign = foreignOf(jwt, SELF_SECONDS)
     if ('rejected' in foreign) return foreign
-    const audience = audienceOf(claims)
+    // One: whoever else is named could send it on to us.
+    const audience = audiencesOf(claims).length === 1 ? audienceOf(claims) : undefined
     // An assertion for our issuer, whose name is that of a resource too, is no token.
     if (audience === undefined || places.isOwnIssuer(audience)) return rejected('for another resource')
     const id = shortFormOf(iss)

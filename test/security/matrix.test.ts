@@ -24,7 +24,7 @@ const PREFIXES = ['', '/x/y']
 
 const WORDS = {
   invalid_token: 'the token is not one that is accepted here, or not any more',
-  invalid_request: 'the request has more than one credential, or one that cannot be read',
+  invalid_request: 'the request has more than one credential, or one that is not there',
   invalid_dpop_proof: 'the DPoP proof is not one for this request and this token',
   use_dpop_nonce: 'the DPoP proof must carry the nonce of this answer',
 }
@@ -97,12 +97,14 @@ function challengeOf(s: Secured, prefix: string, path: string, { error, scheme =
     ...(scheme === 'DPoP' ? ['algs="EdDSA ES256"'] : []),
   ]
   const message = `${error === undefined ? 'this needs a credential' : WORDS[error]} (the WWW-Authenticate header names where to prove who you are)`
+  const malformed = error === 'invalid_request'
   return {
-    status: 401,
+    // RFC 6750 §3.1.
+    status: malformed ? 400 : 401,
     challenge: `${scheme} ${parts.join(', ')}`,
     cache: 'no-store',
     type: 'application/json',
-    body: JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message } }),
+    body: JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: malformed ? -32600 : -32000, message } }),
   }
 }
 
@@ -114,17 +116,19 @@ function unreadableRows(good: string): Row[] {
     { name: 'the token in the query', query: `?access_token=${good}` },
     { name: 'the token in the body', headers: [['content-type', 'application/x-www-form-urlencoded']], body: `access_token=${good}` },
     { name: 'the token in a cookie', headers: [['cookie', `access_token=${good}; authorization=Bearer ${good}`]] },
+    // What is no credential of ours is none (RFC 6750 §3.1: then there is no error to be told).
+    { name: 'an empty header', headers: authorization('') },
+    { name: 'a token alone', headers: authorization(good) },
+    { name: 'Basic', headers: authorization('Basic YW5uOnNlY3JldA==') },
+    { name: 'a scheme that nobody knows', headers: authorization(`Token ${good}`) },
+    { name: 'a tab', headers: authorization(`Bearer\t${good}`) },
+    { name: 'two spaces', headers: authorization(`Bearer  ${good}`), error: 'invalid_token' },
+    { name: 'parameters', headers: authorization(`Bearer token="${good}"`), error: 'invalid_token' },
+    { name: 'two tokens in one header', headers: authorization(`Bearer ${good}, Bearer ${good}`), error: 'invalid_token' },
+    { name: 'a token for a key', headers: [['x-api-key', good]], error: 'invalid_token' },
     ...(
       [
-        ['an empty header', authorization('')],
         ['a scheme alone', authorization('Bearer')],
-        ['a token alone', authorization(good)],
-        ['Basic', authorization('Basic YW5uOnNlY3JldA==')],
-        ['a scheme that nobody knows', authorization(`Token ${good}`)],
-        ['two spaces', authorization(`Bearer  ${good}`)],
-        ['a tab', authorization(`Bearer\t${good}`)],
-        ['parameters', authorization(`Bearer token="${good}"`)],
-        ['two tokens in one header', authorization(`Bearer ${good}, Bearer ${good}`)],
         ['two headers', [...authorization(`Bearer ${good}`), ...authorization('Bearer other')]],
         ['a token and a key', [...authorization(`Bearer ${good}`), ['x-api-key', good]]],
       ] satisfies [string, readonly Header[]][]

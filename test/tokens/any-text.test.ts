@@ -23,7 +23,7 @@ function mistakes(s: Secured): string[] {
   return s.log.filter((line) => line.includes('internal error'))
 }
 
-test('any text in Authorization, X-API-Key or DPoP is answered with 401 and a challenge', async () => {
+test('any text in Authorization, X-API-Key or DPoP is refused with a challenge', async () => {
   const s = await secured({ trusted: ['any'] })
   const header = fc.oneof(
     fc.record({ authorization: visible }),
@@ -34,7 +34,7 @@ test('any text in Authorization, X-API-Key or DPoP is answered with 401 and a ch
   await fc.assert(
     fc.asyncProperty(header, async (headers) => {
       const { status, headers: answered } = await ask(s.url, { method: 'PUT', headers: { ...headers } })
-      return status === 401 && /^(Bearer|DPoP) /.test(answered['www-authenticate'] ?? '')
+      return [400, 401].includes(status) && /^(Bearer|DPoP) /.test(answered['www-authenticate'] ?? '')
     }),
     { numRuns: 200 },
   )
