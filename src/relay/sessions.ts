@@ -36,9 +36,7 @@ export function createSessions<V extends SessionValue>({ limits, log, now }: { l
     await session.value.close()
   }
 
-  function heldBy({ owner, via }: Caller): number {
-    // Where everybody is one caller, all of them are theirs.
-    if (via === 'nobody') return entries.size
+  function heldBy({ owner }: Caller): number {
     let held = 0
     for (const entry of entries.values()) if (entry.caller.owner === owner) held++
     return held
@@ -59,7 +57,7 @@ export function createSessions<V extends SessionValue>({ limits, log, now }: { l
   return {
     open(caller, value) {
       const share = shareOf(caller, limits.sessions)
-      if (heldBy(caller) >= share && !makeRoom(caller)) {
+      if (caller.via !== 'nobody' && heldBy(caller) >= share && !makeRoom(caller)) {
         throw new OpenMcpError('busy', `${share} sessions of this caller are open`, { hint: 'close those that are not needed, or raise --max-sessions' })
       }
       if (entries.size >= limits.sessions && !makeRoom(caller)) {

@@ -11,6 +11,7 @@ import { callMessage, initializeMessage, serve, typed, type Proxy } from '../sup
 import { freePort, scripted } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { json, upstream, type Received, type Upstream } from '../support/upstream.ts'
+import { until } from '../support/until.ts'
 import { MODERN, ask, modernAsked, open, openSession, raw, type Answer } from '../support/wire.ts'
 
 const TAKES_BOTH = { accept: 'application/json, text/event-stream' }
@@ -42,6 +43,8 @@ describe('under which name', () => {
       upstream: `${server.origin}/mcp`,
       options: ['--allow-host', 'mcp.example.com', '--allow-host', 'other.example.com:1234', '--path-prefix', '/'],
     })
+    // openmcp looks at what it stands before, in its own time.
+    await until('the first look', () => server.received.length > 0)
     return async () => {
       await proxy.stop()
       await server.stop()
