@@ -85,10 +85,16 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const issuerKeys = createIssuerKeys({ fetch: forIssuers.fetch, resolver })
   const isTrusted = (identity: string): boolean => standingOf([identity]) !== undefined
   const verify = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, isTrusted, places, now })
-  /** Asked on every request: looked up anew twice a second. */
+  // Asked on every request: looked up anew twice a second, and with all news.
+  let standings = new WeakMap<Caller, { standing: Standing | undefined }>()
+  const standingNow = (caller: Caller): Standing | undefined => {
+    let known = standings.get(caller)
+    if (!known) standings.set(caller, (known = { standing: standingOf(caller.act.length === 0 ? [caller.id] : [caller.id, ...caller.act]) }))
+    return known.standing
+  }
   let published = new Set<string>()
   const isPublished = (kid: string): boolean => published.has(kid) || keys.verifying(kid) !== undefined
-  const admission = createAdmission({ verify, revocation, isTrusted: (identities) => standingOf(identities) !== undefined, isPublished, now })
+  const admission = createAdmission({ verify, revocation, isTrusted: (caller) => standingNow(caller) !== undefined, isPublished, now })
   const strangers = createStrangers({ log, now })
   // Names cost nothing before they are proved: they must not use up the lines of those that were.
   const named = createStrangers({ log, now })
@@ -106,12 +112,13 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const live = createLive(now)
   const over: ((isOver: (caller: Caller) => boolean) => void)[] = [live.sweep]
 
-  const gate = createGate({ standingOf: ({ id, act }) => standingOf(act.length === 0 ? [id] : [id, ...act]) })
+  const gate = createGate({ standingOf: standingNow })
   /** Whoever may do nothing here any more has nothing open here, whatever the credential is still good for. */
   const isOut = (caller: Caller): boolean => isOver(caller) || gate.refusalOf(caller, NO_MESSAGES) !== undefined
 
   function sweep(): void {
     published = new Set(keys.published().map(({ kid }) => kid))
+    standings = new WeakMap()
     for (const end of over) end(isOut)
   }
   async function revoke(tokenId: string, expiresAtMs: number): Promise<void> {

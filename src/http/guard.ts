@@ -14,6 +14,7 @@ import { DPOP_ALGORITHMS, type Dpop } from '../tokens/dpop.ts'
 import type { Places } from '../tokens/places.ts'
 import type { Replay } from '../tokens/replay.ts'
 import type { Verdict } from '../tokens/verifier.ts'
+import { heldBy, hold } from './held-caller.ts'
 import type { Live } from './live.ts'
 
 export interface GuardOptions {
@@ -63,7 +64,6 @@ const WORDS = {
 }
 
 export function createGuard({ admission, dpop, replay, places, live, isBlind, apiKeys, dpopMode, pathPrefix, log }: GuardOptions): Guard {
-  const callers = new WeakMap<IncomingMessage, Caller>()
   const keys = apiKeys.map(digestOf)
   const holders = keys.map((digest): Caller => holderOf(digest))
 
@@ -88,7 +88,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
   }
 
   function enter(req: IncomingMessage, res: ServerResponse, next: () => void, caller: Caller): void {
-    callers.set(req, caller)
+    hold(req, caller)
     live.enter(caller, res)
     next()
   }
@@ -191,7 +191,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     handler,
     onStream: live.onStream,
     callerOf(req) {
-      const caller = callers.get(req)
+      const caller = heldBy(req)
       if (!caller) throw new OpenMcpError('internal', 'a door was reached past the guard')
       return caller
     },

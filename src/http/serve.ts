@@ -6,6 +6,7 @@ import express, { type Express } from 'express'
 
 import { OpenMcpError } from '../errors.ts'
 import type { Limits } from '../protocol/limits.ts'
+import { GuardedRequest } from './held-caller.ts'
 
 export interface Listening {
   readonly port: number
@@ -74,7 +75,7 @@ function tellThoseBehind(server: Server): void {
  * shape: 50 of 75 µs per request (bench/README.md). Born with that prototype, they keep it, and Express's act changes nothing.
  */
 function bornForExpress(app: Express): { IncomingMessage: typeof IncomingMessage; ServerResponse: typeof ServerResponse } {
-  class ExpressRequest extends IncomingMessage {}
+  class ExpressRequest extends GuardedRequest {}
   class ExpressResponse<R extends IncomingMessage = IncomingMessage> extends ServerResponse<R> {}
   Object.setPrototypeOf(ExpressRequest.prototype, express.request)
   Object.setPrototypeOf(ExpressResponse.prototype, express.response)

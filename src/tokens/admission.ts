@@ -24,7 +24,8 @@ export interface Admission {
 export interface AdmissionOptions {
   verify: Verifier
   revocation: Revocation
-  isTrusted(identities: readonly string[]): boolean
+  /** Whether everybody the caller stands for is trusted now. Asked on every request. */
+  isTrusted(caller: Caller): boolean
   /** Whether a key of ours still vouches for what it signed: one that leaked does not. */
   isPublished(kid: string): boolean
   now: () => number
@@ -53,10 +54,10 @@ export function createAdmission({ verify, revocation, isTrusted, isPublished, no
     return verification
   }
 
-  function isTakenBack({ caller: { id, act }, lineage, kid }: Verdict): string | undefined {
+  function isTakenBack({ caller, lineage, kid }: Verdict): string | undefined {
     if (kid !== undefined && !isPublished(kid)) return 'the key that signed it was dropped'
     for (const tokenId of lineage) if (revocation.isRevoked(tokenId)) return 'revoked'
-    return isTrusted(act.length === 0 ? [id] : [id, ...act]) ? undefined : 'its identity is not trusted'
+    return isTrusted(caller) ? undefined : 'its identity is not trusted'
   }
 
   function wrong(verdict: Verdict): string | undefined {
