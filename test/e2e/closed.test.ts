@@ -125,6 +125,7 @@ describe('from which page', () => {
   beforeAll(async () => {
     server = await upstream((_received, res) => json(res, 200, { jsonrpc: '2.0', id: 1, result: {} }))
     proxy = await serve({ upstream: `${server.origin}/mcp`, options: ['--allow-origin', APP, '--expose-header', 'X-Trace'] })
+    await until('the first look', () => server.received.length > 0)
     return async () => {
       await proxy.stop()
       await server.stop()
