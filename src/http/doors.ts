@@ -6,6 +6,7 @@ import { OpenMcpError } from '../errors.ts'
 import { refuse } from '../downstream/refuse.ts'
 import type { Log } from '../observe/log.ts'
 import type { HostRules } from './hosts.ts'
+import { countOf } from './raw-headers.ts'
 
 /** A line per request, for those who debug: method and path, never the query, a header or a body. */
 export function accessLog(log: Log): RequestHandler {
@@ -23,18 +24,12 @@ export function accessLog(log: Log): RequestHandler {
 
 export function checkHost(rules: HostRules, log: Log): RequestHandler {
   return (req, res, next) => {
-    if (hasOneHost(req.rawHeaders) && rules.allowsHost(req.headers.host, req.socket.localAddress)) return next()
+    // Two of them may be read one way here and another way by whoever stands in front of us (RFC 9112 §3.2).
+    if (countOf(req.rawHeaders, 'host') === 1 && rules.allowsHost(req.headers.host, req.socket.localAddress)) return next()
     refuse(res, new OpenMcpError('forbidden_host', 'this Host is not served here', { hint: '--allow-host adds a name', detail: `Host: ${req.headers.host}` }), {
       log,
     })
   }
-}
-
-/** Two of them may be read one way here and another way by whoever stands in front of us (RFC 9112 §3.2). */
-function hasOneHost(rawHeaders: readonly string[]): boolean {
-  let hosts = 0
-  for (let index = 0; index < rawHeaders.length; index += 2) if (rawHeaders[index]?.length === 4 && rawHeaders[index]?.toLowerCase() === 'host') hosts++
-  return hosts === 1
 }
 
 const ALLOWED_HEADERS = 'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id, mcp-method, mcp-name, x-api-key, dpop'

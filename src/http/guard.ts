@@ -16,6 +16,7 @@ import type { Replay } from '../tokens/replay.ts'
 import type { Verdict } from '../tokens/verifier.ts'
 import { heldBy, hold } from './held-caller.ts'
 import type { Live } from './live.ts'
+import { countOf } from './raw-headers.ts'
 
 export interface GuardOptions {
   admission: Admission
@@ -210,12 +211,6 @@ const SCHEMES = new Map([
 ] as const) as ReadonlyMap<string, Credential['scheme']> // a reader may ask for any scheme
 /** RFC 6750 §2.1: b64token. */
 const TOKEN = /^[\w.~+/-]+=*$/
-
-function countOf(rawHeaders: readonly string[], name: string): number {
-  let count = 0
-  for (let index = 0; index < rawHeaders.length; index += 2) if (rawHeaders[index]?.length === name.length && rawHeaders[index]?.toLowerCase() === name) count++
-  return count
-}
 
 /** What was asked for may also be a whole URL (RFC 9112 §3.2.2). */
 function pathIn(target: string): string {

@@ -15,14 +15,13 @@ const RESOURCES = ['', '/mcp', '/sse']
 
 export function createPlaces({ rules, tls, publicUrl, pathPrefix }: PlacesOptions): Places {
   const scheme = tls ? 'https' : 'http'
-  /** Bases that were asked about, so that a request costs one look. */
-  const known = new Map<string, boolean>()
+  /** Bases that were found to be ours, so that a request costs one look. */
+  const known = new Set<string>()
 
   function isOwn(base: string): boolean {
-    const own = known.get(base)
-    if (own !== undefined) return own
+    if (known.has(base)) return true
     const found = work(base)
-    if (found) known.set(base, true)
+    if (found) known.add(base)
     return found
   }
 
@@ -39,7 +38,7 @@ export function createPlaces({ rules, tls, publicUrl, pathPrefix }: PlacesOption
       if (publicUrl && name === publicUrl.host) return `${publicUrl.origin}${pathPrefix}`
       const base = `${scheme}://${name}${pathPrefix}`
       // Bound to every address, the one this came in on is ours as well; the Host check has said so.
-      if (!known.has(base) && known.size < 100 && rules.allowsHost(name, socket.localAddress)) known.set(base, true)
+      if (!known.has(base) && known.size < 100 && rules.allowsHost(name, socket.localAddress)) known.add(base)
       return base
     },
     isOwnIssuer: isOwn,

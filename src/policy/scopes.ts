@@ -1,6 +1,8 @@
 // What a token may hold. `mcp` is everything a client does; the three below it are parts. To ask about tokens is no part of it.
 
-export const SCOPES = ['mcp', 'mcp:tools', 'mcp:resources', 'mcp:prompts', 'introspect'] as const
+/** What opens a way in. */
+export const MCP_SCOPES = ['mcp', 'mcp:tools', 'mcp:resources', 'mcp:prompts'] as const
+export const SCOPES = [...MCP_SCOPES, 'introspect'] as const
 
 const ALL_OF_MCP = 'mcp'
 const PARTS_OF_MCP: ReadonlySet<string> = new Set(['mcp:tools', 'mcp:resources', 'mcp:prompts'])

@@ -1,6 +1,6 @@
 // Who may send what upstream, and what of an answer they may see: one function, `mayUse`, is behind tool lists and tool calls.
 import { OpenMcpError } from '../errors.ts'
-import { covers } from '../policy/scopes.ts'
+import { MCP_SCOPES, covers } from '../policy/scopes.ts'
 import type { Standing } from '../policy/shapes.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { Text } from '../protocol/exchange.ts'
@@ -56,7 +56,6 @@ export function createGate({ standingOf }: GateOptions): Gate {
 }
 
 const ALL = 'mcp'
-const SCOPES = [ALL, 'mcp:tools', 'mcp:resources', 'mcp:prompts'] as const
 
 /** The scope of methods whose name begins so. */
 const SCOPE_OF_FAMILY: readonly (readonly [string, string])[] = [
@@ -90,9 +89,9 @@ function scopeRefusal(caller: Caller, standing: Standing, { messages }: Post): O
   const holds = (scope: string): boolean => holdsBoth(caller, standing, scope)
   const maySend = (message: Message): boolean => {
     const scope = scopeFor(message)
-    return scope === undefined ? SCOPES.some(holds) : holds(scope)
+    return scope === undefined ? MCP_SCOPES.some(holds) : holds(scope)
   }
-  if (SCOPES.some(holds) && messages.every(maySend)) return undefined
+  if (MCP_SCOPES.some(holds) && messages.every(maySend)) return undefined
   const scopes = [...new Set(messages.flatMap((message) => scopeFor(message) ?? []))]
   return new OpenMcpError('insufficient_scope', 'the credential is not for this', { data: { scopes: scopes.length === 0 ? [ALL] : scopes } })
 }

@@ -1,21 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { parsePublish } from '../../src/cli/publish.ts'
-import { OpenMcpError } from '../../src/errors.ts'
+import type { OpenMcpError } from '../../src/errors.ts'
+import { refusalIn } from './refusal.ts'
 
 function shown(text: string, hasCommand: boolean): { listen?: string; urls?: string[] } {
   const { listen, urls } = parsePublish(text, hasCommand)
   return { ...(listen && { listen: `${listen.host} ${listen.port}` }), ...(urls && { urls: urls.map((url) => url.href) }) }
 }
 
-function refusalOf(text: string, hasCommand: boolean): OpenMcpError {
-  try {
-    parsePublish(text, hasCommand)
-  } catch (error) {
-    if (error instanceof OpenMcpError) return error
-    throw error
-  }
-  throw new Error(`${text} was not refused`)
-}
+const refusalOf = (text: string, hasCommand: boolean): OpenMcpError => refusalIn(text, () => parsePublish(text, hasCommand))
 
 describe('with a command, a publish says where to listen', () => {
   test.each([

@@ -5,24 +5,17 @@ import { readArguments } from '../../src/cli/arguments.ts'
 import type { Machine } from '../../src/cli/machine.ts'
 import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
 import { runOptions } from '../../src/cli/run-options.ts'
-import { OpenMcpError } from '../../src/errors.ts'
+import type { OpenMcpError } from '../../src/errors.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { machineWith } from './machine.ts'
+import { refusalIn } from './refusal.ts'
 
 const typed = (args: string[], machine: Machine = machineWith()) => runOptions(readArguments(args, RUN_OPTIONS), machine)
 const optionsOf = (args: string[], machine?: Machine) => typed(args, machine).options
 const served = ['-p', '8000', 'x']
 const listenOf = (...args: string[]) => optionsOf([...args, ...served]).listen
 
-function refusalOf(args: string[], machine?: Machine): OpenMcpError {
-  try {
-    typed(args, machine)
-  } catch (error) {
-    if (error instanceof OpenMcpError) return error
-    throw error
-  }
-  throw new Error(`${args.join(' ')} was not refused`)
-}
+const refusalOf = (args: string[], machine?: Machine): OpenMcpError => refusalIn(args.join(' '), () => typed(args, machine))
 
 describe('the four things that run', () => {
   test('a port and a COMMAND: the COMMAND over HTTP, with every default', () => {

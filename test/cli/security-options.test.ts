@@ -4,8 +4,9 @@ import { parseConfig } from '../../src/cli/config-file.ts'
 import type { Machine } from '../../src/cli/machine.ts'
 import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
 import { runOptions, type RunOptions } from '../../src/cli/run-options.ts'
-import { OpenMcpError } from '../../src/errors.ts'
+import type { OpenMcpError } from '../../src/errors.ts'
 import { machineWith } from './machine.ts'
+import { refusalIn } from './refusal.ts'
 
 const KEY = 'QkM3eGp6V1J5dU5tT2FzZGZnaGprbDs4'
 const OTHER_KEY = 'c1e0f7a29b6d43858e21d0947f3a6bc5'
@@ -14,15 +15,7 @@ const served = ['-p', '8000', 'x']
 const typed = (args: string[], machine: Machine = machineWith()): RunOptions => runOptions(readArguments(args, RUN_OPTIONS), machine, parseConfig)
 const securityOf = (args: string[], machine?: Machine) => typed(['--security', ...args, ...served], machine).options.security
 
-function refusalOf(args: string[], machine?: Machine): OpenMcpError {
-  try {
-    typed(args, machine)
-  } catch (error) {
-    if (error instanceof OpenMcpError) return error
-    throw error
-  }
-  throw new Error(`${args.join(' ')} was not refused`)
-}
+const refusalOf = (args: string[], machine?: Machine): OpenMcpError => refusalIn(args.join(' '), () => typed(args, machine))
 
 describe('--security', () => {
   test('has defaults that let nobody in', () => {
