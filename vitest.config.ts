@@ -6,7 +6,19 @@ export default defineConfig({
   test: {
     retry: RETRIES,
     projects: [
-      { test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/slow/**'], testTimeout: 20_000 } },
+      { test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/browser/**', 'test/slow/**'], testTimeout: 20_000 } },
+      {
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+          // The page is the built one.
+          globalSetup: ['test/support/fresh-build.ts'],
+        },
+      },
       {
         test: {
           name: 'e2e',

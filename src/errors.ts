@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'egress_failed' // what a peer named could not be fetched
   | 'keys_unsafe' // a key or its directory that others can read, or that is not ours
   | 'store_failed' // what is kept cannot be read or written: nothing is let through
+  | 'key_server_away' // the server that knows the API keys does not answer: nothing is let in
   | 'login_failed' // an upstream's issuer did not give a token
   | 'busy' // a cap on sessions, children or streams is reached
   | 'timeout'
@@ -111,6 +112,7 @@ export const HTTP_STATUS = {
   egress_failed: 502,
   keys_unsafe: 500,
   store_failed: 503,
+  key_server_away: 503,
   login_failed: 502,
   busy: 503,
   timeout: 504,
@@ -154,6 +156,7 @@ export const JSON_RPC_CODE = {
   egress_failed: -32000,
   keys_unsafe: -32603,
   store_failed: -32603,
+  key_server_away: -32603,
   login_failed: -32603,
   busy: -32000,
   timeout: -32001,
@@ -197,6 +200,7 @@ export const EXIT_CODE = {
   egress_failed: 1,
   keys_unsafe: 1,
   store_failed: 1,
+  key_server_away: 1,
   login_failed: 1,
   busy: 1,
   timeout: 1,

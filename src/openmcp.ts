@@ -184,7 +184,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       exposeHeaders: on.exposeHeaders,
       pathPrefix: on.pathPrefix,
       status,
-      security: proof && { issuer: proof.issuer, guard: proof.guard.handler },
+      security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },
       mcp(req, res) {
         if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
         lastActivityMs = now()

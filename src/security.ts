@@ -1,6 +1,11 @@
 // Joins what the proof of a caller is made of: keys, store, trust, issuer, guard, gate.
 import type { Router } from 'express'
 
+import { createKeyEndpoints } from './api-keys/endpoints.ts'
+import { createKeyRing, type KeyRing } from './api-keys/key-ring.ts'
+import { createKeyServer } from './api-keys/key-server.ts'
+import { createKeyRouter } from './api-keys/router.ts'
+import { createKeyVerifier, keyTokenId } from './api-keys/verify.ts'
 import { OpenMcpError } from './errors.ts'
 import { createGuard, API_KEY_HOLDER, type Guard } from './http/guard.ts'
 import type { HostRules } from './http/hosts.ts'
@@ -9,6 +14,7 @@ import { createPlaces } from './http/places.ts'
 import { createGuardedFetch } from './identity/guarded-fetch.ts'
 import { openNodeKeys } from './identity/key-store.ts'
 import { createResolver } from './identity/resolver.ts'
+import { createAdmit } from './oauth/admit.ts'
 import { createGrants } from './oauth/grants.ts'
 import { createIntrospection, createRevocationEndpoint } from './oauth/introspect.ts'
 import { createIssuer } from './oauth/issuer.ts'
@@ -27,19 +33,24 @@ import { createGate } from './relay/gate.ts'
 import { followStore } from './store/follow.ts'
 import { openStore } from './store/open-store.ts'
 import { createAdmission } from './tokens/admission.ts'
+import { isApiKey } from './tokens/api-key.ts'
 import { createAssertions } from './tokens/assertion.ts'
+import { createChallenges } from './tokens/challenge.ts'
 import { createDpop } from './tokens/dpop.ts'
 import { createIssuerKeys } from './tokens/issuer-keys.ts'
 import { createLiveness } from './tokens/liveness.ts'
 import { createMint } from './tokens/mint.ts'
 import { createReplay } from './tokens/replay.ts'
 import { createRevocation } from './tokens/revocation.ts'
-import { createVerifier } from './tokens/verifier.ts'
+import { createProve } from './tokens/signed-challenge.ts'
+import { createVerifier, type Verdict, type Verification, type Verifier } from './tokens/verifier.ts'
 
 export interface Security {
   guard: Guard
   gate: Gate
   issuer: Router
+  /** The documented key flow. */
+  keys: Router
   /** What to do when a caller is over; called within a second of the news. */
   onOver(end: (isOver: (caller: Caller) => boolean) => void): void
   /** The secret of an enrolment link, when nobody is trusted yet. */
@@ -58,6 +69,8 @@ const SWEEP_MS = 500
 /** So long what was taken back elsewhere may stay unknown; then nobody is let in until the store can be read. */
 const BLIND_MS = 30_000
 const LEAST_KEY_CHARACTERS = 32
+/** What a key has opened elsewhere is over long before: so long its end is remembered. */
+const KEY_END_MS = 7 * 24 * 3_600_000
 
 /** Fails with `keys_unsafe`, `store_failed` or `usage`: then nothing is served. */
 export async function createSecurity(options: SecurityOptions, place: SecurityPlace, { log, now }: { log: Log; now: () => number }): Promise<Security> {
@@ -84,7 +97,16 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const forIssuers = createGuardedFetch({ trustLoopback })
   const issuerKeys = createIssuerKeys({ fetch: forIssuers.fetch, resolver })
   const isTrusted = (identity: string): boolean => standingOf([identity]) !== undefined
-  const verify = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, isTrusted, places, now })
+  const verifyToken = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, isTrusted, places, now })
+  const endOfKey = async (id: string, fromMs: number): Promise<void> => {
+    await revocation.revoke(keyTokenId(id), Math.max(fromMs, now()) + KEY_END_MS, fromMs).finally(sweep)
+  }
+  const ring = createKeyRing({ store, hashing: keys.hashing, end: endOfKey, now })
+  const { keyServer } = options
+  const find = keyServer ? createKeyServer({ ...keyServer, fetch: globalThis.fetch, now }) : ring.find
+  const unnoted: KeyRing['used'] = () => {}
+  const verifyKey = createKeyVerifier({ find, used: keyServer ? unnoted : ring.used, now })
+  const verify: Verifier = (token) => (isApiKey(token) ? verifyKey(token) : verifyToken(token))
   // Asked on every request: looked up anew twice a second, and with all news.
   let standings = new WeakMap<Caller, { standing: Standing | undefined }>()
   const standingNow = (caller: Caller): Standing | undefined => {
@@ -106,8 +128,13 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   }
   const assertions = createAssertions({ resolver, issuerKeys, issuers, mayFetch, now })
   const replay = createReplay(store)
+  const admit = createAdmit({ standingOf, replay, firstTrust, strangers, log })
+  const challenges = createChallenges({ sealing: keys.sealing, now })
   const dpop = createDpop({ sealing: keys.sealing, needsNonce: dpopMode === 'nonce', now })
-  const { look, holding, isOver } = admission
+  const { isOver } = admission
+  // The issuer is about tokens: a key is not exchanged, described or ended there.
+  const look = async (token: string): Promise<Verification> => (isApiKey(token) ? { rejected: 'a key is no token' } : admission.look(token))
+  const holding = async (token: string): Promise<Verdict | undefined> => (isApiKey(token) ? undefined : admission.holding(token))
   const state = { assertions, look, holding, standingOf, replay, revocation: { ...revocation, revoke }, places }
   const live = createLive(now)
   const over: ((isOver: (caller: Caller) => boolean) => void)[] = [live.sweep]
@@ -145,14 +172,12 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
       token: createTokenEndpoint({
         assertions,
         grants: createGrants({ assertions, holding, resolver }),
-        standingOf,
-        firstTrust,
+        admit,
         replay,
         dpop,
         dpopMode,
         mint: createMint({ keys, lifeSeconds: tokenSeconds, now }),
         places,
-        strangers,
         log,
       }),
       introspect: createIntrospection(state),
@@ -162,6 +187,22 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
       dpopRequired: dpopMode !== 'optional',
       pathPrefix,
       strangers,
+      log,
+    }),
+    keys: createKeyRouter({
+      endpoints: createKeyEndpoints({
+        ring,
+        find: ring.find,
+        challenges,
+        prove: createProve({ challenges, resolver, mayFetch }),
+        assertions,
+        replay,
+        admit,
+        standingOf,
+        places,
+        now,
+      }),
+      pathPrefix,
       log,
     }),
     onOver: (end) => void over.push(end),

@@ -22,16 +22,19 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   upstream: ['errors', 'observe', 'protocol'],
   downstream: ['errors', 'observe', 'protocol'],
   oauth: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens'],
+  'api-keys': ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'oauth'],
+  // Runs in a browser.
+  'key-page': [],
   http: ['errors', 'observe', 'protocol', 'downstream', 'tokens'],
-  security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'http'],
+  security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'api-keys', 'http'],
   openmcp: ['errors', 'observe', 'protocol', 'oauth', 'security', 'login', 'relay', 'upstream', 'downstream', 'http'],
   index: ['errors', 'observe', 'protocol', 'openmcp'],
-  cli: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'login', 'upstream', 'openmcp'],
+  cli: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'api-keys', 'login', 'upstream', 'openmcp'],
 }
 
 /** Packages, and what of Node is dangerous: the rooms or files that may import each. Other packages may be imported by none. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  express: ['http', 'oauth', 'security'],
+  express: ['http', 'oauth', 'api-keys', 'security'],
   helmet: ['http'],
   undici: ['upstream', 'identity/guarded-fetch.ts'],
   oauth4webapi: ['login'],
@@ -40,7 +43,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'key-did-resolver': ['identity/methods/key.ts'],
   'didwebvh-ts': ['identity/methods/webvh.ts'],
   '@noble/curves': ['identity'],
-  '@noble/hashes': ['identity/vid.ts'],
+  '@noble/hashes': ['identity/vid.ts', 'identity/wallet.ts'],
   libsql: ['store'],
   'jsonc-parser': ['cli'],
   '@modelcontextprotocol/sdk': ['cli'],
@@ -51,7 +54,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Where the program and the library begin: everything else is reached from here. */
-const ENTRIES = ['index.ts', 'cli/bin.ts']
+const ENTRIES = ['index.ts', 'cli/bin.ts', 'key-page/page.ts']
 
 /** File name, from src on, to its text. */
 type Sources = ReadonlyMap<string, string>

@@ -2,7 +2,7 @@
 import { EXIT_CODE, OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { readArguments, readWords, type Arguments } from './arguments.ts'
 import type { Io } from './io.ts'
-import { ID_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from './option-table.ts'
+import { ID_OPTIONS, KEY_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from './option-table.ts'
 import type { RunOptions } from './run-options.ts'
 import { COMMANDS_NOT_BUILT, USAGE } from './usage.ts'
 import { print, tellFailure } from './terminal.ts'
@@ -31,6 +31,7 @@ export async function main(io: Io, loaders: Loaders = LOADERS): Promise<number> 
 /** Commands whose words and options may come in any order. */
 const WORDY = new Map([
   ['id', ID_OPTIONS],
+  ['key', KEY_OPTIONS],
   ['token', TOKEN_OPTIONS],
   ['trust', TRUST_OPTIONS],
 ])
@@ -65,6 +66,7 @@ async function done({ command, args }: Typed, io: Io, { loadRun }: Loaders): Pro
   }
   if (command === 'test') return (await import('./test.ts')).test(args, io)
   if (command === 'id') return (await import('./id.ts')).id(args, io)
+  if (command === 'key') return (await import('./key.ts')).key(args, io)
   if (command === 'token') return (await import('./token.ts')).token(args, io)
   if (command === 'trust') return (await import('./trust.ts')).trust(args, io)
   if (command === '') refuseLateCommand(io.argv, args)

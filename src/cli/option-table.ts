@@ -128,6 +128,15 @@ export const TOKEN_OPTIONS: OptionTable = table({
   ...EVERYWHERE,
 })
 
+export const KEY_OPTIONS: OptionTable = table({
+  ...KEPT,
+  label: { value: 'NAME' },
+  scope: { value: "'SCOPE SCOPE'" },
+  until: { value: 'TIME' },
+  json: {},
+  ...EVERYWHERE,
+})
+
 export const TRUST_OPTIONS: OptionTable = table({
   store: KEPT.store,
   scope: { value: "'SCOPE SCOPE'" },

@@ -8,6 +8,7 @@ import type { Log } from '../observe/log.ts'
 import { accessLog, checkHost, checkOrigin } from './doors.ts'
 import { counts, health, readiness, status, type Status } from './health.ts'
 import type { HostRules } from './hosts.ts'
+import { keyPage } from './key-page.ts'
 
 export interface AppOptions {
   rules: HostRules
@@ -17,7 +18,7 @@ export interface AppOptions {
   pathPrefix: string
   status: Status
   /** Undefined: nobody is asked who they are. */
-  security: { issuer: Router; guard: RequestHandler } | undefined
+  security: { issuer: Router; keys: Router; guard: RequestHandler } | undefined
   mcp: RequestHandler
   sse: RequestHandler
   messages: RequestHandler
@@ -41,17 +42,24 @@ export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state
 
   // Guarded doors: none of them is reached without a caller (401).
   const guarded = (paths: string[], door: RequestHandler): void => void app.all(paths, security ? [security.guard, door] : door)
-  guarded(at('/mcp'), mcp)
+  guarded(at('/mcp', ...(security ? ['/with-key/mcp'] : [])), mcp)
   guarded(at('/sse'), onlyMethod('GET', sse, log))
   guarded(at('/messages', '/message'), onlyMethod('POST', messages, log))
 
-  // Open, with its own rules: whoever asks proves themselves. Behind the others, because a call would look at each of its doors.
-  if (security) app.use(security.issuer)
+  // Open, with their own rules: whoever asks proves themselves. Behind the others, because a call would look at each of their doors.
+  if (security) {
+    app.get(at('/keys', '/keys/:file'), keyPage())
+    app.all(at(...KEY_FLOW), security.keys) // by a signature
+    app.use(security.issuer) //                by OAuth
+  }
 
   app.use((_req, res) => refuse(res, new OpenMcpError('not_found', 'there is nothing at this path', { hint: 'MCP is served at /mcp and /sse' }), { log }))
   app.use(lastResort(log))
   return app
 }
+
+/** Named here, because a router that is passed through costs a turn of the event loop. */
+const KEY_FLOW = ['/challenge', '/gen-api-key', '/get-api-key', '/rotate-api-key', '/revoke-api-key', '/reverse-lookup']
 
 /**
  * An API speaks to programs: nothing is framed, loaded or referred from here. helmet's headers for pages with content are

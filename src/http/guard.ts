@@ -10,6 +10,7 @@ import type { Caller } from '../protocol/caller.ts'
 import { isObject } from '../protocol/message.ts'
 import type { OnStream } from '../protocol/session.ts'
 import type { Admission } from '../tokens/admission.ts'
+import { isApiKey } from '../tokens/api-key.ts'
 import { DPOP_ALGORITHMS, type Dpop } from '../tokens/dpop.ts'
 import type { Places } from '../tokens/places.ts'
 import type { Replay } from '../tokens/replay.ts'
@@ -155,9 +156,11 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
   function challengeText(req: IncomingMessage, { scheme = dpopMode === 'optional' ? 'Bearer' : 'DPoP', error, scope = 'mcp' }: Challenge): string {
     const path = urlOf(req).slice(places.baseOf(req).length)
     const door = /^\/(?:sse|messages?)$/.test(path) ? '/sse' : '/mcp'
+    // For clients that look for a login wherever one is named, though a key was configured: here none is.
+    const isKeyDoor = path.startsWith('/with-key/')
     const parts = [
       ...(error === undefined ? [] : [`error="${error}"`, `error_description="${WORDS[error]}"`]),
-      `resource_metadata="${metadataUrl(places.baseOf(req), pathPrefix, door)}"`,
+      ...(isKeyDoor ? [] : [`resource_metadata="${metadataUrl(places.baseOf(req), pathPrefix, door)}"`]),
       `scope="${scope}"`,
       ...(scheme === 'DPoP' ? [`algs="${DPOP_ALGORITHMS.join(' ')}"`] : []),
     ]
@@ -180,7 +183,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
   function credentialOf(req: IncomingMessage): Credential | { key: string } | 'unreadable' | undefined {
     const { authorization } = req.headers
     const key = req.headers['x-api-key']
-    if (authorization === undefined) return typeof key === 'string' ? { key } : undefined
+    if (authorization === undefined) return typeof key !== 'string' ? undefined : isApiKey(key) ? { scheme: 'Bearer', token: key } : { key }
     // Of two, Node keeps the first; whoever stands in front of us may have looked at the second.
     if (key !== undefined || countOf(req.rawHeaders, 'authorization') > 1) return 'unreadable'
     const space = authorization.indexOf(' ')

@@ -23,8 +23,10 @@ export interface NodeKeysOptions {
 const EVERY_MS = 500
 const SKEW_SECONDS = 60
 /** Made on first start. A key for the audit log is made when there is one. */
-const NEEDED: readonly Purpose[] = ['tokens', 'seal']
-const FILE = /^(tokens|seal|audit)-([1-9]\d{0,8})\.json$/
+const NEEDED: readonly Purpose[] = ['tokens', 'seal', 'api-keys']
+/** What API keys are hashed under stays: nobody could hash them anew. */
+const ROTATED: readonly Purpose[] = ['tokens', 'seal']
+const FILE = /^(tokens|seal|audit|api-keys)-([1-9]\d{0,8})\.json$/
 const MAX_FILES = 100
 
 /** Fails with `keys_unsafe`, which names the path and what to do; then nothing was made or changed. */
@@ -79,7 +81,7 @@ export async function openNodeKeys(dir: string, { now, log, platform = process.p
     for (const { key, state } of standing()) if (state === 'over') await removePrivateFile(join(dir, key.name))
   }
   function standing(): Standing[] {
-    return (['tokens', 'seal', 'audit'] as const).flatMap((purpose) =>
+    return (['tokens', 'seal', 'audit', 'api-keys'] as const).flatMap((purpose) =>
       statesOf(
         keys.filter((key) => key.purpose === purpose),
         now(),
@@ -108,14 +110,20 @@ export async function openNodeKeys(dir: string, { now, log, platform = process.p
       current('seal')
         .toSorted((a, b) => Number(b.state === 'active') - Number(a.state === 'active'))
         .flatMap(({ key: { material } }) => (material.kind === 'sealing' ? [material.bytes] : [])),
+    hashing() {
+      const material = current('api-keys').find(({ state }) => state === 'active')?.key.material
+      if (material?.kind !== 'sealing')
+        throw new OpenMcpError('keys_unsafe', `there is no key to hash API keys with in ${dir}`, { hint: 'put it back from a copy' })
+      return material.bytes
+    },
     list: () => standing().flatMap(({ key: { kid, purpose }, state }) => (state === 'over' ? [] : [{ kid, purpose, state }])),
     async rotate({ leadSeconds, dropOld = false }) {
       if (!Number.isFinite(leadSeconds) || leadSeconds < 0) throw new OpenMcpError('usage', 'the lead of a new key is a number of seconds')
       if (dropOld && leadSeconds > 0) throw new OpenMcpError('usage', 'a key that leaked is replaced at once: there is no lead')
       await reread()
-      const old = keys.filter(({ purpose }) => NEEDED.includes(purpose))
+      const old = keys.filter(({ purpose }) => ROTATED.includes(purpose))
       const at = now()
-      for (const purpose of NEEDED) {
+      for (const purpose of ROTATED) {
         const last = Math.max(0, ...keys.flatMap((key) => (key.purpose === purpose ? [key.number] : [])))
         if (await create(purpose, last + 1, at, at + leadSeconds * 1000)) continue
         throw new OpenMcpError('keys_unsafe', `another process rotated the keys in ${dir} at the same moment`, {

@@ -35,7 +35,7 @@ const SEAL_BYTES = 32
 
 /** The text of a new key's file. */
 export async function newKeyFile(purpose: Purpose, times: { createdAtMs: number; activeFromMs: number }): Promise<string> {
-  const { kid, jwk } = purpose === 'seal' ? newSeal() : await newSigning()
+  const { kid, jwk } = isSymmetric(purpose) ? newSeal() : await newSigning()
   const [createdAt, activeFrom] = [times.createdAtMs, times.activeFromMs].map((ms) => new Date(ms).toISOString())
   return `${JSON.stringify({ version: VERSION, purpose, kid, createdAt, activeFrom, jwk }, null, 2)}\n`
 }
@@ -48,9 +48,13 @@ export async function parseKeyFile(text: string, path: string, expected: Purpose
   const jwk = membersOf(file?.get('jwk'))
   const isWhole = file && [...file.keys()].toSorted().join() === MEMBERS && file.get('version') === VERSION && purpose === expected
   if (!isWhole || typeof kid !== 'string' || createdAtMs === undefined || activeFromMs === undefined || !jwk) throw broken(path)
-  const material = await (expected === 'seal' ? sealingOf(jwk) : signingOf(jwk, kid)).catch(() => undefined)
+  const material = await (isSymmetric(expected) ? sealingOf(jwk) : signingOf(jwk, kid)).catch(() => undefined)
   if (!material) throw broken(path)
   return { purpose: expected, kid, createdAtMs, activeFromMs, material }
+}
+
+function isSymmetric(purpose: Purpose): boolean {
+  return purpose === 'seal' || purpose === 'api-keys'
 }
 
 function newSeal(): { kid: string; jwk: object } {

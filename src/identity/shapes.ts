@@ -22,7 +22,7 @@ export interface Fetched {
 /** A key of this node. `next` is published and does not sign yet, `retiring` is published and signs no more. */
 export interface NodeKey {
   readonly kid: string
-  readonly purpose: 'tokens' | 'seal' | 'audit'
+  readonly purpose: 'tokens' | 'seal' | 'audit' | 'api-keys'
   readonly state: 'next' | 'active' | 'retiring'
 }
 
@@ -41,6 +41,8 @@ export interface NodeKeys {
   verifying(kid: string): CryptoKey | undefined
   /** 32 bytes each, the one to seal with first; the others still open. */
   sealing(): readonly Uint8Array[]
+  /** 32 bytes under which API keys are hashed. It never rotates: with another one every key would be void. */
+  hashing(): Uint8Array
   list(): readonly NodeKey[]
   /**
    * Makes the next keys to sign and to seal with, published now and used after `leadSeconds`; those used now retire then. With

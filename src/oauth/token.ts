@@ -1,6 +1,5 @@
 // `POST /token`: prove who you are, get a short-lived token for one resource.
 import type { Log } from '../observe/log.ts'
-import type { FirstTrust } from '../policy/first-trust.ts'
 import { intersection, narrowed } from '../policy/scopes.ts'
 import type { Standing } from '../policy/shapes.ts'
 import type { Assertions } from '../tokens/assertion.ts'
@@ -9,30 +8,28 @@ import type { Mint } from '../tokens/mint.ts'
 import type { Places } from '../tokens/places.ts'
 import type { Replay } from '../tokens/replay.ts'
 import { scopesIn } from '../tokens/verifier.ts'
+import type { Admit } from './admit.ts'
 import { NOT_PROVED, clientOf } from './client.ts'
 import type { Answer, FormRequest } from './endpoint.ts'
 import type { Form } from './form.ts'
 import type { Grants, Proved } from './grants.ts'
 import { DEFAULT_SCOPE } from './metadata.ts'
 import { NOT_TRUSTED, isRefusal, refusal, type Refusal } from './refusal.ts'
-import type { Strangers } from './strangers.ts'
 
 export interface TokenOptions {
   assertions: Assertions
   grants: Grants
-  standingOf(identities: readonly string[]): Standing | undefined
-  firstTrust: Pick<FirstTrust, 'redeem'>
+  admit: Admit
   replay: Replay
   dpop: Dpop
   dpopMode: 'optional' | 'required' | 'nonce'
   mint: Mint
   places: Places
-  strangers: Pick<Strangers, 'untrusted'>
   log: Log
 }
 
 export function createTokenEndpoint(options: TokenOptions): (request: FormRequest) => Promise<Answer | Refusal> {
-  const { assertions, grants, standingOf, firstTrust, replay, dpop, dpopMode, mint, places, strangers, log } = options
+  const { assertions, grants, admit, replay, dpop, dpopMode, mint, places, log } = options
 
   return async ({ form, req, res }) => {
     const base = places.baseOf(req)
@@ -90,24 +87,11 @@ export function createTokenEndpoint(options: TokenOptions): (request: FormReques
     return bound === undefined || bound === resource ? resource : refusal('invalid_target', 'the grant is for another resource')
   }
 
-  /** Trust first, then the memory of what was used: a stranger writes nothing into it. */
   async function admitted(form: Form, { subject, act, once }: Proved): Promise<Standing | Refusal> {
-    const everybody = [subject, ...act]
-    const link = form.get('enrolment')
-    const standing = standingOf(everybody)
-    if (!standing && (link === undefined || act.length > 0)) return stranger(subject)
-    for (const { by, jti, expiresAtMs } of once) {
-      if (!(await replay.isFirst('assertion', by, jti, expiresAtMs))) return refusal('invalid_grant', NOT_PROVED, 'it was used before')
-    }
-    if (standing) return standing
-    if (link === undefined || !(await firstTrust.redeem(link, subject))) return stranger(subject)
-    log.warn('an identity was trusted by the enrolment link', { id: subject })
-    return standingOf(everybody) ?? stranger(subject)
-  }
-
-  function stranger(subject: string): Refusal {
-    strangers.untrusted(subject)
-    return refusal('invalid_grant', NOT_PROVED, NOT_TRUSTED)
+    const uses = once.map(({ by, jti, expiresAtMs }) => ({ kind: 'assertion' as const, by, id: jti, expiresAtMs }))
+    const standing = await admit({ identity: subject, act, once: uses, link: form.get('enrolment') })
+    if (standing === 'untrusted') return refusal('invalid_grant', NOT_PROVED, NOT_TRUSTED)
+    return standing === 'used' ? refusal('invalid_grant', NOT_PROVED, 'it was used before') : standing
   }
 }
 

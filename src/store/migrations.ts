@@ -4,15 +4,16 @@ import type { Table } from './shapes.ts'
 import type { Sqlite } from './sqlite-driver.ts'
 
 export const FOLLOWED: readonly Table[] = ['trust', 'revoked', 'deactivated']
-export const TABLES: readonly Table[] = [...FOLLOWED, 'enrolment', 'replay']
+const FIRST_TABLES: readonly Table[] = [...FOLLOWED, 'enrolment', 'replay']
+const SECOND_TABLES: readonly Table[] = ['api_keys', 'api_key_slots', 'api_key_uses', 'login']
+export const TABLES: readonly Table[] = [...FIRST_TABLES, ...SECOND_TABLES]
 
 /** 'omcp': marks a file as ours, so that no other program's database is changed. */
 const APPLICATION_ID = 0x6f6d6370
 
 const MIGRATIONS: readonly string[] = [
   [
-    ...TABLES.map((table) => `CREATE TABLE ${table} (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires_at INTEGER) STRICT, WITHOUT ROWID`),
-    ...TABLES.map((table) => `CREATE INDEX ${table}_expires_at ON ${table} (expires_at) WHERE expires_at IS NOT NULL`),
+    ...FIRST_TABLES.flatMap(tableOfRows),
     'CREATE TABLE version (number INTEGER NOT NULL) STRICT',
     // Begins anywhere: a file that takes the place of another is a change too.
     'INSERT INTO version VALUES (abs(random() % 1000000000000))',
@@ -23,7 +24,15 @@ const MIGRATIONS: readonly string[] = [
       ),
     ),
   ].join(';\n'),
+  SECOND_TABLES.flatMap(tableOfRows).join(';\n'),
 ]
+
+function tableOfRows(table: Table): string[] {
+  return [
+    `CREATE TABLE ${table} (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires_at INTEGER) STRICT, WITHOUT ROWID`,
+    `CREATE INDEX ${table}_expires_at ON ${table} (expires_at) WHERE expires_at IS NOT NULL`,
+  ]
+}
 
 /** Brings a file of ours, or an empty one, up to date in one transaction. Any other is refused as it is. */
 export function migrate(connection: Sqlite, path: string): void {

@@ -1,7 +1,7 @@
 // What is kept across restarts, in shapes narrow enough for SQL and for Redis: rows with a key, a text and an end.
 
 /** `trust`, `revoked` and `deactivated` are followed: a running proxy hears of a change to them within a second. */
-export type Table = 'trust' | 'revoked' | 'deactivated' | 'enrolment' | 'replay'
+export type Table = 'trust' | 'revoked' | 'deactivated' | 'enrolment' | 'replay' | 'api_keys' | 'api_key_slots' | 'api_key_uses' | 'login'
 
 export interface Row {
   key: string
@@ -22,7 +22,7 @@ export interface Store {
   take(table: Table, key: string): Promise<Row | undefined>
   /** False when there was none. */
   remove(table: Table, key: string): Promise<boolean>
-  /** What has not expired, by key. For tables that stay small: all but `replay`. */
+  /** What has not expired, by key. For tables that stay small, and for operators: never `replay` or `login`. */
   list(table: Table): Promise<Row[]>
   /** Another number after every change to a followed table, by whichever process. Cheap enough to be asked four times a second. */
   version(): Promise<number>

@@ -100,14 +100,29 @@ function open(driver: SqliteDriver, path: string, busyMs: number): Opened {
   try {
     const durable = connect('FULL')
     migrate(durable, path)
-    // What was used once is forgotten in minutes anyway: a power cut may lose the last moments of it, a crash of the program nothing.
     const quick = connect('NORMAL')
-    const of = (table: Table): TableStatements => statementsOf(table === 'replay' ? quick : durable, table)
-    const [trust, revoked, deactivated, enrolment, replay] = [of('trust'), of('revoked'), of('deactivated'), of('enrolment'), of('replay')]
-    return { file, tables: { trust, revoked, deactivated, enrolment, replay }, version: () => numberOf(durable, 'SELECT number FROM version'), close }
+    const of = (table: Table): TableStatements => statementsOf(QUICK.includes(table) ? quick : durable, table)
+    return { file, tables: tablesBy(of), version: () => numberOf(durable, 'SELECT number FROM version'), close }
   } catch (thrown) {
     close()
     throw thrown
+  }
+}
+
+/** What was used once is forgotten in minutes anyway, and when a key was used is a hint: a power cut may lose the last moments of it, a crash of the program nothing. */
+const QUICK: readonly Table[] = ['replay', 'api_key_uses']
+
+function tablesBy(of: (table: Table) => TableStatements): Readonly<Record<Table, TableStatements>> {
+  return {
+    trust: of('trust'),
+    revoked: of('revoked'),
+    deactivated: of('deactivated'),
+    enrolment: of('enrolment'),
+    replay: of('replay'),
+    api_keys: of('api_keys'),
+    api_key_slots: of('api_key_slots'),
+    api_key_uses: of('api_key_uses'),
+    login: of('login'),
   }
 }
 

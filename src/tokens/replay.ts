@@ -5,7 +5,7 @@ import type { Store } from '../store/shapes.ts'
 
 export interface Replay {
   /** True for one caller alone, ever, until `expiresAtMs`. Fails with `store_failed`: then nothing may be let in. */
-  isFirst(kind: 'assertion' | 'dpop', by: string, id: string, expiresAtMs: number): Promise<boolean>
+  isFirst(kind: 'assertion' | 'dpop' | 'challenge', by: string, id: string, expiresAtMs: number): Promise<boolean>
 }
 
 export function createReplay(store: Store): Replay {

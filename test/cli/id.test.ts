@@ -172,8 +172,8 @@ describe('the keys of a node', () => {
   test('are shown with their states, and looking makes none', async () => {
     const { typed } = await withNode()
     const { stdout } = await typed('show')
-    expect(statesIn(stdout)).toEqual(['tokens active', 'seal active'])
-    expect(JSON.parse((await typed('show', '--json')).stdout)).toMatchObject([{ purpose: 'tokens', state: 'active' }, { purpose: 'seal' }])
+    expect(statesIn(stdout)).toEqual(['tokens active', 'seal active', 'api-keys active'])
+    expect(JSON.parse((await typed('show', '--json')).stdout)).toMatchObject([{ purpose: 'tokens', state: 'active' }, { purpose: 'seal' }, { purpose: 'api-keys' }])
   })
 
   test('rotate: the next one is published before it signs', async () => {
@@ -195,7 +195,7 @@ describe('the keys of a node', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: 'openmcp: signs from now on; all keys of before are gone, and every token they signed is refused\n' })
     const shown = (await typed('show')).stdout
     expect(shown).toContain(`tokens active ${stdout}`)
-    expect(statesIn(shown)).toEqual(['tokens active', 'seal active'])
+    expect(statesIn(shown)).toEqual(['tokens active', 'seal active', 'api-keys active'])
     expect(before).not.toContain(stdout.trim())
   })
 })

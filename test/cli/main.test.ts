@@ -28,7 +28,7 @@ describe('help', () => {
   })
 
   test('the usage names every option and fits a screen', () => {
-    expect(USAGE.split('\n').length).toBeLessThanOrEqual(60)
+    expect(USAGE.split('\n').length).toBeLessThanOrEqual(64)
     for (const [name] of RUN_OPTIONS) expect(USAGE).toContain(`--${name}`)
     for (const name of COMMANDS_NOT_BUILT) expect(USAGE.split('known, not built yet')[1]).toContain(name)
   })
@@ -83,7 +83,7 @@ describe('what is asked wrongly ends with 2, an error and a hint on stderr, and 
       ['run', '--audit', 'x', '-p', '8000', 'npx', 'x'],
       'openmcp: error: --audit is not built yet; openmcp refuses it rather than run without it\nopenmcp: hint: openmcp --help lists what works\n',
     ],
-    [['key', 'create'], "openmcp: error: 'openmcp key' is not built yet\nopenmcp: hint: openmcp --help lists what works\n"],
+    [['audit', 'create'], "openmcp: error: 'openmcp audit' is not built yet\nopenmcp: hint: openmcp --help lists what works\n"],
     [
       ['-p', '8000', 'test', 'x'],
       "openmcp: error: 'test' is a command of openmcp, and goes first\nopenmcp: hint: openmcp test [OPTIONS] ..., or '-- test' for a program of that name\n",

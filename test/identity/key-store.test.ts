@@ -49,9 +49,9 @@ const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
 
 test('the first start makes a key to sign and one to seal with, for nobody else to read, and no key for what is not used', async () => {
   const keys = await open()
-  expect(readdirSync(dir).toSorted()).toEqual(['seal-1.json', 'tokens-1.json'])
+  expect(readdirSync(dir).toSorted()).toEqual(['api-keys-1.json', 'seal-1.json', 'tokens-1.json'])
   expect([dir, join(dir, 'seal-1.json'), join(dir, 'tokens-1.json')].map(modeOf)).toEqual(['700', '600', '600'])
-  expect(keys.list().map(({ purpose, state }) => `${purpose} ${state}`)).toEqual(['tokens active', 'seal active'])
+  expect(keys.list().map(({ purpose, state }) => `${purpose} ${state}`)).toEqual(['tokens active', 'seal active', 'api-keys active'])
   expect(keys.sealing().map(({ length }) => length)).toEqual([32])
 })
 
@@ -86,7 +86,7 @@ test('of many that start at once one makes the key, and all use it', async () =>
   const all = await Promise.all(Array.from({ length: 12 }, () => open()))
   expect(new Set(all.map((keys) => keys.signing().kid)).size).toBe(1)
   expect(new Set(all.map((keys) => Buffer.from(keys.sealing()[0] ?? []).toString('hex'))).size).toBe(1)
-  expect(readdirSync(dir).toSorted()).toEqual(['seal-1.json', 'tokens-1.json'])
+  expect(readdirSync(dir).toSorted()).toEqual(['api-keys-1.json', 'seal-1.json', 'tokens-1.json'])
 })
 
 describe('a rotation', () => {
@@ -142,13 +142,13 @@ describe('a rotation', () => {
     expect(old).not.toContain(keys.signing().kid)
     expect(keys.sealing()).toHaveLength(1)
     expect(keys.sealing()).not.toContainEqual(seal)
-    expect(readdirSync(dir).toSorted()).toEqual(['seal-3.json', 'tokens-3.json'])
+    expect(readdirSync(dir).toSorted()).toEqual(['api-keys-1.json', 'seal-3.json', 'tokens-3.json'])
   })
 
   test.each([{ leadSeconds: -1 }, { leadSeconds: Number.NaN }, { leadSeconds: 1, dropOld: true }])('with %j is refused and makes nothing', async (options) => {
     const keys = await open()
     await expect(keys.rotate(options)).rejects.toMatchObject({ code: 'usage' })
-    expect(readdirSync(dir)).toHaveLength(2)
+    expect(readdirSync(dir)).toHaveLength(3)
   })
 
   test('by another process is followed, and so is the removal of a leaked key', async () => {
@@ -232,7 +232,7 @@ describe('refused is', () => {
     await open()
     renameSync(join(dir, 'tokens-1.json'), join(dir, 'old-key.json'))
     await expect(open()).rejects.toMatchObject({ code: 'keys_unsafe', message: expect.stringContaining('old-key.json') })
-    expect(readdirSync(dir).toSorted()).toEqual(['old-key.json', 'seal-1.json'])
+    expect(readdirSync(dir).toSorted()).toEqual(['api-keys-1.json', 'old-key.json', 'seal-1.json'])
   })
 
   const other = { x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', d: 'nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A' }
@@ -284,5 +284,12 @@ test('files of others in the directory are left alone, and what a dead process l
   utimesSync(old ?? '', new Date(nowMs - 120_000), new Date(nowMs - 120_000))
   utimesSync(fresh ?? '', new Date(nowMs), new Date(nowMs))
   await open()
-  expect(readdirSync(dir).toSorted()).toEqual(['.tokens-2.json.fedcba9876543210.tmp', 'README.md', 'identities', 'seal-1.json', 'tokens-1.json'])
+  expect(readdirSync(dir).toSorted()).toEqual([
+    '.tokens-2.json.fedcba9876543210.tmp',
+    'README.md',
+    'api-keys-1.json',
+    'identities',
+    'seal-1.json',
+    'tokens-1.json',
+  ])
 })

@@ -3,6 +3,7 @@ import { createHash, createHmac, createPublicKey, randomUUID } from 'node:crypto
 import { METHODS } from 'node:http'
 import { describe, expect, test } from 'vitest'
 
+import { createKeyRouter } from '../../src/api-keys/router.ts'
 import { createApp } from '../../src/http/app.ts'
 import { createIssuer } from '../../src/oauth/issuer.ts'
 import { createLog } from '../../src/observe/log.ts'
@@ -19,7 +20,7 @@ import { quick, type QuickAnswer } from './quick.ts'
 const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
 const EVERY_METHOD = METHODS.filter((method) => method !== 'CONNECT')
 /** What needs a caller. */
-const GUARDED = ['/mcp', '/mcp/', '/sse', '/sse/', '/messages', '/message']
+const GUARDED = ['/mcp', '/with-key/mcp', '/mcp/', '/sse', '/sse/', '/messages', '/message']
 const PREFIXES = ['', '/x/y']
 
 const WORDS = {
@@ -92,7 +93,7 @@ function challengeOf(s: Secured, prefix: string, path: string, { error, scheme =
   const origin = new URL(s.base).origin
   const parts = [
     ...(error === undefined ? [] : [`error="${error}"`, `error_description="${WORDS[error]}"`]),
-    `resource_metadata="${origin}/.well-known/oauth-protected-resource${prefix}${door}"`,
+    ...(path.startsWith('/with-key/') ? [] : [`resource_metadata="${origin}/.well-known/oauth-protected-resource${prefix}${door}"`]),
     'scope="mcp"',
     ...(scheme === 'DPoP' ? ['algs="EdDSA ES256"'] : []),
   ]
@@ -412,6 +413,7 @@ describe.each(PREFIXES)('with the path prefix "%s"', (prefix) => {
     expect(statuses).toEqual({
       '/mcp': mcp,
       '/mcp/': mcp,
+      '/with-key/mcp': mcp,
       '/sse': sse,
       '/sse/': sse,
       '/messages': messages,
@@ -463,6 +465,8 @@ describe.each(PREFIXES)('with the path prefix "%s"', (prefix) => {
 
 const READ = '200, 200, 405 GET, HEAD, 405 GET, HEAD, 405 GET, HEAD, 405 GET, HEAD, 405 GET, HEAD, 405 GET, HEAD'
 const FORM = '405 POST, 405 POST, 400, 405 POST, 405 POST, 405 POST, 405 POST, 405 POST'
+/** What is sent here is no JSON. */
+const JSON_DOOR = FORM.replace(' 400,', ' 415,')
 const PLAIN = '200, 200, 404, 404, 404, 404, 404, 404'
 const NOTHING = '404, 404, 404, 404, 404, 404, 404, 404'
 
@@ -492,7 +496,18 @@ const OPEN: Readonly<Record<string, string>> = {
   'PREFIX/authorize': '400, 400, 400, 400, 400, 400, 400, 400',
   'PREFIX/': NOTHING,
   'PREFIX/register': NOTHING,
-  'PREFIX/keys': NOTHING,
+  'PREFIX/challenge': JSON_DOOR,
+  'PREFIX/gen-api-key': JSON_DOOR,
+  'PREFIX/get-api-key': JSON_DOOR.replace('405 POST', '401'),
+  'PREFIX/rotate-api-key': JSON_DOOR,
+  'PREFIX/revoke-api-key': JSON_DOOR,
+  'PREFIX/reverse-lookup': JSON_DOOR,
+  'PREFIX/keys': PLAIN,
+  'PREFIX/keys/page.js': PLAIN,
+  'PREFIX/keys/page.css': PLAIN,
+  'PREFIX/keys/index.html': NOTHING,
+  'PREFIX/with-key/mcp/below': NOTHING,
+  'PREFIX/with-key/sse': NOTHING,
   'PREFIX/metrics': NOTHING,
   'PREFIX/mcp/below': NOTHING,
   'PREFIX/sse/below': NOTHING,
@@ -510,7 +525,7 @@ test('every route of the app is one of those above', () => {
     throw new Error('nobody asks')
   }
   const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
-  const keys = { signing: nothing, published: () => [], verifying: nothing, sealing: nothing, list: nothing, rotate: nothing, close: nothing }
+  const keys = { signing: nothing, published: () => [], verifying: nothing, sealing: nothing, hashing: nothing, list: nothing, rotate: nothing, close: nothing }
   const places = { baseOf: nothing, isOwnIssuer: nothing, resourceOf: nothing }
   for (const pathPrefix of PREFIXES) {
     const issuer = createIssuer({
@@ -524,20 +539,23 @@ test('every route of the app is one of those above', () => {
       pathPrefix,
       log,
     })
+    const act = nothing
+    const endpoints = { challenge: act, generate: act, get: act, rotate: act, revoke: act, reverseLookup: act }
+    const keyRouter = createKeyRouter({ endpoints, pathPrefix, log })
     const app = createApp({
       rules: { allowsHost: nothing, allowsOrigin: nothing, grantsOrigin: nothing },
       tls: false,
       exposeHeaders: [],
       pathPrefix,
       status: { ready: nothing, lastActivity: nothing, instances: nothing, counts: nothing },
-      security: { issuer, guard: nothing },
+      security: { issuer, keys: keyRouter, guard: nothing },
       mcp: nothing,
       sse: nothing,
       messages: nothing,
       log,
     })
-    const routes = [...routesIn(app.router), ...routesIn(issuer)]
-    const known = [...GUARDED.map((path) => `PREFIX${path}`), ...Object.keys(OPEN)].map((path) => path.replaceAll('PREFIX', pathPrefix))
+    const routes = [...routesIn(app.router), ...routesIn(issuer), ...routesIn(keyRouter)]
+    const known = [...GUARDED.map((path) => `PREFIX${path}`), ...Object.keys(OPEN), 'PREFIX/keys/:file'].map((path) => path.replaceAll('PREFIX', pathPrefix))
     expect(routes.length).toBeGreaterThan(15)
     expect(routes.filter((route) => !known.includes(route))).toEqual([])
   }

@@ -1,0 +1,121 @@
+// `openmcp key`: API keys, made and taken back by the operator. It acts on the store; a proxy that runs on the same store follows.
+import { createKeyRing, type KeyList, type KeyRing, type ShownKey } from '../api-keys/key-ring.ts'
+import { keyTokenId } from '../api-keys/verify.ts'
+import { OpenMcpError } from '../errors.ts'
+import { openNodeKeys } from '../identity/key-store.ts'
+import { createLog } from '../observe/log.ts'
+import { parseIdentityPattern } from '../policy/patterns.ts'
+import { isScope } from '../policy/scopes.ts'
+import { openStore } from '../store/open-store.ts'
+import { createRevocation } from '../tokens/revocation.ts'
+import type { Arguments } from './arguments.ts'
+import { keysDirectory, sharedStoreUrl } from './home.ts'
+import type { Io } from './io.ts'
+import { machineOf } from './machine.ts'
+import { createMistakes } from './mistakes.ts'
+import { subcommandOf, type Subcommand } from './subcommand.ts'
+import { oneOf, type Reading } from './target-options.ts'
+import { print, say } from './terminal.ts'
+import { identityOf } from './trust-rule.ts'
+import { parseUntil } from './values.ts'
+
+const SUBCOMMANDS = {
+  create: {
+    how: "openmcp key create ID [--label NAME] [--scope 'mcp:tools'] [--until 90d]",
+    least: 1,
+    most: 1,
+    options: ['store', 'keys', 'label', 'scope', 'until'],
+  },
+  list: { how: 'openmcp key list [ID] [--json]', least: 0, most: 1, options: ['store', 'keys', 'json'] },
+  revoke: { how: 'openmcp key revoke KEY', least: 1, most: 1, options: ['store', 'keys'] },
+} satisfies Record<string, Subcommand>
+
+const KEY_END_MS = 7 * 24 * 3_600_000
+
+/** stdout is the key and nothing else, or the list. */
+export async function key(args: Arguments, io: Io): Promise<number> {
+  const reading: Reading = { args, machine: machineOf(io), mistakes: createMistakes(args.mistakes), warnings: [] }
+  const { name, words } = subcommandOf('key', SUBCOMMANDS, reading)
+  const [word = ''] = words
+  const places = { url: sharedStoreUrl(reading), dir: keysDirectory(reading) }
+  if (name === 'create') {
+    const asked = newKeyOf(word, reading)
+    reading.mistakes.throwIfAny()
+    const made = await withRing(places, reading, (ring) => ring.create(asked))
+    if (made === 'full')
+      throw new OpenMcpError('usage', `${asked.identity} has as many keys as an identity may have`, { hint: 'openmcp key list; openmcp key revoke KEY' })
+    say(io, `made ${shownKey({ ...made.key, lastUsedMs: undefined })}`)
+    say(io, 'it lets in as long as its identity is trusted: openmcp trust add')
+    await print(io, `${made.secret}\n`)
+    return 0
+  }
+  const identity = name === 'list' && word !== '' ? reading.mistakes.attempt(() => identityOf(word)) : undefined
+  reading.mistakes.throwIfAny()
+  if (name === 'list') {
+    const keys = await withRing(places, reading, (ring) => (identity === undefined ? ring.all() : ring.listOf(identity)))
+    if (args.given.has('json')) await print(io, `${JSON.stringify(keys.map(toJson), null, 2)}\n`)
+    else if (keys.length === 0) say(io, 'there is no key: openmcp key create ID')
+    else await print(io, keys.map((one) => `${shownKey(one)}\n`).join(''))
+    return 0
+  }
+  const gone = await withRing(places, reading, async (ring) => {
+    const found = (await ring.all()).find(({ id }) => id === word)
+    return found && (await ring.revoke(found.identity, found.id)) ? found : undefined
+  })
+  if (!gone) throw new OpenMcpError('not_found', 'there is no such key in this store', { hint: 'openmcp key list' })
+  say(io, `revoked: ${shownKey(gone)}`)
+  return 0
+}
+
+function newKeyOf(word: string, reading: Reading): Parameters<KeyRing['create']>[0] {
+  const { mistakes, machine } = reading
+  const identity = mistakes.attempt(() => {
+    const id = identityOf(word)
+    if (parseIdentityPattern(id)?.kind === 'exact') return id
+    throw new OpenMcpError('usage', 'a key is of one identity, and this is none', { hint: SUBCOMMANDS.create.how })
+  })
+  const scopes = oneOf(reading, 'scope', (text, as) => {
+    const asked = text.split(/\s+/).filter((scope) => scope !== '')
+    if (asked.length > 0 && asked.every(isScope)) return asked
+    throw new OpenMcpError('usage', `${as} has a word that is no scope`, { hint: 'mcp, mcp:tools, mcp:resources, mcp:prompts' })
+  })
+  const expiresAt = oneOf(reading, 'until', (text, as) => parseUntil(text, as, machine.now()))
+  const label = oneOf(reading, 'label', (text) => text.trim().slice(0, 64)) ?? ''
+  return { identity: identity ?? '', label, scopes: scopes ?? ['mcp'], expiresAtMs: expiresAt === undefined ? undefined : Date.parse(expiresAt) }
+}
+
+async function withRing<T>(
+  { url, dir }: { url: string; dir: string },
+  { machine }: Pick<Reading, 'machine'>,
+  act: (ring: KeyRing & KeyList) => Promise<T>,
+): Promise<T> {
+  const { now } = machine
+  const keys = await openNodeKeys(dir, { now, log: createLog({ level: 'error', format: 'text', write: () => {}, now }) })
+  try {
+    const store = await openStore(url, { now })
+    try {
+      const revocation = await createRevocation({ store, now })
+      const end = (id: string, fromMs: number): Promise<void> => revocation.revoke(keyTokenId(id), Math.max(fromMs, now()) + KEY_END_MS, fromMs)
+      return await act(createKeyRing({ store, hashing: keys.hashing, end, now }))
+    } finally {
+      await store.close()
+    }
+  } finally {
+    keys.close()
+  }
+}
+
+function shownKey({ id, identity, label, scopes, expiresAtMs, lastUsedMs }: ShownKey): string {
+  const parts = [
+    ...(label === '' ? [] : [JSON.stringify(label)]),
+    scopes.join(' '),
+    ...(expiresAtMs === undefined ? [] : [`until ${new Date(expiresAtMs).toISOString()}`]),
+    lastUsedMs === undefined ? 'never used' : `last used ${new Date(lastUsedMs).toISOString()}`,
+  ]
+  return `${id} of ${identity} (${parts.join(', ')})`
+}
+
+function toJson({ id, identity, label, scopes, createdAtMs, expiresAtMs, lastUsedMs }: ShownKey): object {
+  const moment = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString())
+  return { id, did: identity, label, scopes, created_at: moment(createdAtMs), expires_at: moment(expiresAtMs), last_used_at: moment(lastUsedMs) }
+}

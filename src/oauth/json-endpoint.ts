@@ -1,0 +1,104 @@
+// What endpoints that a page talks to have in common: JSON in, JSON out, never cached, and no word that helps to guess.
+import type { Request, RequestHandler, Response } from 'express'
+
+import { OpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import { isObject, type JsonObject } from '../protocol/message.ts'
+
+/** The HTTP status of each word. */
+const STATUS = {
+  invalid_request: 400,
+  invalid_proof: 401,
+  expired_challenge: 401,
+  invalid_client: 401,
+  not_trusted: 403,
+  invalid_scope: 403,
+  unknown_key: 404,
+  method_not_allowed: 405,
+  too_many_keys: 409,
+  too_large: 413,
+  unsupported_media: 415,
+  server_error: 500,
+  temporarily_unavailable: 503,
+} as const
+
+export interface JsonRefusal {
+  readonly error: keyof typeof STATUS
+  /** Fixed words of ours: nothing of what was sent comes back. */
+  readonly description: string
+  /** For the log alone. */
+  readonly why: string | undefined
+  /** More of the answer; nothing but what whoever asks has proved. */
+  readonly more: JsonObject
+}
+
+export interface Body {
+  /** Undefined for what was not sent, and for null. */
+  get(name: string): unknown
+  /** Undefined for what was not sent. Throws a refusal for what is no text, or a longer one. */
+  text(name: string, most: number): string | undefined
+}
+
+export function jsonRefusal(error: JsonRefusal['error'], description: string, why?: string, more: JsonObject = {}): JsonRefusal {
+  return { error, description, why, more }
+}
+
+export function isJsonRefusal(value: object): value is JsonRefusal {
+  return 'error' in value && 'description' in value && 'more' in value
+}
+
+export type Act = (body: Body, req: Request) => Promise<JsonObject | JsonRefusal>
+
+/** One POST of a JSON object that was parsed before. */
+export function jsonEndpoint(name: string, log: Log, act: Act): RequestHandler {
+  return (req, res) => {
+    const body: unknown = req.body
+    const acted = isObject(body) ? act(bodyOf(body), req) : Promise.resolve(jsonRefusal('invalid_request', 'the body must be a JSON object'))
+    acted.catch(failed).then(
+      (answer) => (isJsonRefusal(answer) ? refuseWith(res, name, answer, log) : void res.setHeader('cache-control', 'no-store').json(answer)),
+      () => res.destroy(),
+    )
+  }
+
+  function failed(thrown: unknown): JsonRefusal {
+    if (thrown instanceof Refused) return thrown.refusal
+    const error = thrown instanceof OpenMcpError ? thrown : undefined
+    if (error?.code === 'identity_invalid') return jsonRefusal('invalid_request', error.message)
+    if (error?.code === 'store_failed' || error?.code === 'key_server_away') {
+      log.error(error.message, { hint: error.hint })
+      return jsonRefusal('temporarily_unavailable', 'what this server remembers cannot be read or written now')
+    }
+    log.error('an internal error of openmcp', { detail: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) })
+    return jsonRefusal('server_error', 'an internal error of openmcp')
+  }
+}
+
+export function refuseWith(res: Response, name: string, { error, description, why, more }: JsonRefusal, log: Log): void {
+  log.debug('refused', { endpoint: name, error, status: STATUS[error], why: why ?? description })
+  res.setHeader('cache-control', 'no-store')
+  if (error === 'temporarily_unavailable') res.setHeader('retry-after', '5')
+  res.status(STATUS[error]).json({ ...more, error, error_description: description })
+}
+
+class Refused extends Error {
+  readonly refusal: JsonRefusal
+  constructor(refusal: JsonRefusal) {
+    super(refusal.description)
+    this.refusal = refusal
+  }
+}
+
+function bodyOf(body: JsonObject): Body {
+  // Object.entries leaves out what a prototype would lend.
+  const members = new Map<string, unknown>(Object.entries(body).filter(([, value]) => value !== null))
+  return {
+    get: (name) => members.get(name),
+    text(name, most) {
+      const value = members.get(name)
+      if (value === undefined) return undefined
+      if (typeof value !== 'string' || value.length > most)
+        throw new Refused(jsonRefusal('invalid_request', `${name} must be a text of at most ${most} characters`))
+      return value
+    },
+  }
+}

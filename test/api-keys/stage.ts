@@ -1,0 +1,56 @@
+// The key flow as a program goes it: ask, sign, act.
+import { createPrivateKey, sign as signBytes } from 'node:crypto'
+import { nodeKey, type NodeKey } from '../support/did.ts'
+import { at, type Json } from '../support/json.ts'
+import type { Secured } from '../support/secured.ts'
+import type { TestWallet } from '../support/wallet.ts'
+import { ask, type Answer } from '../support/wire.ts'
+
+/** Somebody who signs challenges. */
+export interface Prover {
+  readonly asked: Json
+  readonly did: string
+  sign(message: string): string
+}
+
+export function walletProver(wallet: TestWallet): Prover {
+  return { asked: { hex_string: wallet.address }, did: wallet.did, sign: wallet.sign }
+}
+
+export function keyProver(alg: NodeKey['alg'] = 'EdDSA'): Prover {
+  const { privateKey, multibase } = nodeKey(alg)
+  const did = `did:key:${multibase}`
+  const key = createPrivateKey(privateKey.export({ format: 'pem', type: 'pkcs8' }))
+  return {
+    asked: { did },
+    did,
+    sign: (message) => signBytes(alg === 'EdDSA' ? null : 'sha256', Buffer.from(message), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url'),
+  }
+}
+
+export function postJson({ base }: Pick<Secured, 'base'>, path: string, body: Json | string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  return ask(new URL(`${base}${path}`), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  })
+}
+
+export async function challengeFor(stage: Secured, asked: Json): Promise<string> {
+  const { status, json, text } = await postJson(stage, '/challenge', asked)
+  if (typeof json['message'] !== 'string') throw new Error(`no challenge: ${status} ${text}`)
+  return json['message']
+}
+
+/** The whole of it. */
+export async function act(stage: Secured, who: Prover, path: string, more: Json = {}): Promise<Answer> {
+  const message = await challengeFor(stage, who.asked)
+  return postJson(stage, path, { ...who.asked, message, signature: who.sign(message), ...more })
+}
+
+export async function keyOf(stage: Secured, who: Prover, more: Json = {}): Promise<{ secret: string; id: string }> {
+  const { status, json, text } = await act(stage, who, '/gen-api-key', more)
+  const [secret, id] = [json['api_key'], at(json, 'key', 'id')]
+  if (typeof secret !== 'string' || typeof id !== 'string') throw new Error(`no key: ${status} ${text}`)
+  return { secret, id }
+}
