@@ -173,7 +173,11 @@ describe('the keys of a node', () => {
     const { typed } = await withNode()
     const { stdout } = await typed('show')
     expect(statesIn(stdout)).toEqual(['tokens active', 'seal active', 'api-keys active'])
-    expect(JSON.parse((await typed('show', '--json')).stdout)).toMatchObject([{ purpose: 'tokens', state: 'active' }, { purpose: 'seal' }, { purpose: 'api-keys' }])
+    expect(JSON.parse((await typed('show', '--json')).stdout)).toMatchObject([
+      { purpose: 'tokens', state: 'active' },
+      { purpose: 'seal' },
+      { purpose: 'api-keys' },
+    ])
   })
 
   test('rotate: the next one is published before it signs', async () => {
