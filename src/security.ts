@@ -19,6 +19,7 @@ import { createGrants } from './oauth/grants.ts'
 import { createIntrospection, createRevocationEndpoint } from './oauth/introspect.ts'
 import { createIssuer } from './oauth/issuer.ts'
 import type { SecurityOptions } from './oauth/options.ts'
+import { createTakeTurn } from './oauth/rate.ts'
 import { createStrangers } from './oauth/strangers.ts'
 import { createTokenEndpoint } from './oauth/token.ts'
 import type { Log } from './observe/log.ts'
@@ -71,6 +72,8 @@ const BLIND_MS = 30_000
 const LEAST_KEY_CHARACTERS = 32
 /** What a key has opened elsewhere is over long before: so long its end is remembered. */
 const KEY_END_MS = 7 * 24 * 3_600_000
+/** Proofs that prove nothing. What costs most, the address behind a wallet's signature, takes a millisecond: 3 % of one core. */
+const PROOFS = { each: { limit: 60, perMs: 60_000 }, all: { limit: 300, perMs: 10_000 } }
 
 /** Fails with `keys_unsafe`, `store_failed` or `usage`: then nothing is served. */
 export async function createSecurity(options: SecurityOptions, place: SecurityPlace, { log, now }: { log: Log; now: () => number }): Promise<Security> {
@@ -202,6 +205,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
         places,
         now,
       }),
+      takeTurn: createTakeTurn({ ...PROOFS, proxied: place.publicUrl !== undefined, now }),
       pathPrefix,
       log,
     }),

@@ -1,22 +1,25 @@
 // The doors of the key flow, at the paths that the documented one has.
-import express, { Router, type ErrorRequestHandler } from 'express'
+import express, { Router, type ErrorRequestHandler, type RequestHandler } from 'express'
 
 import type { Log } from '../observe/log.ts'
 import type { KeyEndpoints } from './endpoints.ts'
-import { jsonEndpoint, jsonRefusal, refuseWith, type Act } from '../oauth/json-endpoint.ts'
+import { jsonEndpoint, jsonRefusal, limited, refuseWith, type Act } from '../oauth/json-endpoint.ts'
+import type { TakeTurn } from '../oauth/rate.ts'
 
 export interface KeyRouterOptions {
   endpoints: KeyEndpoints
+  /** A signature by a wallet costs us a millisecond to look at. */
+  takeTurn: TakeTurn
   pathPrefix: string
   log: Log
 }
 
 const BODY = { limit: 32 * 1024, inflate: false, strict: true, type: 'application/json' } as const
 
-export function createKeyRouter({ endpoints, pathPrefix, log }: KeyRouterOptions): Router {
+export function createKeyRouter({ endpoints, takeTurn, pathPrefix, log }: KeyRouterOptions): Router {
   const router = Router({ caseSensitive: true })
   const json = express.json(BODY)
-  const post = (path: string, act: Act): void => {
+  const post = (path: string, act: Act, ...before: readonly RequestHandler[]): void => {
     router.all(`${pathPrefix}${path}`, (req, res, next) => {
       if (req.method === 'POST') {
         // A form or a text can be sent from any page without a question; JSON cannot.
@@ -27,14 +30,15 @@ export function createKeyRouter({ endpoints, pathPrefix, log }: KeyRouterOptions
       res.setHeader('allow', 'POST')
       refuseWith(res, path, jsonRefusal('method_not_allowed', 'only POST is a method of this endpoint'), log)
     })
-    router.post(`${pathPrefix}${path}`, json, jsonEndpoint(path, log, act))
+    router.post(`${pathPrefix}${path}`, ...before, json, jsonEndpoint(path, log, act))
   }
+  const proved = (path: string, act: Act): void => post(path, act, limited(path, log, takeTurn))
   post('/challenge', endpoints.challenge)
-  post('/gen-api-key', endpoints.generate)
-  post('/get-api-key', endpoints.get)
-  post('/rotate-api-key', endpoints.rotate)
-  post('/revoke-api-key', endpoints.revoke)
-  post('/reverse-lookup', endpoints.reverseLookup)
+  proved('/gen-api-key', endpoints.generate)
+  proved('/get-api-key', endpoints.get)
+  proved('/rotate-api-key', endpoints.rotate)
+  proved('/revoke-api-key', endpoints.revoke)
+  proved('/reverse-lookup', endpoints.reverseLookup)
   router.use(unreadable(log))
   return router
 }

@@ -4,6 +4,7 @@ import type { Request, RequestHandler, Response } from 'express'
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
+import type { TakeTurn } from './rate.ts'
 
 /** The HTTP status of each word. */
 const STATUS = {
@@ -18,6 +19,7 @@ const STATUS = {
   too_many_keys: 409,
   too_large: 413,
   unsupported_media: 415,
+  too_many_requests: 429,
   server_error: 500,
   temporarily_unavailable: 503,
 } as const
@@ -70,6 +72,21 @@ export function jsonEndpoint(name: string, log: Log, act: Act): RequestHandler {
     }
     log.error('an internal error of openmcp', { detail: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) })
     return jsonRefusal('server_error', 'an internal error of openmcp')
+  }
+}
+
+/** A share of what costs us something, given back when what was asked for was done. */
+export function limited(name: string, log: Log, takeTurn: TakeTurn): RequestHandler {
+  return (req, res, next) => {
+    const turn = takeTurn(req)
+    if (turn.waitSeconds > 0) {
+      res.setHeader('retry-after', String(turn.waitSeconds))
+      return refuseWith(res, name, jsonRefusal('too_many_requests', 'too many tries: wait as long as Retry-After says'), log)
+    }
+    res.once('finish', () => {
+      if (res.statusCode < 400) turn.giveBack()
+    })
+    next()
   }
 }
 

@@ -541,7 +541,7 @@ test('every route of the app is one of those above', () => {
     })
     const act = nothing
     const endpoints = { challenge: act, generate: act, get: act, rotate: act, revoke: act, reverseLookup: act }
-    const keyRouter = createKeyRouter({ endpoints, pathPrefix, log })
+    const keyRouter = createKeyRouter({ endpoints, takeTurn: nothing, pathPrefix, log })
     const app = createApp({
       rules: { allowsHost: nothing, allowsOrigin: nothing, grantsOrigin: nothing },
       tls: false,
