@@ -2,6 +2,7 @@
 import { openIdentity } from '../identity/own-identities.ts'
 import { createCredential, type UpstreamCredential } from '../login/credential.ts'
 import { createDpopKey } from '../login/dpop-key.ts'
+import { provenToken } from '../login/proven-token.ts'
 import type { Log } from '../observe/log.ts'
 
 export interface UpstreamLogin {
@@ -18,5 +19,6 @@ export interface UpstreamLogin {
 export async function credentialFor({ name, keys, resource, bound }: UpstreamLogin, log: Log): Promise<UpstreamCredential> {
   const signer = await openIdentity(keys, name)
   const dpop = bound ? await createDpopKey({ now: Date.now }) : undefined
-  return createCredential({ resource, signer, dpop, fetch: globalThis.fetch, now: Date.now, log })
+  const now = Date.now
+  return createCredential({ resource, source: provenToken({ signer, dpop, fetch: globalThis.fetch, now }), now, log })
 }

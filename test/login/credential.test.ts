@@ -1,7 +1,8 @@
 import { decodeJwt } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { createCredential, type CredentialOptions, type UpstreamCredential } from '../../src/login/credential.ts'
-import { createDpopKey } from '../../src/login/dpop-key.ts'
+import { createCredential, type UpstreamCredential } from '../../src/login/credential.ts'
+import { createDpopKey, type DpopKey } from '../../src/login/dpop-key.ts'
+import { provenToken } from '../../src/login/proven-token.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { littleIssuer, send, type LittleIssuer, type Misbehaviour } from './little-issuer.ts'
@@ -23,13 +24,14 @@ interface Stage {
   refused(sent?: Readonly<Record<string, string>>, more?: { status?: number; challenge?: string; nonce?: string }): Promise<boolean>
 }
 
-async function staged(wrong: Misbehaviour = {}, more: Partial<CredentialOptions> = {}): Promise<Stage> {
+async function staged(wrong: Misbehaviour = {}, dpop?: DpopKey): Promise<Stage> {
   const issuer = await forThisTest(littleIssuer(signer.publicKey, wrong))
   const clock = { ms: Date.now() }
   const said: string[] = []
   const now = (): number => clock.ms
   const log = createLog({ level: 'debug', format: 'text', write: (line) => said.push(line), now })
-  const credential = createCredential({ resource: issuer.resource, signer, fetch: globalThis.fetch, now, log, ...more })
+  const source = provenToken({ signer, dpop, fetch: globalThis.fetch, now })
+  const credential = createCredential({ resource: issuer.resource, source, now, log })
   const request = { method: 'POST', url: issuer.resource }
   return {
     issuer,
@@ -164,13 +166,13 @@ describe('a credential for an upstream', () => {
     const stage = await staged()
     await stage.refused()
     await stage.headers()
-    expect(stage.said.join('')).toContain('gave a token')
+    expect(stage.said.join('')).toContain('there is a token of')
     expect(stage.said.join('')).not.toContain('token-1')
   })
 })
 
 describe('a credential that is bound to a key', () => {
-  const bound = async (): Promise<Stage> => staged({}, { dpop: await createDpopKey({ now: Date.now }) })
+  const bound = async (): Promise<Stage> => staged({}, await createDpopKey({ now: Date.now }))
 
   test('carries a proof of its own for every request', async () => {
     const stage = await bound()

@@ -1,0 +1,24 @@
+// Which addresses that a server names may be used in a login.
+import { OpenMcpError } from '../errors.ts'
+import { isLoopbackHost } from '../protocol/loopback.ts'
+import { shownUrl } from './shown-url.ts'
+
+/** https; http for loopback alone, and loopback only `beside` what is there too: another could point us at our own machine. */
+export function requireSafe(url: URL, beside: string, what: string): void {
+  const loopback = isLoopbackHost(url.hostname)
+  if (loopback && !isLoopbackHost(beside)) throw new OpenMcpError('login_failed', `${what} would be on this machine, and ${beside} is not`)
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) return
+  throw new OpenMcpError('login_failed', `${what} is not reached over https, so nothing is proved to it`, { hint: 'http is for loopback alone' })
+}
+
+/** An endpoint that an issuer names in its metadata; undefined when it names none. */
+export function endpointOf(issuer: string, endpoint: unknown, what: string): URL | undefined {
+  if (endpoint === undefined) return undefined
+  const home = new URL(issuer)
+  const url = typeof endpoint === 'string' && endpoint.length <= 2048 && URL.canParse(endpoint) ? new URL(endpoint) : undefined
+  if (!url || url.username !== '' || url.password !== '' || url.hash !== '') {
+    throw new OpenMcpError('login_failed', `where ${shownUrl(home)} ${what} is no URL of an endpoint`)
+  }
+  requireSafe(url, home.hostname, `where the issuer ${shownUrl(home)} ${what}`)
+  return url
+}
