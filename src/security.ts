@@ -2,10 +2,11 @@
 import type { Router } from 'express'
 
 import { createKeyEndpoints } from './api-keys/endpoints.ts'
+import { createKeyEnds } from './api-keys/ends.ts'
 import { createKeyRing, type KeyRing } from './api-keys/key-ring.ts'
 import { createKeyServer } from './api-keys/key-server.ts'
 import { createKeyRouter } from './api-keys/router.ts'
-import { createKeyVerifier, keyTokenId } from './api-keys/verify.ts'
+import { createKeyVerifier } from './api-keys/verify.ts'
 import { OpenMcpError } from './errors.ts'
 import { createGuard, API_KEY_HOLDER, type Guard } from './http/guard.ts'
 import type { HostRules } from './http/hosts.ts'
@@ -70,8 +71,6 @@ const SWEEP_MS = 500
 /** So long what was taken back elsewhere may stay unknown; then nobody is let in until the store can be read. */
 const BLIND_MS = 30_000
 const LEAST_KEY_CHARACTERS = 32
-/** What a key has opened elsewhere is over long before: so long its end is remembered. */
-const KEY_END_MS = 7 * 24 * 3_600_000
 /** Proofs that prove nothing. What costs most, the address behind a wallet's signature, takes a millisecond: 3 % of one core. */
 const PROOFS = { each: { limit: 60, perMs: 60_000 }, all: { limit: 300, perMs: 10_000 } }
 
@@ -101,10 +100,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const issuerKeys = createIssuerKeys({ fetch: forIssuers.fetch, resolver })
   const isTrusted = (identity: string): boolean => standingOf([identity]) !== undefined
   const verifyToken = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, isTrusted, places, now })
-  const endOfKey = async (id: string, fromMs: number): Promise<void> => {
-    await revocation.revoke(keyTokenId(id), Math.max(fromMs, now()) + KEY_END_MS, fromMs).finally(sweep)
-  }
-  const ring = createKeyRing({ store, hashing: keys.hashing, end: endOfKey, now })
+  const ring = createKeyRing({ store, hashing: keys.hashing, ends: createKeyEnds({ revocation, now, ended: sweep }), now })
   const { keyServer } = options
   const find = keyServer ? createKeyServer({ ...keyServer, fetch: globalThis.fetch, now }) : ring.find
   const unnoted: KeyRing['used'] = () => {}

@@ -14,7 +14,9 @@ import type { Replay } from '../tokens/replay.ts'
 import type { Prove } from '../tokens/signed-challenge.ts'
 import { scopesIn } from '../tokens/verifier.ts'
 import { isJsonRefusal, jsonRefusal, type Act, type Body, type JsonRefusal } from '../oauth/json-endpoint.ts'
-import { MOST_KEYS, MOST_LABEL, type ApiKey, type KeyRing, type ShownKey } from './key-ring.ts'
+import type { ApiKey } from './kept-key.ts'
+import { MOST_KEYS, type KeyRing, type ShownKey } from './key-ring.ts'
+import { MOST_LABEL, isLabel } from './label.ts'
 import type { FindKey } from './verify.ts'
 import type { Request } from 'express'
 
@@ -123,6 +125,7 @@ export function createKeyEndpoints(options: KeyEndpointOptions): KeyEndpoints {
       if (isJsonRefusal(scopes)) return scopes
       const made = await ring.rotate(who.identity, key.id, { overlapSeconds: overlap ?? 0, scopes })
       if (made === 'full') return full()
+      if (made === 'over') return jsonRefusal('already_rotated', 'this key was rotated or revoked before: its list says what there is now')
       if (!made) return jsonRefusal('unknown_key', 'this identity has no such key')
       return { api_key: made.secret, key: shownOf(made.key), ...(await listed(who.identity)) }
     },
@@ -186,10 +189,7 @@ function askedIn(body: Body): { label: string; seconds: number | undefined; scop
 
 function labelIn(body: Body): string | JsonRefusal {
   const label = (body.text('label', MOST_LABEL) ?? '').trim()
-  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
-  return /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(label)
-    ? jsonRefusal('invalid_request', 'label must be one line of text')
-    : label
+  return isLabel(label) ? label : jsonRefusal('invalid_request', 'label must be one line of text')
 }
 
 function secondsIn(body: Body, name: string, most: number): number | undefined | JsonRefusal {

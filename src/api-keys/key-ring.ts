@@ -1,22 +1,11 @@
-// API keys: who may use which, kept so that whoever reads the store learns none of them. A row is found by the hash of its key; the
-// keys of an identity stand in so many slots, which are the cap, and need no list of everything.
+// API keys: who may use which, kept so that whoever reads the store learns none of them. A row is found by the hash of its key, and
+// stands in one of so many slots of its identity. The slots are the cap, and the list: a key whose slot names another one is none.
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 
-import { OpenMcpError } from '../errors.ts'
 import { isObject } from '../protocol/message.ts'
 import type { Store } from '../store/shapes.ts'
 import { API_KEY } from '../tokens/api-key.ts'
-
-export interface ApiKey {
-  /** Names the key; nothing can be done with it. */
-  readonly id: string
-  readonly identity: string
-  readonly label: string
-  readonly scopes: readonly string[]
-  readonly createdAtMs: number
-  /** Undefined: until it is revoked. */
-  readonly expiresAtMs: number | undefined
-}
+import { parsed, readKey, type ApiKey, type KeptKey } from './kept-key.ts'
 
 export interface ShownKey extends ApiKey {
   /** To the hour; undefined: never. */
@@ -34,8 +23,11 @@ export interface KeyRing {
   /** What is known of a key; undefined: nothing. */
   find(secret: string): Promise<ApiKey | undefined>
   listOf(identity: string): Promise<readonly ShownKey[]>
-  /** In the place of the old one, which ends now or after the overlap. Undefined: the identity has no such key. */
-  rotate(identity: string, id: string, change: { overlapSeconds: number; scopes: readonly string[] }): Promise<NewKey | 'full' | undefined>
+  /**
+   * In the place of the old one, which ends now or after the overlap. Undefined: the identity has no such key. `over`: it was rotated or
+   * revoked before, and of several who do that at once by all but one.
+   */
+  rotate(identity: string, id: string, change: { overlapSeconds: number; scopes: readonly string[] }): Promise<NewKey | 'full' | 'over' | undefined>
   /** False: the identity has no such key. */
   revoke(identity: string, id: string): Promise<boolean>
   /** Noted at most once an hour; never fails. */
@@ -47,124 +39,152 @@ export interface KeyList {
   all(): Promise<readonly ShownKey[]>
 }
 
+/** Ends what a key has opened, wherever it is remembered. */
+export interface KeyEnds {
+  now(id: string): Promise<void>
+  /** From then on. False: its end was told before, and stays as it is. */
+  from(id: string, atMs: number): Promise<boolean>
+}
+
 export interface KeyRingOptions {
   store: Store
   /** The node's secret to hash with. */
   hashing: () => Uint8Array
-  /** Ends what a key has opened: now, or from a moment on. */
-  end(id: string, fromMs: number): Promise<void>
+  ends: KeyEnds
   now: () => number
   random?: (bytes: number) => Buffer
 }
 
 export const MOST_KEYS = 20
-export const MOST_LABEL = 64
 const USE_MS = 3_600_000
+/** A slot without its key is one that is being made, or that a crash left. */
+const MAKING_MS = 60_000
+const MOST_NOTED = 10_000
 
-export function createKeyRing({ store, hashing, end, now, random = randomBytes }: KeyRingOptions): KeyRing & KeyList {
+export function createKeyRing({ store, hashing, ends, now, random = randomBytes }: KeyRingOptions): KeyRing & KeyList {
   /** Of each key that was used lately the hour that is written down. */
   const noted = new Map<string, number>()
   const hashOf = (secret: string): string => createHmac('sha256', hashing()).update(secret).digest('base64url')
 
-  async function slotsOf(identity: string): Promise<(Slot & { slot: string })[]> {
-    const slots = slotNames(identity)
-    const rows = await Promise.all(slots.map((slot) => store.get('api_key_slots', slot)))
-    return rows.flatMap((row) => {
-      const read = row && readSlot(row.value)
-      return row && read ? [{ ...read, slot: row.key }] : []
-    })
-  }
-  async function keyAt(hash: string): Promise<ApiKey | undefined> {
+  async function keyAt(hash: string): Promise<KeptKey | undefined> {
     const row = await store.get('api_keys', hash)
-    return row && readKey(row.value, row.expiresAtMs)
+    const key = row && readKey(row)
+    const slot = key && (await store.get('api_key_slots', key.slot))
+    if (!key || !slot || slotIn(slot.value).hash !== hash) return undefined
+    const ends = [key.expiresAtMs, slot.expiresAtMs].filter((end) => end !== undefined)
+    return { ...key, expiresAtMs: ends.length === 0 ? undefined : Math.min(...ends) }
   }
-  async function write(hash: string, key: ApiKey): Promise<void> {
-    const { expiresAtMs, ...value } = key
-    await store.put('api_keys', { key: hash, value: JSON.stringify(value), expiresAtMs })
-  }
-  /** Of several processes that ask at once each gets another one. */
-  async function takeSlot(identity: string, { id, hash }: Slot, expiresAtMs: number | undefined): Promise<string | undefined> {
-    for (const slot of slotNames(identity)) {
-      if (await store.add('api_key_slots', { key: slot, value: JSON.stringify({ id, hash }), expiresAtMs })) return slot
-    }
-    return undefined
+  async function keysOf(identity: string): Promise<KeptKey[]> {
+    const slots = await Promise.all(slotNames(identity).map((slot) => store.get('api_key_slots', slot)))
+    const keys = await Promise.all(slots.map((slot) => slot && keyAt(slotIn(slot.value).hash)))
+    return keys.filter((key) => key !== undefined).filter((key) => key.identity === identity)
   }
   function made(of: Pick<ApiKey, 'identity' | 'label' | 'scopes' | 'expiresAtMs'>): NewKey & { hash: string } {
     const secret = `sk_${random(32).toString('base64url')}`
     const key: ApiKey = { ...of, id: random(9).toString('base64url'), createdAtMs: now() }
     return { secret, key, hash: hashOf(secret) }
   }
-  async function shown(key: ApiKey): Promise<ShownKey> {
+  async function write(hash: string, slot: string, { expiresAtMs, ...value }: ApiKey): Promise<void> {
+    await store.put('api_keys', { key: hash, value: JSON.stringify({ ...value, slot }), expiresAtMs })
+  }
+  const slotRow = (slot: string, hash: string, expiresAtMs: number | undefined): Parameters<Store['put']>[1] => ({
+    key: slot,
+    value: JSON.stringify({ hash, atMs: now() }),
+    expiresAtMs,
+  })
+
+  /** Of several processes that ask at once each gets another one. */
+  async function takeSlot(identity: string, hash: string, expiresAtMs: number | undefined): Promise<string | undefined> {
+    const slots = slotNames(identity)
+    for (const slot of slots) if (await store.add('api_key_slots', slotRow(slot, hash, expiresAtMs))) return slot
+    for (const slot of slots) {
+      const left = slotIn((await store.get('api_key_slots', slot))?.value)
+      if (left.atMs + MAKING_MS > now() || (await store.get('api_keys', left.hash))) continue
+      if ((await leaveSlot(slot, left.hash)) && (await store.add('api_key_slots', slotRow(slot, hash, expiresAtMs)))) return slot
+    }
+    return undefined
+  }
+  /** False: another key has it by now. */
+  async function leaveSlot(slot: string, hash: string): Promise<boolean> {
+    const row = await store.take('api_key_slots', slot)
+    if (!row || slotIn(row.value).hash === hash) return row !== undefined
+    await store.add('api_key_slots', row)
+    return false
+  }
+  /** False: another key has it by now, or none. */
+  async function turnSlot(slot: string, from: string, to: string, expiresAtMs: number | undefined): Promise<boolean> {
+    if (slotIn((await store.get('api_key_slots', slot))?.value).hash !== from) return false
+    await store.put('api_key_slots', slotRow(slot, to, expiresAtMs))
+    return true
+  }
+  async function shown({ hash: _hash, slot: _slot, ...key }: KeptKey): Promise<ShownKey> {
     const use = Number((await store.get('api_key_uses', key.id))?.value)
     return { ...key, lastUsedMs: Number.isFinite(use) && use > 0 ? use : undefined }
-  }
-  async function slotWith(identity: string, id: string): Promise<(Slot & { slot: string }) | undefined> {
-    return (await slotsOf(identity)).find((slot) => slot.id === id)
   }
 
   return {
     async create(of) {
       const { secret, key, hash } = made(of)
-      if ((await takeSlot(key.identity, { id: key.id, hash }, key.expiresAtMs)) === undefined) return 'full'
-      await write(hash, key)
+      const slot = await takeSlot(key.identity, hash, key.expiresAtMs)
+      if (slot === undefined) return 'full'
+      await write(hash, slot, key)
       return { secret, key }
     },
     async find(secret) {
       return API_KEY.test(secret) ? keyAt(hashOf(secret)) : undefined
     },
     async listOf(identity) {
-      const keys = await Promise.all((await slotsOf(identity)).map(({ hash }) => keyAt(hash)))
-      const own = keys.filter((key) => key !== undefined).filter((key) => key.identity === identity)
-      return Promise.all(own.toSorted((a, b) => a.createdAtMs - b.createdAtMs).map(shown))
+      const keys = await keysOf(identity)
+      return Promise.all(keys.toSorted((a, b) => a.createdAtMs - b.createdAtMs).map(shown))
     },
     async rotate(identity, id, { overlapSeconds, scopes }) {
-      const found = await slotWith(identity, id)
-      const old = found && (await keyAt(found.hash))
-      if (!found || !old) return undefined
+      const old = (await keysOf(identity)).find((key) => key.id === id)
+      if (!old) return undefined
       const { secret, key, hash } = made({ identity, label: old.label, scopes, expiresAtMs: old.expiresAtMs })
       const endsMs = Math.min(now() + overlapSeconds * 1000, old.expiresAtMs ?? Infinity)
-      if (overlapSeconds > 0) {
-        if ((await takeSlot(identity, { id: key.id, hash }, key.expiresAtMs)) === undefined) return 'full'
-        await write(hash, key)
-        await store.put('api_key_slots', { key: found.slot, value: JSON.stringify({ id: old.id, hash: found.hash }), expiresAtMs: endsMs })
-        await write(found.hash, { ...old, expiresAtMs: endsMs })
-        await end(old.id, endsMs)
-      } else {
-        // Of two that rotate one key at once, one takes it.
-        if (!(await store.take('api_keys', found.hash))) return undefined
-        await end(old.id, now())
-        await store.put('api_key_slots', { key: found.slot, value: JSON.stringify({ id: key.id, hash }), expiresAtMs: key.expiresAtMs })
-        await write(hash, key)
+      const stays = overlapSeconds > 0
+      const slot = stays ? await takeSlot(identity, hash, key.expiresAtMs) : old.slot
+      if (slot === undefined) return 'full'
+      // No key yet where the old one has the slot.
+      await write(hash, slot, key)
+      if (stays) await turnSlot(old.slot, old.hash, old.hash, endsMs)
+      // The row of the old one is never written again: it would bring back what somebody revokes now.
+      const isFirst = (await ends.from(id, endsMs)) && (stays || (await turnSlot(slot, old.hash, hash, key.expiresAtMs)))
+      if (!isFirst) {
+        await store.remove('api_keys', hash)
+        if (stays) await leaveSlot(slot, hash)
+        return 'over'
       }
+      if (!stays) await forget(old)
       return { secret, key }
     },
     async revoke(identity, id) {
-      const found = await slotWith(identity, id)
-      if (!found) return false
-      // What lets in goes first.
-      const wasThere = await store.remove('api_keys', found.hash)
-      await end(id, now())
-      await store.remove('api_key_slots', found.slot)
-      await store.remove('api_key_uses', id)
+      const key = (await keysOf(identity)).find((one) => one.id === id)
+      if (!key) return false
+      // First: what is left when this breaks off is listed, lets nobody in, and can be revoked again.
+      await ends.now(id)
+      const wasThere = await forget(key)
+      await leaveSlot(key.slot, key.hash)
       return wasThere
     },
     used({ id, expiresAtMs }) {
       const hourMs = Math.floor(now() / USE_MS) * USE_MS
       if (noted.get(id) === hourMs) return
-      if (noted.size > 10_000) noted.clear()
+      if (noted.size >= MOST_NOTED) noted.clear()
       noted.set(id, hourMs)
       store.put('api_key_uses', { key: id, value: String(hourMs), expiresAtMs }).catch(() => noted.delete(id))
     },
     async all() {
-      const rows = await store.list('api_keys')
-      return Promise.all(rows.flatMap(({ value, expiresAtMs }) => readKey(value, expiresAtMs) ?? []).map(shown))
+      const keys = await Promise.all((await store.list('api_keys')).map(({ key }) => keyAt(key)))
+      return Promise.all(keys.filter((key) => key !== undefined).map(shown))
     },
   }
-}
 
-interface Slot {
-  readonly id: string
-  readonly hash: string
+  async function forget({ hash, id }: KeptKey): Promise<boolean> {
+    const wasThere = await store.remove('api_keys', hash)
+    await store.remove('api_key_uses', id)
+    return wasThere
+  }
 }
 
 function slotNames(identity: string): string[] {
@@ -172,25 +192,9 @@ function slotNames(identity: string): string[] {
   return Array.from({ length: MOST_KEYS }, (_, index) => `${owner}.${index}`)
 }
 
-function readSlot(value: string): Slot | undefined {
+/** What cannot be read is nobody's, and stays. */
+function slotIn(value = ''): { hash: string; atMs: number } {
   const row = parsed(value)
-  return isObject(row) && typeof row['id'] === 'string' && typeof row['hash'] === 'string' ? { id: row['id'], hash: row['hash'] } : undefined
-}
-
-function readKey(value: string, expiresAtMs: number | undefined): ApiKey {
-  const row = parsed(value)
-  if (isObject(row)) {
-    const { id, identity, label, scopes, createdAtMs } = row
-    const isWhole = typeof id === 'string' && typeof identity === 'string' && typeof label === 'string' && typeof createdAtMs === 'number'
-    if (isWhole && Array.isArray(scopes) && scopes.every((scope) => typeof scope === 'string')) return { id, identity, label, scopes, createdAtMs, expiresAtMs }
-  }
-  throw new OpenMcpError('store_failed', 'the store does not hold what it should', { detail: 'a row of api_keys' })
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+  const isWhole = isObject(row) && typeof row['hash'] === 'string' && typeof row['atMs'] === 'number'
+  return isWhole ? { hash: String(row['hash']), atMs: Number(row['atMs']) } : { hash: '', atMs: Infinity }
 }

@@ -3,7 +3,7 @@ import { OpenMcpError } from '../errors.ts'
 import type { IdentitySigner } from '../identity/shapes.ts'
 import { randomUUID } from 'node:crypto'
 import { isObject } from '../protocol/message.ts'
-import type { ApiKey } from './key-ring.ts'
+import type { ApiKey } from './kept-key.ts'
 import type { FindKey } from './verify.ts'
 
 export interface KeyServerOptions {

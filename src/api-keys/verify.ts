@@ -2,7 +2,9 @@
 import { ownerOf, type Caller } from '../protocol/caller.ts'
 import type { Verification, Verifier } from '../tokens/verifier.ts'
 import { API_KEY } from '../tokens/api-key.ts'
-import type { ApiKey, KeyRing } from './key-ring.ts'
+import { keyTokenId } from './ends.ts'
+import type { ApiKey } from './kept-key.ts'
+import type { KeyRing } from './key-ring.ts'
 
 /** Where keys are known. Fails with `key_server_away` or `store_failed`: then it is not known, and nobody is let in. */
 export type FindKey = (secret: string) => Promise<ApiKey | undefined>
@@ -34,9 +36,4 @@ export function createKeyVerifier({ find, used, now }: KeyVerifierOptions): Veri
     }
     return { caller: Object.freeze(caller), jkt: undefined, audience: '', notBefore: 0, lineage: [tokenId], kid: undefined, freshUntilMs: now() + FRESH_MS }
   }
-}
-
-/** What stands in the table of what was taken back. */
-export function keyTokenId(id: string): string {
-  return `key:${id}`
 }

@@ -1,6 +1,6 @@
 // `openmcp key`: API keys, made and taken back by the operator. It acts on the store; a proxy that runs on the same store follows.
+import { createKeyEnds } from '../api-keys/ends.ts'
 import { createKeyRing, type KeyList, type KeyRing, type ShownKey } from '../api-keys/key-ring.ts'
-import { keyTokenId } from '../api-keys/verify.ts'
 import { OpenMcpError } from '../errors.ts'
 import { openNodeKeys } from '../identity/key-store.ts'
 import { createLog } from '../observe/log.ts'
@@ -29,8 +29,6 @@ const SUBCOMMANDS = {
   list: { how: 'openmcp key list [ID] [--json]', least: 0, most: 1, options: ['store', 'keys', 'json'] },
   revoke: { how: 'openmcp key revoke KEY', least: 1, most: 1, options: ['store', 'keys'] },
 } satisfies Record<string, Subcommand>
-
-const KEY_END_MS = 7 * 24 * 3_600_000
 
 /** stdout is the key and nothing else, or the list. */
 export async function key(args: Arguments, io: Io): Promise<number> {
@@ -95,8 +93,7 @@ async function withRing<T>(
     const store = await openStore(url, { now })
     try {
       const revocation = await createRevocation({ store, now })
-      const end = (id: string, fromMs: number): Promise<void> => revocation.revoke(keyTokenId(id), Math.max(fromMs, now()) + KEY_END_MS, fromMs)
-      return await act(createKeyRing({ store, hashing: keys.hashing, end, now }))
+      return await act(createKeyRing({ store, hashing: keys.hashing, ends: createKeyEnds({ revocation, now, ended() {} }), now }))
     } finally {
       await store.close()
     }

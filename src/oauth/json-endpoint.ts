@@ -17,6 +17,7 @@ const STATUS = {
   unknown_key: 404,
   method_not_allowed: 405,
   too_many_keys: 409,
+  already_rotated: 409,
   too_large: 413,
   unsupported_media: 415,
   too_many_requests: 429,

@@ -3,8 +3,10 @@
 import type { Store } from '../store/shapes.ts'
 
 export interface Revocation {
-  /** From now on, or from a moment on; remembered until the token would have expired. Durable when this settles. */
-  revoke(tokenId: string, expiresAtMs: number, fromMs?: number): Promise<void>
+  /** Remembered until the token would have expired. Durable when this settles. */
+  revoke(tokenId: string, expiresAtMs: number): Promise<void>
+  /** From a moment on. False: it was taken back before, by whichever process, and what was said then stays. */
+  revokeFrom(tokenId: string, fromMs: number, expiresAtMs: number): Promise<boolean>
   isRevoked(tokenId: string): boolean
   /** Reads what other processes wrote; on `store_failed` what was known stays known. */
   reload(): Promise<void>
@@ -21,14 +23,20 @@ export async function createRevocation({ store, now }: { store: Store; now: () =
   }
   await reload()
   return {
-    async revoke(tokenId, expiresAtMs, fromMs = 0) {
+    async revoke(tokenId, expiresAtMs) {
       // First here: if the store fails, this process at least lets the token in no more.
-      ours.set(tokenId, { fromMs, expiresAtMs })
-      await store.put('revoked', { key: tokenId, value: fromMs === 0 ? '' : String(fromMs), expiresAtMs })
+      ours.set(tokenId, { fromMs: 0, expiresAtMs })
+      await store.put('revoked', { key: tokenId, value: '', expiresAtMs })
+    },
+    async revokeFrom(tokenId, fromMs, expiresAtMs) {
+      const isFirst = await store.add('revoked', { key: tokenId, value: String(fromMs), expiresAtMs })
+      // What this process knows of an earlier end stays.
+      if (isFirst && !ours.has(tokenId)) ours.set(tokenId, { fromMs, expiresAtMs })
+      return isFirst
     },
     isRevoked(tokenId) {
-      const fromMs = stored.get(tokenId) ?? ours.get(tokenId)?.fromMs
-      return fromMs !== undefined && fromMs <= now()
+      const isPast = (fromMs: number | undefined): boolean => fromMs !== undefined && fromMs <= now()
+      return isPast(stored.get(tokenId)) || isPast(ours.get(tokenId)?.fromMs)
     },
     reload,
   }
