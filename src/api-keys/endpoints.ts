@@ -1,9 +1,10 @@
 // The documented key flow: prove a wallet or a DID by a signature, and make, see, rotate or revoke its API keys.
-import { parseVid, type Vid } from '../identity/vid.ts'
-import { walletOf, walletVid } from '../identity/wallet.ts'
+import type { Vid } from '../identity/vid.ts'
+import { walletOf } from '../identity/wallet.ts'
 import type { Admit } from '../oauth/admit.ts'
 import { NOT_PROVED, clientOf } from '../oauth/client.ts'
 import { isRefusal } from '../oauth/refusal.ts'
+import { createProvedBy, identityIn, type ProvedBy } from '../oauth/signed-proof.ts'
 import { intersection, isScope } from '../policy/scopes.ts'
 import type { Standing } from '../policy/shapes.ts'
 import type { JsonObject } from '../protocol/message.ts'
@@ -42,37 +43,14 @@ export interface KeyEndpoints {
   reverseLookup: Act
 }
 
-const NO_PROOF = 'this is no proof of this identity for this server'
 const MOST_SECONDS = 10 * 365 * 24 * 3600
 const MOST_OVERLAP_SECONDS = 7 * 24 * 3600
-const MOST_MESSAGE = 8192
 
 export function createKeyEndpoints(options: KeyEndpointOptions): KeyEndpoints {
   const { ring, find, challenges, prove, assertions, replay, admit, standingOf, places, now } = options
 
-  async function proved(body: Body, req: Request): Promise<{ identity: Vid; standing: Standing } | JsonRefusal> {
-    const identity = identityIn(body)
-    const [message, signature] = [body.text('message', MOST_MESSAGE), body.text('signature', 256)]
-    if (message === undefined || signature === undefined) {
-      return jsonRefusal('invalid_proof', 'message and signature are missing: POST /challenge gives the message to sign')
-    }
-    const proof = await prove({ identity, message, signature, purpose: keysOf(places.baseOf(req)) })
-    if ('rejected' in proof) {
-      return proof.expired
-        ? jsonRefusal('expired_challenge', 'this challenge is over: ask for another one and sign it within five minutes')
-        : jsonRefusal('invalid_proof', NO_PROOF, proof.rejected)
-    }
-    const { identity: by, once } = proof
-    const standing = await admit({
-      identity: by,
-      act: [],
-      once: [{ kind: 'challenge', by, id: once.nonce, expiresAtMs: once.expiresAtMs }],
-      link: body.text('enrolment', 64),
-    })
-    if (standing === 'untrusted') return stranger(by)
-    if (standing === 'used') return jsonRefusal('invalid_proof', NO_PROOF, 'it was used before')
-    return { identity: by, standing }
-  }
+  const provedBy = createProvedBy({ prove, admit })
+  const proved = (body: Body, req: Request): ReturnType<ProvedBy> => provedBy(body, keysOf(places.baseOf(req)))
 
   async function listed(identity: Vid): Promise<JsonObject> {
     const keys = await ring.listOf(identity)
@@ -161,20 +139,6 @@ export function createKeyEndpoints(options: KeyEndpointOptions): KeyEndpoints {
 
 function keysOf(base: string): Purpose {
   return { uri: `${base}/keys`, statement: 'Prove that this identity is yours, to manage its API keys here. Signing costs nothing and moves nothing.' }
-}
-
-function stranger(identity: string): JsonRefusal {
-  const more = { did: identity, how: `openmcp trust add ${identity}` }
-  return jsonRefusal('not_trusted', 'this identity is proved, and nobody has said that it may come in: ask whoever runs this server', undefined, more)
-}
-
-/** `hex_string` is a wallet's address; `did` any identity. Throws `identity_invalid`. */
-function identityIn(body: Body): Vid {
-  const [hexString, did] = [body.get('hex_string'), body.get('did')]
-  if (did === undefined) return walletVid(hexString)
-  const identity = parseVid(did)
-  if (hexString !== undefined && walletVid(hexString) !== identity) return walletVid('')
-  return identity
 }
 
 /** What is wrong with it is told before anything is proved. */

@@ -149,7 +149,7 @@ function startGet({ url, accept, maxBytes, timeoutMs, connectLookup }: Get): { a
       if (![undefined, 'identity'].includes(oneOf(headers['content-encoding']))) throw failed(host, 'its answer is compressed')
       const bytes = status === 200 ? Buffer.from(await body.arrayBuffer()) : Buffer.alloc(0)
       if (bytes.length > maxBytes) throw failed(host, `its answer is longer than ${maxBytes} bytes`)
-      return { status, contentType: oneOf(headers['content-type']) ?? '', body: bytes }
+      return { status, contentType: oneOf(headers['content-type']) ?? '', cacheControl: oneOf(headers['cache-control']) ?? '', body: bytes }
     } catch (thrown) {
       throw inOurWords(thrown, host, maxBytes)
     }

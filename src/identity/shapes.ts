@@ -16,6 +16,8 @@ export interface Fetched {
   /** 200 or 404 or 410: anything else is `egress_failed`. */
   status: 200 | 404 | 410
   contentType: string
+  /** Empty when nothing is said. */
+  cacheControl: string
   body: Buffer
 }
 
