@@ -3,7 +3,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 
 import { isObject } from '../protocol/message.ts'
-import type { Store } from '../store/shapes.ts'
+import type { Row, Store } from '../store/shapes.ts'
 import { API_KEY } from '../tokens/api-key.ts'
 import { parsed, readKey, type ApiKey, type KeptKey } from './kept-key.ts'
 
@@ -87,7 +87,7 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
   async function write(hash: string, slot: string, { expiresAtMs, ...value }: ApiKey): Promise<void> {
     await store.put('api_keys', { key: hash, value: JSON.stringify({ ...value, slot }), expiresAtMs })
   }
-  const slotRow = (slot: string, hash: string, expiresAtMs: number | undefined): Parameters<Store['put']>[1] => ({
+  const slotRow = (slot: string, hash: string, expiresAtMs: number | undefined): Row => ({
     key: slot,
     value: JSON.stringify({ hash, atMs: now() }),
     expiresAtMs,
@@ -100,22 +100,14 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
     for (const slot of slots) {
       const left = slotIn((await store.get('api_key_slots', slot))?.value)
       if (left.atMs + MAKING_MS > now() || (await store.get('api_keys', left.hash))) continue
-      if ((await leaveSlot(slot, left.hash)) && (await store.add('api_key_slots', slotRow(slot, hash, expiresAtMs)))) return slot
+      if (await turnSlot(slot, left.hash, slotRow(slot, hash, expiresAtMs))) return slot
     }
     return undefined
   }
-  /** False: another key has it by now. */
-  async function leaveSlot(slot: string, hash: string): Promise<boolean> {
-    const row = await store.take('api_key_slots', slot)
-    if (!row || slotIn(row.value).hash === hash) return row !== undefined
-    await store.add('api_key_slots', row)
-    return false
-  }
-  /** False: another key has it by now, or none. */
-  async function turnSlot(slot: string, from: string, to: string, expiresAtMs: number | undefined): Promise<boolean> {
-    if (slotIn((await store.get('api_key_slots', slot))?.value).hash !== from) return false
-    await store.put('api_key_slots', slotRow(slot, to, expiresAtMs))
-    return true
+  /** In one step. False: another key has it by now, or none. */
+  async function turnSlot(slot: string, from: string, to: Row | undefined): Promise<boolean> {
+    const value = (await store.get('api_key_slots', slot))?.value
+    return value !== undefined && slotIn(value).hash === from && store.swap('api_key_slots', slot, value, to)
   }
   async function shown({ hash: _hash, slot: _slot, ...key }: KeptKey): Promise<ShownKey> {
     const use = Number((await store.get('api_key_uses', key.id))?.value)
@@ -147,12 +139,12 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
       if (slot === undefined) return 'full'
       // No key yet where the old one has the slot.
       await write(hash, slot, key)
-      if (stays) await turnSlot(old.slot, old.hash, old.hash, endsMs)
+      const isFirst = await ends.from(id, endsMs)
       // The row of the old one is never written again: it would bring back what somebody revokes now.
-      const isFirst = (await ends.from(id, endsMs)) && (stays || (await turnSlot(slot, old.hash, hash, key.expiresAtMs)))
-      if (!isFirst) {
+      const isIn = isFirst && (await turnSlot(old.slot, old.hash, stays ? slotRow(old.slot, old.hash, endsMs) : slotRow(slot, hash, key.expiresAtMs)))
+      if (!isFirst || (!stays && !isIn)) {
         await store.remove('api_keys', hash)
-        if (stays) await leaveSlot(slot, hash)
+        if (stays) await turnSlot(slot, hash, undefined)
         return 'over'
       }
       if (!stays) await forget(old)
@@ -164,7 +156,7 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
       // First: what is left when this breaks off is listed, lets nobody in, and can be revoked again.
       await ends.now(id)
       const wasThere = await forget(key)
-      await leaveSlot(key.slot, key.hash)
+      await turnSlot(key.slot, key.hash, undefined)
       return wasThere
     },
     used({ id, expiresAtMs }) {

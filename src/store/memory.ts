@@ -50,6 +50,12 @@ export function createMemoryStore({ now, mostRows = MOST_ROWS }: { now: () => nu
     put: async (name, row) => write(name, row),
     get: async (name, key) => copyOf(found(name, key)),
     take: async (name, key) => take(name, key),
+    async swap(name, key, value, by) {
+      if (found(name, key)?.value !== value) return false
+      if (by) write(name, { key, ...by })
+      else take(name, key)
+      return true
+    },
     remove: async (name, key) => take(name, key) !== undefined,
     list: async (name) =>
       [...tableOf(name).rows.values()]

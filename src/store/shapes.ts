@@ -20,6 +20,8 @@ export interface Store {
   get(table: Table, key: string): Promise<Row | undefined>
   /** Reads and removes in one step: of many that take, one gets the row. */
   take(table: Table, key: string): Promise<Row | undefined>
+  /** Puts a row in the place of the one of that key which still has this value, or removes that one. False when it has another, or is gone. */
+  swap(table: Table, key: string, value: string, by: Pick<Row, 'value' | 'expiresAtMs'> | undefined): Promise<boolean>
   /** False when there was none. */
   remove(table: Table, key: string): Promise<boolean>
   /** What has not expired, by key. For tables that stay small, and for operators: never `replay` or `login`. */

@@ -55,6 +55,7 @@ export async function openSqlite(path: string, { now, drivers = [loadLibsql, loa
     put: (table, { key, value, expiresAtMs }) => writing(table, ({ tables }) => tables[table].put(key, value, expiresAtMs ?? null)),
     get: (table, key) => doing(({ tables }) => tables[table].get(key, now())),
     take: (table, key) => writing(table, ({ tables }) => tables[table].take(key, now())),
+    swap: (table, key, value, by) => writing(table, ({ tables }) => tables[table].swap(key, value, by, now())),
     remove: async (table, key) => (await writing(table, ({ tables }) => tables[table].take(key, now()))) !== undefined,
     list: (table) => doing(({ tables }) => tables[table].list(now())),
     version: () => doing(({ version }) => version()),
@@ -131,6 +132,7 @@ interface TableStatements {
   put(key: string, value: string, expiresAtMs: number | null): void
   get(key: string, nowMs: number): Row | undefined
   take(key: string, nowMs: number): Row | undefined
+  swap(key: string, value: string, by: Pick<Row, 'value' | 'expiresAtMs'> | undefined, nowMs: number): boolean
   list(nowMs: number): Row[]
   tidy(nowMs: number): void
 }
@@ -143,6 +145,8 @@ function statementsOf(connection: Sqlite, table: Table): TableStatements {
   const put = connection.prepare(upsert)
   const get = connection.prepare(`SELECT ${columns} FROM ${table} WHERE key = ? AND ${isThere}`)
   const take = connection.prepare(`DELETE FROM ${table} WHERE key = ? AND ${isThere} RETURNING ${columns}`)
+  const change = connection.prepare(`UPDATE ${table} SET value = ?, expires_at = ? WHERE key = ? AND value = ? AND ${isThere}`)
+  const removeIf = connection.prepare(`DELETE FROM ${table} WHERE key = ? AND value = ? AND ${isThere}`)
   const list = connection.prepare(`SELECT ${columns} FROM ${table} WHERE ${isThere} ORDER BY key`)
   const tidy = connection.prepare(`DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table} WHERE expires_at <= ? LIMIT ${TIDY_ROWS})`)
   return {
@@ -150,6 +154,10 @@ function statementsOf(connection: Sqlite, table: Table): TableStatements {
     put: (key, value, expiresAtMs) => void put.run(key, value, expiresAtMs),
     get: (key, nowMs) => get.all(key, nowMs).map(toRow)[0],
     take: (key, nowMs) => take.all(key, nowMs).map(toRow)[0],
+    swap(key, value, by, nowMs) {
+      const done = by ? change.run(by.value, by.expiresAtMs ?? null, key, value, nowMs) : removeIf.run(key, value, nowMs)
+      return Number(done.changes) === 1
+    },
     list: (nowMs) => list.all(nowMs).map(toRow),
     tidy(nowMs) {
       try {

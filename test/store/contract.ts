@@ -65,6 +65,22 @@ export function storeContract(open: (options: { now: () => number }) => Promise<
       expect(await store.get(table, 'a')).toBeUndefined()
     })
 
+    test('what still has its value is swapped or removed, and one of many does it', async () => {
+      await store.put(table, { key: 'a', value: '1', expiresAtMs: nowMs + 10 })
+      expect(await store.swap(table, 'a', '2', { value: '3', expiresAtMs: undefined })).toBe(false)
+      expect(await store.swap(table, 'b', '1', { value: '3', expiresAtMs: undefined })).toBe(false)
+      const swapped = await Promise.all(Array.from({ length: 20 }, (_, n) => store.swap(table, 'a', '1', { value: `by ${n}`, expiresAtMs: nowMs + 20 })))
+      expect(swapped.filter(Boolean)).toHaveLength(1)
+      const value = `by ${swapped.indexOf(true)}`
+      expect(await store.list(table)).toEqual([{ key: 'a', value, expiresAtMs: nowMs + 20 }])
+      expect(await store.swap(table, 'a', '1', undefined)).toBe(false)
+      expect(await store.swap(table, 'a', value, undefined)).toBe(true)
+      expect(await store.swap(table, 'a', value, undefined)).toBe(false)
+      await store.put(table, { key: 'a', value: '1', expiresAtMs: nowMs + 10 })
+      nowMs += 10
+      for (const by of [undefined, { value: '2', expiresAtMs: undefined }]) expect(await store.swap(table, 'a', '1', by)).toBe(false)
+    })
+
     test('removing says whether there was a row', async () => {
       await store.put(table, { key: 'a', value: 'x', expiresAtMs: undefined })
       expect([await store.remove(table, 'a'), await store.remove(table, 'a')]).toEqual([true, false])
@@ -90,6 +106,9 @@ export function storeContract(open: (options: { now: () => number }) => Promise<
       () => store.add(table, { key: 'b', value: '', expiresAtMs: undefined }),
       () => store.take(table, 'a'),
       () => store.remove(table, 'b'),
+      () => store.put(table, { key: 'c', value: '1', expiresAtMs: undefined }),
+      () => store.swap(table, 'c', '1', { value: '2', expiresAtMs: undefined }),
+      () => store.swap(table, 'c', '2', undefined),
     ]
     for (const change of changes) {
       await change()
@@ -98,6 +117,7 @@ export function storeContract(open: (options: { now: () => number }) => Promise<
     expect(new Set(seen).size).toBe(seen.length)
     await store.remove(table, 'nobody')
     await store.take(table, 'nobody')
+    await store.swap(table, 'nobody', '', undefined)
     await store.list(table)
     expect(await store.version()).toBe(seen.at(-1))
   })

@@ -15,7 +15,9 @@ for (let n = 0; n < Number(count); n++) {
   const got =
     act === 'take'
       ? (await store.take('enrolment', key)) !== undefined
-      : await store.add(act === 'write' ? 'revoked' : 'replay', { key, value: key, expiresAtMs })
+      : act === 'swap'
+        ? await store.swap('enrolment', key, '', { value: String(process.pid), expiresAtMs })
+        : await store.add(act === 'write' ? 'revoked' : 'replay', { key, value: key, expiresAtMs })
   if (got) writeSync(1, `${key}\n`)
 }
 writeSync(1, 'done\n')

@@ -94,9 +94,9 @@ describe.each(drivers)('a file by %s', (name, load) => {
       await command.close()
     })
 
-    test.each(['add', 'take'])('of processes that race to %s, one gets each row', async (act) => {
+    test.each(['add', 'take', 'swap'])('of processes that race to %s, one gets each row', async (act) => {
       const COUNT = 200
-      if (act === 'take') {
+      if (act !== 'add') {
         const store = await open()
         for (let n = 0; n < COUNT; n++) await store.put('enrolment', { key: `key${n}`, value: '', expiresAtMs: EVER })
         await store.close()
