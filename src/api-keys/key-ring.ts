@@ -71,12 +71,12 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
     const key = row && readKey(row)
     const slot = key && (await store.get('api_key_slots', key.slot))
     if (!key || !slot || slotIn(slot.value).hash !== hash) return undefined
-    const ends = [key.expiresAtMs, slot.expiresAtMs].filter((end) => end !== undefined)
-    return { ...key, expiresAtMs: ends.length === 0 ? undefined : Math.min(...ends) }
+    const endMs = Math.min(key.expiresAtMs ?? Infinity, slot.expiresAtMs ?? Infinity)
+    return { ...key, expiresAtMs: endMs === Infinity ? undefined : endMs }
   }
   async function keysOf(identity: string): Promise<KeptKey[]> {
     const slots = await Promise.all(slotNames(identity).map((slot) => store.get('api_key_slots', slot)))
-    const keys = await Promise.all(slots.map((slot) => slot && keyAt(slotIn(slot.value).hash)))
+    const keys = await Promise.all(slots.flatMap((slot) => (slot ? [keyAt(slotIn(slot.value).hash)] : [])))
     return keys.filter((key) => key !== undefined).filter((key) => key.identity === identity)
   }
   function made(of: Pick<ApiKey, 'identity' | 'label' | 'scopes' | 'expiresAtMs'>): NewKey & { hash: string } {
