@@ -48,7 +48,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'jsonc-parser': ['cli'],
   '@modelcontextprotocol/sdk': ['cli'],
   'cross-spawn': ['upstream/child.ts'],
-  'node:child_process': ['upstream/child.ts'],
+  // Servers, and the browser in which a person logs in.
+  'node:child_process': ['upstream/child.ts', 'cli/open-browser.ts'],
   // With require() the checker could be passed by.
   'node:module': [],
 }

@@ -1,8 +1,10 @@
 // Where openmcp keeps what it keeps: keys and a store below one directory, each of which can be moved.
 import { join } from 'node:path'
 import { OpenMcpError } from '../errors.ts'
+import type { RemoteTarget } from '../openmcp.ts'
 import type { Machine } from './machine.ts'
 import { oneOf, type Reading } from './target-options.ts'
+import type { KeptLogins } from './upstream-login.ts'
 
 type Home = Pick<Reading, 'args' | 'machine' | 'mistakes' | 'warnings'>
 
@@ -12,6 +14,16 @@ export function keysDirectory(reading: Home): string {
 
 export function storeUrl(reading: Home): string {
   return oneOf(reading, 'store', (text, as) => parseStore(text, as, reading.machine)) ?? `file:${join(reading.machine.home, 'store.db')}`
+}
+
+/** What people have logged in for (openmcp login). */
+export function loginsDirectory({ home }: Pick<Machine, 'home'>): string {
+  return join(home, 'logins')
+}
+
+/** Where what people have logged in for is kept; undefined when a header says already who we are. */
+export function keptLogins({ urls: [resource], headers }: RemoteTarget, machine: Machine): KeptLogins | undefined {
+  return resource && !('authorization' in headers) ? { directory: loginsDirectory(machine), resource } : undefined
 }
 
 /** The store of a command that changes what a running proxy on the same store follows. */

@@ -2,7 +2,7 @@
 import { EXIT_CODE, OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { readArguments, readWords, type Arguments } from './arguments.ts'
 import type { Io } from './io.ts'
-import { ID_OPTIONS, KEY_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from './option-table.ts'
+import { ID_OPTIONS, KEY_OPTIONS, LOGIN_OPTIONS, RESET_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from './option-table.ts'
 import type { RunOptions } from './run-options.ts'
 import { COMMANDS_NOT_BUILT, USAGE } from './usage.ts'
 import { print, tellFailure } from './terminal.ts'
@@ -32,6 +32,8 @@ export async function main(io: Io, loaders: Loaders = LOADERS): Promise<number> 
 const WORDY = new Map([
   ['id', ID_OPTIONS],
   ['key', KEY_OPTIONS],
+  ['login', LOGIN_OPTIONS],
+  ['reset', RESET_OPTIONS],
   ['token', TOKEN_OPTIONS],
   ['trust', TRUST_OPTIONS],
 ])
@@ -67,6 +69,8 @@ async function done({ command, args }: Typed, io: Io, { loadRun }: Loaders): Pro
   if (command === 'test') return (await import('./test.ts')).test(args, io)
   if (command === 'id') return (await import('./id.ts')).id(args, io)
   if (command === 'key') return (await import('./key.ts')).key(args, io)
+  if (command === 'login') return (await import('./login.ts')).login(args, io)
+  if (command === 'reset') return (await import('./reset.ts')).reset(args, io)
   if (command === 'token') return (await import('./token.ts')).token(args, io)
   if (command === 'trust') return (await import('./trust.ts')).trust(args, io)
   if (command === '') refuseLateCommand(io.argv, args)

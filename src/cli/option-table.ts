@@ -128,6 +128,21 @@ export const TOKEN_OPTIONS: OptionTable = table({
   ...EVERYWHERE,
 })
 
+export const LOGIN_OPTIONS: OptionTable = table({
+  'client-id': { value: 'ID' },
+  'client-secret-file': { value: 'FILE' },
+  'client-metadata-url': { value: 'URL' },
+  scope: { value: "'SCOPE SCOPE'" },
+  dpop: { value: 'optional|required' },
+  timeout: { value: 'SECONDS' },
+  'no-browser': {},
+  list: {},
+  json: {},
+  ...EVERYWHERE,
+})
+
+export const RESET_OPTIONS: OptionTable = table(EVERYWHERE)
+
 export const KEY_OPTIONS: OptionTable = table({
   ...KEPT,
   label: { value: 'NAME' },

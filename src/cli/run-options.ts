@@ -7,9 +7,9 @@ import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import { parseTarget, shownTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
-import type { UpstreamLogin } from './upstream-login.ts'
+import type { KeptLogins, UpstreamLogin } from './upstream-login.ts'
 import { parseHeaderName } from './headers.ts'
-import { keysDirectory } from './home.ts'
+import { keptLogins, keysDirectory } from './home.ts'
 import { textOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { RUN_OPTIONS } from './option-table.ts'
@@ -22,6 +22,8 @@ export interface RunOptions {
   options: OpenMcpOptions
   /** Which identity of ours is proved to the upstream. */
   login?: UpstreamLogin
+  /** Without one: where what a person's login has left is found, when the upstream asks. */
+  logins?: KeptLogins
   /** What works and is unwise. Never holds a value that may be secret. */
   warnings: readonly string[]
 }
@@ -38,6 +40,7 @@ export function runOptions(args: Arguments, machine: Machine, readConfig: ReadCo
   const isServed = published?.listen !== undefined
   const security = published && securityOf(reading, isServed ? listen : undefined, readConfig)
   const login = target.kind === 'remote' ? loginOf(reading, target) : undefined
+  const logins = target.kind === 'remote' && !login ? keptLogins(target, machine) : undefined
   const options: OpenMcpOptions = {
     target,
     ...(isServed && { listen }),
@@ -48,7 +51,7 @@ export function runOptions(args: Arguments, machine: Machine, readConfig: ReadCo
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
   }
   reading.mistakes.throwIfAny()
-  return { options, warnings: reading.warnings, ...(login && { login }) }
+  return { options, warnings: reading.warnings, ...(login && { login }), ...(logins && { logins }) }
 }
 
 function unread(): never {

@@ -1,6 +1,7 @@
 // `openmcp run`: serve until told to stop.
 import { EXIT_CODE } from '../errors.ts'
 import { createLog, type Log } from '../observe/log.ts'
+import type { UpstreamCredential } from '../login/credential.ts'
 import { openmcp, type OpenMcp, type OpenMcpOptions } from '../openmcp.ts'
 import { killAllChildren } from '../upstream/child.ts'
 import type { Io } from './io.ts'
@@ -10,10 +11,10 @@ const STOP_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 type StopSignal = keyof typeof STOP_SIGNALS
 
 /** Exit code: 0 when stopped or left, 1 when the server is gone; a second signal ends it at once with 128 + its number. */
-export async function run({ options, warnings, login }: RunOptions, io: Io): Promise<number> {
+export async function run({ options, warnings, login, logins }: RunOptions, io: Io): Promise<number> {
   const log = createLog({ ...options.log, write: (line) => void io.stderr.write(line), now: Date.now })
   for (const warning of warnings) log.warn(warning)
-  const credential = login && (await (await import('./upstream-login.ts')).credentialFor(login, log))
+  const credential = await credentialOf(login, logins, log)
   const signalled = firstSignal()
   process.once('exit', killAllChildren)
   const proxy = await openmcp({ ...options, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
@@ -24,6 +25,15 @@ export async function run({ options, warnings, login }: RunOptions, io: Io): Pro
   if (reason === undefined || typeof reason === 'string') return 0
   log.error(reason.message, { hint: reason.hint })
   return EXIT_CODE[reason.code]
+}
+
+type Proof<Kind extends 'login' | 'logins'> = RunOptions[Kind] | undefined
+
+async function credentialOf(login: Proof<'login'>, logins: Proof<'logins'>, log: Log): Promise<UpstreamCredential | undefined> {
+  if (!login && !logins) return undefined
+  const { credentialFor, keptCredentialFor } = await import('./upstream-login.ts')
+  if (login) return credentialFor(login, log)
+  return logins && keptCredentialFor(logins, log)
 }
 
 function announce({ url, enrolment }: OpenMcp, { target, listen }: OpenMcpOptions, log: Log): void {

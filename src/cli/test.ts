@@ -1,5 +1,6 @@
 // `openmcp test`: connect to any MCP server, say what it is, time it.
 import { OpenMcpError } from '../errors.ts'
+import { createLog } from '../observe/log.ts'
 import type { CommandTarget, RemoteTarget } from '../openmcp.ts'
 import { parseTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
@@ -7,6 +8,7 @@ import type { Found } from './inspect/found.ts'
 import { inspectCommand } from './inspect/command.ts'
 import { inspectRemote } from './inspect/remote.ts'
 import type { Io } from './io.ts'
+import { keptLogins } from './home.ts'
 import { machineOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { TEST_OPTIONS } from './option-table.ts'
@@ -19,11 +21,13 @@ const NOTHING = { port: false, security: false, proof: false }
 
 /** Prints what the server is on stdout. Throws, in words, when there is none to be reached in time. */
 export async function test(args: Arguments, io: Io, now: () => number = () => performance.now()): Promise<number> {
-  const { target, seconds, warnings } = testOptions(args, machineOf(io))
+  const machine = machineOf(io)
+  const { target, seconds, warnings } = testOptions(args, machine)
   for (const warning of warnings) warn(io, warning)
   const found = await withDeadline(seconds, (signal) => {
-    if (target.kind === 'command') return inspectCommand(target, { signal, now, onStderr: (line) => void io.stderr.write(`${clean(line)}\n`) })
-    return inspectRemote(target, { signal, now })
+    if (target.kind === 'command')
+      return inspectCommand(target, { fetch: globalThis.fetch, signal, now, onStderr: (line) => void io.stderr.write(`${clean(line)}\n`) })
+    return fetchFor(target, machine, io).then((fetch) => inspectRemote(target, { fetch, signal, now }))
   })
   await print(io, shown(found))
   return 0
@@ -48,6 +52,15 @@ export function testOptions(args: Arguments, machine: Machine): TestOptions {
   const seconds = oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS
   mistakes.throwIfAny()
   return { target, seconds, warnings }
+}
+
+/** With what a person's login has left, where the server asks for it. */
+async function fetchFor(target: RemoteTarget, machine: Machine, { stderr }: Io): Promise<typeof globalThis.fetch> {
+  const logins = keptLogins(target, machine)
+  if (!logins) return globalThis.fetch
+  const [{ keptCredentialFor }, { fetchWith }] = await Promise.all([import('./upstream-login.ts'), import('../login/credential-fetch.ts')])
+  const log = createLog({ level: 'warn', format: 'text', write: (line) => void stderr.write(line), now: machine.now })
+  return fetchWith(keptCredentialFor(logins, log), globalThis.fetch)
 }
 
 async function withDeadline<T>(seconds: number, act: (signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -14,7 +14,7 @@ import { machineOf } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
 import { print, say, warn } from './terminal.ts'
-import { parseName } from './values.ts'
+import { parseName, parseScope } from './values.ts'
 
 /** stdout is the token and nothing else; of a bound token JSON, with the key that it is bound to. */
 export async function token(args: Arguments, io: Io): Promise<number> {
@@ -55,12 +55,6 @@ function tokenOptions(reading: Reading): TokenOptions {
   mistakes.throwIfAny()
   if (!resource) throw new OpenMcpError('internal', 'a resource that is neither there nor a mistake')
   return { resource, ...options }
-}
-
-function parseScope(text: string, as: string): string {
-  const scopes = text.split(/\s+/).filter((scope) => scope !== '')
-  if (scopes.length > 0 && scopes.every((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))) return scopes.join(' ')
-  throw new OpenMcpError('usage', `${as} takes scopes with a space between them`, { hint: `${as} 'mcp:tools mcp:prompts'` })
 }
 
 const FIRST_NAME = 'default'

@@ -1,8 +1,5 @@
-// --id NAME: an identity of ours, proved to the upstream when it asks.
-import { openIdentity } from '../identity/own-identities.ts'
-import { createCredential, type UpstreamCredential } from '../login/credential.ts'
-import { createDpopKey } from '../login/dpop-key.ts'
-import { provenToken } from '../login/proven-token.ts'
+// Who we are to an upstream that asks: an identity of ours (--id NAME), else what a person's login has left (openmcp login).
+import { createCredential, type TokenSource, type UpstreamCredential } from '../login/credential.ts'
 import type { Log } from '../observe/log.ts'
 
 export interface UpstreamLogin {
@@ -17,8 +14,30 @@ export interface UpstreamLogin {
 
 /** Fails when there is no such identity: what the upstream says of it is found out when it asks. */
 export async function credentialFor({ name, keys, resource, bound }: UpstreamLogin, log: Log): Promise<UpstreamCredential> {
+  const [{ openIdentity }, { createDpopKey }, { provenToken }] = await Promise.all([
+    import('../identity/own-identities.ts'),
+    import('../login/dpop-key.ts'),
+    import('../login/proven-token.ts'),
+  ])
   const signer = await openIdentity(keys, name)
   const dpop = bound ? await createDpopKey({ now: Date.now }) : undefined
   const now = Date.now
   return createCredential({ resource, source: provenToken({ signer, dpop, fetch: globalThis.fetch, now }), now, log })
+}
+
+export interface KeptLogins {
+  readonly directory: string
+  /** Where what is kept goes, and nowhere else. */
+  readonly resource: URL
+}
+
+/** Reads and loads nothing until the upstream asks: a login that is made later counts from then on. */
+export function keptCredentialFor({ directory, resource }: KeptLogins, log: Log): UpstreamCredential {
+  const now = Date.now
+  let source: TokenSource | undefined
+  const load = async (): Promise<TokenSource> => {
+    const [{ keptToken }, { createLogins }] = await Promise.all([import('../login/kept-token.ts'), import('../login/logins.ts')])
+    return keptToken({ logins: createLogins({ directory, now }), fetch: globalThis.fetch, now })
+  }
+  return createCredential({ resource, source: async (wanted) => (source ??= await load())(wanted), now, log })
 }

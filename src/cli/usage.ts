@@ -1,7 +1,7 @@
 import { RUN_OPTIONS } from './option-table.ts'
 
 /** Commands of which only the name is there: refused, so that nobody takes silence for work done. */
-export const COMMANDS_NOT_BUILT: readonly string[] = ['tools', 'audit', 'notification-demo', 'login', 'reset', 'config', 'doctor']
+export const COMMANDS_NOT_BUILT: readonly string[] = ['tools', 'audit', 'notification-demo', 'config', 'doctor']
 
 const OPTIONS_NOT_BUILT = [...RUN_OPTIONS].filter(([, rule]) => rule.notBuilt === true).map(([name]) => `--${name}`)
 
@@ -11,6 +11,7 @@ export const USAGE = `openmcp: a proxy in front of any MCP server
   openmcp test [OPTIONS] UPSTREAM | [--] COMMAND [ARG...]      connect to a server, say what it is, time it
   openmcp id create NAME | list | show [NAME] | export NAME | rotate [NAME] | deactivate NAME|DID     identities
   openmcp token RESOURCE                                       prove an identity, print a token
+  openmcp login UPSTREAM | openmcp reset [UPSTREAM]            log in with a browser where 'run' needs it; forget that
   openmcp trust add ID | list | remove ID                      whose identities may come in
   openmcp key create ID | list [ID] | revoke KEY               API keys
   openmcp --help | --version
@@ -62,6 +63,7 @@ Words (all on stderr):
 
 'openmcp id' takes --method key|jwk|web, --curve Ed25519|P-256|secp256k1, --domain DOMAIN, --private, --now, --json, --keys, --store;
 'openmcp token' --id NAME, --dpop, --scope SCOPE, --enrol LINK, --keys; 'openmcp trust' --scope, --tools, --until, --json, --store;
+'openmcp login' --client-id ID, --client-secret-file, --client-metadata-url, --scope, --dpop required, --timeout (300), --no-browser, --list;
 'openmcp key' --label NAME, --scope, --until, --json, --keys, --store;
 'openmcp test' -e, --env-file, --pass-env, --cwd, -H, --header-file, --transport, --timeout (30) and --debug.
 Exit codes: 0 done or stopped in order, 1 failed, 2 asked wrongly, 128+n when a second signal n ends it at once.

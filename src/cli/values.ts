@@ -70,6 +70,12 @@ export function parseChoice<const T extends string>(text: string, as: string, ch
   throw new OpenMcpError('usage', `${as}: '${text}' is none of its choices`, { hint: `${as} takes ${choices.join(', ')}` })
 }
 
+export function parseScope(text: string, as: string): string {
+  const scopes = text.split(/\s+/).filter((scope) => scope !== '')
+  if (scopes.length > 0 && scopes.every((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))) return scopes.join(' ')
+  throw new OpenMcpError('usage', `${as} takes scopes with a space between them`, { hint: `${as} 'mcp:tools mcp:prompts'` })
+}
+
 /** A server's name goes into paths and logs. */
 export function parseName(text: string, as: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text

@@ -41,6 +41,8 @@ export interface SourcedToken {
   /** Since when it lives, which may be long ago. */
   readonly sinceMs: number
   readonly lifeSeconds: number
+  /** Whether another can be had before its end. */
+  readonly isRenewable: boolean
   /** The key that it is bound to. */
   readonly dpop: DpopKey | undefined
 }
@@ -146,13 +148,10 @@ export function createCredential({ resource, source, now, log }: CredentialOptio
 }
 
 function heldOf(token: SourcedToken, takenAtMs: number): Held {
-  const { sinceMs, lifeSeconds } = token
-  return {
-    token,
-    takenAtMs,
-    refreshAtMs: Math.min(sinceMs + refreshAfter(lifeSeconds) * 1000, takenAtMs + refreshAfter(LONGEST_LIFE_SECONDS) * 1000),
-    expiresAtMs: Math.min(sinceMs + lifeSeconds * 1000, takenAtMs + LONGEST_LIFE_SECONDS * 1000),
-  }
+  const { sinceMs, lifeSeconds, isRenewable } = token
+  const expiresAtMs = Math.min(sinceMs + lifeSeconds * 1000, takenAtMs + LONGEST_LIFE_SECONDS * 1000)
+  const refreshAtMs = Math.min(sinceMs + refreshAfter(lifeSeconds) * 1000, takenAtMs + refreshAfter(LONGEST_LIFE_SECONDS) * 1000)
+  return { token, takenAtMs, refreshAtMs: isRenewable ? refreshAtMs : expiresAtMs, expiresAtMs }
 }
 
 /** Of a token's life, the seconds after which another is asked for. */

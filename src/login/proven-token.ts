@@ -6,6 +6,6 @@ export function provenToken(options: Omit<LoginOptions, 'resource' | 'challenge'
   const { dpop, now } = options
   return async ({ resource, challenge }) => {
     const { accessToken, tokenType, issuer, expiresInSeconds } = await obtainToken({ ...options, resource, challenge })
-    return { accessToken, tokenType, issuer, sinceMs: now(), lifeSeconds: expiresInSeconds ?? UNKNOWN_LIFE_SECONDS, dpop }
+    return { accessToken, tokenType, issuer, sinceMs: now(), lifeSeconds: expiresInSeconds ?? UNKNOWN_LIFE_SECONDS, isRenewable: true, dpop }
   }
 }

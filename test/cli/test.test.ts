@@ -6,6 +6,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { createMcpHandler, McpServer as ModernServer } from '@modelcontextprotocol/server'
 import { toNodeHandler } from '@modelcontextprotocol/node'
 import { afterEach, describe, expect, test } from 'vitest'
+import { ownHome } from './home.ts'
 import { type } from './terminal.ts'
 
 const EVERYTHING = 'node_modules/@modelcontextprotocol/server-everything/dist/index.js'
@@ -156,9 +157,11 @@ describe('openmcp test fails in words', () => {
 
   test('it wants a login', async () => {
     const host = await answering(401)
-    const { code, stderr } = await type(['test', `http://${host}/mcp?api_key=hunter2`])
+    const { code, stderr } = await type(['test', `http://${host}/mcp?api_key=hunter2`], { env: ownHome().env })
     expect(code).toBe(1)
-    expect(stderr).toContain(`openmcp: error: http://${host}/mcp wants a login (401)\nopenmcp: hint: --header-file FILE`)
+    expect(stderr).toContain(
+      `openmcp: error: http://${host}/mcp wants a login (401), and there is none for it\nopenmcp: hint: openmcp login http://${host}/mcp; or `,
+    )
     expect(stderr).not.toContain('hunter2')
   })
 

@@ -28,6 +28,8 @@ export type Ask = (method: string, params: JsonObject) => Promise<JsonObject>
 
 /** What inspecting needs of the world. */
 export interface Watch {
+  /** How URLs are asked: with what proves us where they want it. */
+  fetch: typeof globalThis.fetch
   signal: AbortSignal
   now: () => number
 }

@@ -23,12 +23,12 @@ export interface Modern {
 }
 
 /** Whether a URL speaks 2026-07-28: what `server/discover` says; undefined when it is not known there. */
-export async function discover(url: URL, headers: Readonly<Record<string, string>>, { signal, now }: Watch): Promise<Modern | undefined> {
+export async function discover(url: URL, headers: Readonly<Record<string, string>>, { fetch, signal, now }: Watch): Promise<Modern | undefined> {
   const started = now()
   const asking =
     (patience: AbortSignal): Ask =>
     (method, params) =>
-      post(url, headers, { method, params, signal: patience })
+      post(url, headers, { method, params, fetch, signal: patience })
   const result = await asking(AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]))('server/discover', {}).catch(() => undefined)
   signal.throwIfAborted()
   const revisions = result?.['supportedVersions']
@@ -55,7 +55,7 @@ export async function inspectModern({ url, revisions, result, discoverMs, ask }:
 async function post(
   url: URL,
   headers: Readonly<Record<string, string>>,
-  { method, params, signal }: { method: string; params: JsonObject; signal: AbortSignal },
+  { method, params, fetch, signal }: { method: string; params: JsonObject; fetch: Watch['fetch']; signal: AbortSignal },
 ): Promise<JsonObject> {
   const meta = { [META_VERSION]: REVISION, [META_CAPABILITIES]: {}, [META_CLIENT]: { name: 'openmcp-test', version: readVersion() } }
   const response = await fetch(url, {

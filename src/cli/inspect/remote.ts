@@ -24,9 +24,9 @@ export async function inspectRemote(target: RemoteTarget, watch: Watch): Promise
 }
 
 async function inspectUrl(url: URL, { headers, transport }: RemoteTarget, watch: Watch, tried: string[]): Promise<Found | undefined> {
-  const requestInit = { headers: { ...headers } }
+  const how = { requestInit: { headers: { ...headers } }, fetch: watch.fetch }
   const legacy = async (kind: 'streamable http' | 'sse'): Promise<Found | undefined> => {
-    const way = kind === 'sse' ? new SSEClientTransport(url, { requestInit }) : new StreamableHTTPClientTransport(url, { requestInit })
+    const way = kind === 'sse' ? new SSEClientTransport(url, how) : new StreamableHTTPClientTransport(url, how)
     try {
       const found = await inspectLegacy(way, watch, way instanceof StreamableHTTPClientTransport ? () => way.terminateSession() : undefined)
       return { ...found, transport: `${kind} (${shownTarget(url.href)})`, revisions: [found.protocol] }

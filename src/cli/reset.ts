@@ -1,0 +1,46 @@
+// `openmcp reset [TARGET]`: logins are taken back at their issuer, if it can be reached, and forgotten here in any case.
+import { OpenMcpError } from '../errors.ts'
+import { covers } from '../login/covers.ts'
+import { createLogins } from '../login/logins.ts'
+import { shownUrl } from '../login/shown-url.ts'
+import { takeBack } from '../login/take-back.ts'
+import { parseTarget } from '../upstream/target.ts'
+import type { Arguments } from './arguments.ts'
+import { loginsDirectory } from './home.ts'
+import type { Io } from './io.ts'
+import { machineOf } from './machine.ts'
+import { createMistakes } from './mistakes.ts'
+import { say, warn } from './terminal.ts'
+
+const HOW = 'openmcp reset https://mcp.example.com/mcp, or openmcp reset for every login'
+
+/** Without a word for every login there is, and for every file in their place that cannot be read. */
+export async function reset(args: Arguments, io: Io): Promise<number> {
+  const mistakes = createMistakes(args.mistakes)
+  const [word, second] = args.words
+  if (second !== undefined) mistakes.add(new OpenMcpError('usage', `openmcp reset: one word too many: '${second}'`, { hint: HOW }))
+  const [target] = (word === undefined ? undefined : mistakes.attempt(() => parseTarget(word))) ?? []
+  mistakes.throwIfAny()
+  const machine = machineOf(io)
+  const logins = createLogins({ directory: loginsDirectory(machine), now: machine.now })
+  const { kept, unreadable } = await logins.list()
+  const meant = kept.filter(({ login }) => !target || covers(login.resource, target))
+  if (target && meant.length === 0) {
+    for (const { error } of unreadable) warn(io, error.message)
+    throw new OpenMcpError('not_found', `there is no login for ${shownUrl(target)}`, { hint: 'openmcp login --list says which there are' })
+  }
+  for (const { login, path } of meant) {
+    const { issuer, resource } = login
+    const ended = await takeBack(login, { fetch: globalThis.fetch })
+    await logins.remove(path)
+    say(io, `forgotten: the login for ${resource} at ${issuer}`)
+    if (!ended.done) warn(io, `its tokens were not taken back: ${ended.why}`)
+  }
+  if (target) return 0
+  for (const { path } of unreadable) {
+    await logins.remove(path)
+    warn(io, `removed ${path}, which could not be read: what it held was not taken back`)
+  }
+  if (meant.length + unreadable.length === 0) say(io, 'there is no login to forget')
+  return 0
+}

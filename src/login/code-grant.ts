@@ -1,0 +1,88 @@
+// Tokens for the code of a login, and later for its refresh token.
+import { OpenMcpError } from '../errors.ts'
+import type { BoundedFetch } from './bounded-fetch.ts'
+import { clientAuthOf, type Client } from './client.ts'
+import type { DpopKey } from './dpop-key.ts'
+import type { Issuer } from './find-issuer.ts'
+import type { Login } from './login.ts'
+import { requestAtTokenEndpoint, type TokenAnswer } from './token-endpoint.ts'
+
+interface Ways {
+  fetch: BoundedFetch
+  dpop: DpopKey | undefined
+}
+
+export interface CodeExchange extends Ways {
+  issuer: Issuer
+  client: Client
+  code: string
+  verifier: string
+  redirectUri: string
+}
+
+/** Fails with `login_failed`. */
+export function exchangeCode({ issuer, client, code, verifier, redirectUri, ...ways }: CodeExchange): Promise<TokenAnswer> {
+  const by = issuer.server.issuer
+  return requestAtTokenEndpoint({
+    ...ways,
+    issuer,
+    clientId: client.id,
+    clientAuth: clientAuthOf(client),
+    grant: 'authorization_code',
+    parameters: async () => ({ code, redirect_uri: redirectUri, code_verifier: verifier, resource: issuer.resource }),
+    secrets: [code, verifier, ...(client.secret === undefined ? [] : [client.secret])],
+    refusal(error, said) {
+      if (error === 'invalid_client' || error === 'unauthorized_client') return unknownClient(by, said)
+      if (error === 'invalid_grant') return failure(`${by} does not take its own code (${said})`, 'a code is good once and for a short time: log in again')
+      return failure(`${by} gives no token for the login (${said})`, 'log in again; its log says why')
+    },
+  })
+}
+
+/** The login with new tokens. Fails with `login_failed`; `isOver` tells whether only a person can help. */
+export async function refresh(login: Login, { now, ...ways }: Ways & { now: () => number }): Promise<Login> {
+  const { issuer, resource, tokenEndpoint, client, refreshToken } = login
+  if (refreshToken === undefined) throw loginOver(login, 'it gave nothing to renew it with')
+  const answer = await requestAtTokenEndpoint({
+    ...ways,
+    issuer: { server: { issuer, token_endpoint: tokenEndpoint }, resource },
+    clientId: client.id,
+    clientAuth: clientAuthOf(client),
+    grant: 'refresh_token',
+    parameters: async () => ({ refresh_token: refreshToken, resource }),
+    secrets: [refreshToken, ...(client.secret === undefined ? [] : [client.secret])],
+    refusal(error, said) {
+      if (['invalid_grant', 'invalid_client', 'unauthorized_client'].includes(error)) return loginOver(login, said)
+      return failure(`${issuer} does not renew the login for ${resource} now (${said})`, `try again later, or log in again: openmcp login ${resource}`)
+    },
+  })
+  return { ...login, ...tokensOf(answer, now()), refreshToken: answer.refreshToken ?? refreshToken }
+}
+
+/** The part of a login that changes when it is renewed. */
+export function tokensOf({ token, refreshToken }: TokenAnswer, nowMs: number): Pick<Login, 'accessToken' | 'tokenType' | 'obtainedAtMs'> & Partial<Login> {
+  const { accessToken, tokenType, scope, expiresInSeconds } = token
+  const lasts = expiresInSeconds === undefined ? undefined : Math.min(Math.max(0, expiresInSeconds), MOST_SECONDS)
+  return {
+    accessToken,
+    tokenType,
+    obtainedAtMs: Math.floor(nowMs),
+    expiresAtMs: lasts === undefined ? undefined : Math.floor(nowMs + lasts * 1000),
+    ...(scope !== undefined && { scope }),
+    ...(refreshToken !== undefined && { refreshToken }),
+  }
+}
+
+const MOST_SECONDS = 10 * 365 * 24 * 3600
+
+export function loginOver({ issuer, resource }: Pick<Login, 'issuer' | 'resource'>, why: string): OpenMcpError {
+  return failure(`the login for ${resource} is over: ${issuer} does not renew it (${why})`, `openmcp login ${resource}`)
+}
+
+function unknownClient(by: string, said: string): OpenMcpError {
+  return failure(`${by} does not take openmcp for the client that was named (${said})`, 'check --client-id and --client-secret-file')
+}
+
+function failure(message: string, hint: string): OpenMcpError {
+  return new OpenMcpError('login_failed', message, { hint })
+}

@@ -1,0 +1,56 @@
+// Tokens for an upstream from a login that a person has made: read when they are wanted, renewed by one process for all.
+import { OpenMcpError } from '../errors.ts'
+import { LOGIN_BOUNDS, boundedFetch, type Fetch, type FetchBounds } from './bounded-fetch.ts'
+import { refresh } from './code-grant.ts'
+import { refreshAfter, type SourcedToken, type TokenSource, type WantedToken } from './credential.ts'
+import { openDpopKey } from './dpop-key.ts'
+import type { Login } from './login.ts'
+import type { Logins } from './logins.ts'
+import { shownUrl } from './shown-url.ts'
+
+export interface KeptTokenOptions {
+  logins: Logins
+  fetch: Fetch
+  now: () => number
+  bounds?: FetchBounds
+}
+
+/** Opens no browser: without a login that can still be renewed it fails, and says what to type. */
+export function keptToken({ logins, fetch, now, bounds = LOGIN_BOUNDS }: KeptTokenOptions): TokenSource {
+  return async ({ resource, instead }) => {
+    const found = await logins.find(resource)
+    if (!found) throw noLogin(resource)
+    const { login, path } = found
+    if (!isSpent(login, instead, now())) return sourced(login, now)
+    const renewed = await logins.renew(path, async (current) => {
+      if (!current) throw noLogin(resource)
+      // Whoever was first to the lock has done it.
+      if (!isSpent(current, instead, now())) return current
+      const dpop = current.dpopJwk && (await openDpopKey(current.dpopJwk, { now }))
+      return refresh(current, { fetch: boundedFetch(fetch, bounds), dpop, now })
+    })
+    return sourced(renewed, now)
+  }
+}
+
+function isSpent(login: Login, instead: WantedToken['instead'], nowMs: number): boolean {
+  const { accessToken, expiresAtMs, obtainedAtMs } = login
+  if (expiresAtMs !== undefined && nowMs >= expiresAtMs) return true
+  if (instead?.accessToken !== accessToken) return false
+  if (instead.why === 'refused') return true
+  return expiresAtMs !== undefined && nowMs >= obtainedAtMs + refreshAfter((expiresAtMs - obtainedAtMs) / 1000) * 1000
+}
+
+async function sourced(login: Login, now: () => number): Promise<SourcedToken> {
+  const { accessToken, tokenType, issuer, obtainedAtMs, expiresAtMs, refreshToken, dpopJwk } = login
+  const lifeSeconds = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : (expiresAtMs - obtainedAtMs) / 1000
+  const dpop = dpopJwk && (await openDpopKey(dpopJwk, { now }))
+  return { accessToken, tokenType, issuer, sinceMs: obtainedAtMs, lifeSeconds, isRenewable: refreshToken !== undefined, dpop }
+}
+
+function noLogin(resource: URL): OpenMcpError {
+  const where = shownUrl(resource)
+  return new OpenMcpError('upstream_refused', `${where} wants a login (401), and there is none for it`, {
+    hint: `openmcp login ${where}; or prove an identity with --id NAME, or send a credential with --header-file FILE`,
+  })
+}

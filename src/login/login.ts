@@ -1,0 +1,109 @@
+// What a person's login leaves behind: who gives tokens for which resource, who we are to them, and the tokens.
+import type { JWK } from 'jose'
+import { membersOf } from '../identity/json.ts'
+import { CLIENT_AUTH_METHODS, isVisible, type Client } from './client.ts'
+import { covers } from './covers.ts'
+import { endpointOf } from './safe-url.ts'
+
+export interface Login {
+  /** As its metadata spells it. */
+  readonly resource: string
+  readonly issuer: string
+  readonly tokenEndpoint: string
+  readonly revocationEndpoint?: string | undefined
+  readonly client: Client
+  readonly scope?: string | undefined
+  readonly accessToken: string
+  readonly tokenType: 'Bearer' | 'DPoP'
+  readonly refreshToken?: string | undefined
+  readonly obtainedAtMs: number
+  /** Undefined when the issuer does not say: until it is refused. */
+  readonly expiresAtMs?: number | undefined
+  /** The private key that the tokens are bound to. */
+  readonly dpopJwk?: JWK | undefined
+}
+
+const VERSION = 1
+
+export function textOf(login: Login): string {
+  return `${JSON.stringify({ version: VERSION, ...login }, null, 2)}\n`
+}
+
+/** Undefined for anything that textOf did not write. */
+export function parseLogin(text: string): Login | undefined {
+  try {
+    return read(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+const MEMBERS = new Set([
+  'version',
+  'resource',
+  'issuer',
+  'tokenEndpoint',
+  'revocationEndpoint',
+  'client',
+  'scope',
+  'accessToken',
+  'tokenType',
+  'refreshToken',
+  'obtainedAtMs',
+  'expiresAtMs',
+  'dpopJwk',
+])
+
+function read(value: unknown): Login | undefined {
+  const members = membersOf(value)
+  if (!members || members.get('version') !== VERSION || [...members.keys()].some((name) => !MEMBERS.has(name))) return undefined
+  const [resource, issuer, accessToken, tokenType] = ['resource', 'issuer', 'accessToken', 'tokenType'].map((name) => members.get(name))
+  const [refreshToken, scope, obtainedAtMs, expiresAtMs] = ['refreshToken', 'scope', 'obtainedAtMs', 'expiresAtMs'].map((name) => members.get(name))
+  if (typeof resource !== 'string' || !covers(resource, new URL(resource)) || typeof issuer !== 'string') return undefined
+  const tokenEndpoint = endpointOf(issuer, members.get('tokenEndpoint'), 'gives tokens')
+  const revocationEndpoint = endpointOf(issuer, members.get('revocationEndpoint'), 'takes tokens back')
+  const client = readClient(members.get('client'))
+  const dpopJwk = readKey(members.get('dpopJwk'))
+  if (!tokenEndpoint || !client || !isToken(accessToken) || !(tokenType === 'Bearer' || tokenType === 'DPoP')) return undefined
+  if (!(refreshToken === undefined || isToken(refreshToken)) || !(scope === undefined || isVisible(scope))) return undefined
+  if (!isMoment(obtainedAtMs) || !(expiresAtMs === undefined || isMoment(expiresAtMs))) return undefined
+  if ((tokenType === 'DPoP') !== (dpopJwk !== undefined)) return undefined
+  return {
+    resource,
+    issuer,
+    tokenEndpoint: tokenEndpoint.href,
+    ...(revocationEndpoint && { revocationEndpoint: revocationEndpoint.href }),
+    client,
+    ...(scope !== undefined && { scope }),
+    accessToken,
+    tokenType,
+    ...(refreshToken !== undefined && { refreshToken }),
+    obtainedAtMs,
+    ...(expiresAtMs !== undefined && { expiresAtMs }),
+    ...(dpopJwk && { dpopJwk }),
+  }
+}
+
+function readClient(value: unknown): Client | undefined {
+  const members = membersOf(value)
+  const [id, secret] = [members?.get('id'), members?.get('secret')]
+  const auth = CLIENT_AUTH_METHODS.find((each) => each === members?.get('auth'))
+  if (!isVisible(id) || !auth || !(secret === undefined || isVisible(secret))) return undefined
+  return { id, auth, ...(secret !== undefined && { secret }) }
+}
+
+function readKey(value: unknown): JWK | undefined {
+  if (value === undefined) return undefined
+  const members = membersOf(value)
+  const [kty, crv, x, y, d] = ['kty', 'crv', 'x', 'y', 'd'].map((name) => members?.get(name))
+  if (kty === 'EC' && crv === 'P-256' && isToken(x) && isToken(y) && isToken(d)) return { kty, crv, x, y, d }
+  throw new TypeError('no key')
+}
+
+function isToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]{1,8192}$/.test(value)
+}
+
+function isMoment(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}

@@ -1,0 +1,106 @@
+// The logins that are kept: a file each, ours alone, found by the address that they open.
+import { createHash } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import {
+  makePrivateDirectory,
+  checkPrivateDirectory,
+  readPrivateFile,
+  removeLeftovers,
+  removePrivateFile,
+  replacePrivateFile,
+} from '../identity/private-files.ts'
+import { covers } from './covers.ts'
+import { alone } from './lock.ts'
+import { parseLogin, textOf, type Login } from './login.ts'
+
+export interface KeptLogin {
+  readonly path: string
+  readonly login: Login
+}
+
+export interface Logins {
+  /** The one that opens this address: of the resource nearest to it, the newest. Fails with `keys_unsafe` when there is only what must not be read. */
+  find(url: URL): Promise<KeptLogin | undefined>
+  list(): Promise<{ kept: readonly KeptLogin[]; unreadable: readonly { path: string; error: OpenMcpError }[] }>
+  /** In the place of an older one for the same resource at the same issuer. */
+  save(login: Login): Promise<void>
+  remove(path: string): Promise<void>
+  /** What is there now is changed by one process at a time: the login that is returned is kept. */
+  renew(path: string, act: (login: Login | undefined) => Promise<Login>): Promise<Login>
+}
+
+const platform = process.platform
+const FILE = /^[\da-f]{64}\.json$/
+
+export function createLogins({ directory, now }: { directory: string; now: () => number }): Logins {
+  const locked = <T>(path: string, act: () => Promise<T>): Promise<T> => alone(path.replace(/\.json$/, '.lock'), { now }, act)
+
+  async function list(): Promise<Awaited<ReturnType<Logins['list']>>> {
+    const kept: KeptLogin[] = []
+    const unreadable: { path: string; error: OpenMcpError }[] = []
+    for (const path of await pathsIn(directory)) {
+      try {
+        const login = await read(path)
+        if (login) kept.push({ path, login })
+      } catch (thrown) {
+        unreadable.push({ path, error: toOpenMcpError(thrown) })
+      }
+    }
+    return { kept: kept.toSorted((one, other) => other.login.obtainedAtMs - one.login.obtainedAtMs), unreadable }
+  }
+
+  return {
+    list,
+    async find(url) {
+      const { kept, unreadable } = await list()
+      const fit = kept.filter(({ login }) => covers(login.resource, url))
+      const [best] = fit.toSorted((one, other) => other.login.resource.length - one.login.resource.length)
+      const [unread] = unreadable
+      // It may be the one that is wanted.
+      if (!best && unread) throw unread.error
+      return best
+    },
+    async save(login) {
+      await makePrivateDirectory(directory, platform)
+      await removeLeftovers(directory, now())
+      const path = join(directory, fileOf(login))
+      await locked(path, () => replacePrivateFile(path, textOf(login)))
+    },
+    remove: (path) => locked(path, () => removePrivateFile(path)),
+    renew: (path, act) =>
+      locked(path, async () => {
+        const before = await read(path)
+        const after = await act(before)
+        if (after !== before) await replacePrivateFile(path, textOf(after))
+        return after
+      }),
+  }
+}
+
+function fileOf({ resource, issuer }: Login): string {
+  return `${createHash('sha256').update(`${resource}\n${issuer}`).digest('hex')}.json`
+}
+
+async function pathsIn(directory: string): Promise<string[]> {
+  const found = await checkPrivateDirectory(directory, platform).then(() => readdir(directory), unlessMissing)
+  return (found ?? []).filter((name) => FILE.test(name)).map((name) => join(directory, name))
+}
+
+/** Undefined when there is none. Fails with `keys_unsafe` for a file that others can read, or that is not whole. */
+async function read(path: string): Promise<Login | undefined> {
+  const text = await readPrivateFile(path, platform).catch(unlessMissing)
+  if (text === undefined) return undefined
+  const login = parseLogin(text)
+  // A file that was carried to another place would open it.
+  if (login && path.endsWith(fileOf(login))) return login
+  throw new OpenMcpError('keys_unsafe', `${path} is not a login as openmcp writes it`, { hint: 'openmcp reset removes every login; then log in again' })
+}
+
+function unlessMissing(thrown: unknown): undefined {
+  const cause = thrown instanceof Error ? thrown.cause : undefined
+  if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
+  throw thrown
+}
