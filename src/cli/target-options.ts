@@ -115,6 +115,8 @@ function parsePassed(text: string, as: string): string {
   throw new OpenMcpError('usage', `${as} takes the name of a variable, and no value`, { hint: '-e NAME=VALUE sets one' })
 }
 
+const HEADER_VARIABLE = 'OPENMCP_HEADER'
+
 function headersOf(reading: Reading): Record<string, string> {
   const { machine, mistakes, warnings } = reading
   const headers = new Map<string, string>()
@@ -131,6 +133,9 @@ function headersOf(reading: Reading): Record<string, string> {
     add(as, header)
     if (namesSecret(header[0])) warnings.push(`${as} ${header[0]}: other programs of this machine can read a command line; --header-file keeps a secret off it`)
   }
+  // For clients that start us with a command line and variables, and have no other place for a secret.
+  const inEnv = machine.env[HEADER_VARIABLE] ?? ''
+  if (inEnv !== '') for (const header of mistakes.attempt(() => [parseHeader(inEnv, HEADER_VARIABLE)]) ?? []) add(HEADER_VARIABLE, header)
   return Object.fromEntries(headers)
 }
 

@@ -264,6 +264,17 @@ describe('what an upstream gets', () => {
     expect(warnings).toEqual([])
   })
 
+  test('a header from OPENMCP_HEADER, which no other program reads; what is wrong with it is told without its value', () => {
+    const machine = machineWith({ env: { OPENMCP_HEADER: 'Authorization: Bearer hunter2' } })
+    const { options, warnings } = typed(['https://host/mcp'], machine)
+    expect(options.target).toMatchObject({ headers: { authorization: 'Bearer hunter2' } })
+    expect(warnings).toEqual([])
+    expect(refusalOf(['https://host/mcp', '-H', 'authorization: x'], machine).message).toBe('OPENMCP_HEADER: authorization is given more than once')
+    const { message } = refusalOf(['https://host/mcp'], machineWith({ env: { OPENMCP_HEADER: 'hunter2' } }))
+    expect(message).toContain('OPENMCP_HEADER')
+    expect(message).not.toContain('hunter2')
+  })
+
   test.each(['Authorization: Bearer hunter2', 'x-api-key=hunter2', 'Cookie: a=hunter2', 'Proxy-Authorization: hunter2'])(
     'a secret in argv (%#) works, and warns without its value',
     (header) => {
