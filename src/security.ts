@@ -16,11 +16,14 @@ import { createGuardedFetch } from './identity/guarded-fetch.ts'
 import { openNodeKeys } from './identity/key-store.ts'
 import { createResolver } from './identity/resolver.ts'
 import { createAdmit } from './oauth/admit.ts'
+import { createBrowserLogin } from './oauth/browser/browser-login.ts'
 import { createGrants } from './oauth/grants.ts'
 import { createIntrospection, createRevocationEndpoint } from './oauth/introspect.ts'
 import { createIssuer } from './oauth/issuer.ts'
 import type { SecurityOptions } from './oauth/options.ts'
+import { createProvedKeyOf } from './oauth/proved-key.ts'
 import { createTakeTurn } from './oauth/rate.ts'
+import { createProvedBy } from './oauth/signed-proof.ts'
 import { createStrangers } from './oauth/strangers.ts'
 import { createTokenEndpoint } from './oauth/token.ts'
 import type { Log } from './observe/log.ts'
@@ -71,6 +74,10 @@ const SWEEP_MS = 500
 /** So long what was taken back elsewhere may stay unknown; then nobody is let in until the store can be read. */
 const BLIND_MS = 30_000
 const LEAST_KEY_CHARACTERS = 32
+/** Logins that are begun: each leaves a row of a kilobyte or two for ten minutes. */
+const LOGINS = { each: { limit: 30, perMs: 60_000 }, all: { limit: 600, perMs: 60_000 } }
+/** Documents that strangers name at a login: they describe one client. */
+const DOCUMENT_BYTES = 10_240
 /** Proofs that prove nothing. What costs most, the address behind a wallet's signature, takes a millisecond: 3 % of one core. */
 const PROOFS = { each: { limit: 60, perMs: 60_000 }, all: { limit: 300, perMs: 10_000 } }
 
@@ -130,6 +137,12 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const admit = createAdmit({ standingOf, replay, firstTrust, strangers, log })
   const challenges = createChallenges({ sealing: keys.sealing, now })
   const dpop = createDpop({ sealing: keys.sealing, needsNonce: dpopMode === 'nonce', now })
+  const provedKeyOf = createProvedKeyOf({ dpop, dpopMode })
+  const mint = createMint({ keys, lifeSeconds: tokenSeconds, now })
+  const prove = createProve({ challenges, resolver, mayFetch })
+  const turns = { proxied: place.publicUrl !== undefined, now }
+  const mayProve = createTakeTurn({ ...PROOFS, ...turns })
+  const forClients = createGuardedFetch({ trustLoopback, maxBytes: DOCUMENT_BYTES })
   const { isOver } = admission
   // The issuer is about tokens: a key is not exchanged, described or ended there.
   const look = async (token: string): Promise<Verification> => (isApiKey(token) ? { rejected: 'a key is no token' } : admission.look(token))
@@ -150,6 +163,12 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   async function revoke(tokenId: string, expiresAtMs: number): Promise<void> {
     await revocation.revoke(tokenId, expiresAtMs).finally(sweep)
   }
+  const browserLogin = createBrowserLogin({
+    store,
+    revoke: (origin) => revoke(origin, now() + tokenSeconds * 1000),
+    ...{ fetch: forClients.fetch, trustLoopback, keys, challenges, provedBy: createProvedBy({ prove, admit }), provedKeyOf, replay, mint, standingOf, places },
+    ...{ mayBegin: createTakeTurn({ ...LOGINS, ...turns }), mayProve, pathPrefix, log, now },
+  })
   const following = followStore(
     store,
     async () => {
@@ -173,12 +192,12 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
         grants: createGrants({ assertions, holding, resolver }),
         admit,
         replay,
-        dpop,
-        dpopMode,
-        mint: createMint({ keys, lifeSeconds: tokenSeconds, now }),
+        provedKeyOf,
+        mint,
         places,
         log,
       }),
+      browserLogin,
       introspect: createIntrospection(state),
       revoke: createRevocationEndpoint(state),
       keys,
@@ -193,7 +212,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
         ring,
         find: ring.find,
         challenges,
-        prove: createProve({ challenges, resolver, mayFetch }),
+        prove,
         assertions,
         replay,
         admit,
@@ -201,7 +220,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
         places,
         now,
       }),
-      takeTurn: createTakeTurn({ ...PROOFS, proxied: place.publicUrl !== undefined, now }),
+      takeTurn: mayProve,
       pathPrefix,
       log,
     }),
@@ -214,6 +233,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
       keys.close()
       closeFetch()
       forIssuers.close()
+      forClients.close()
       await store.close()
     },
   }

@@ -45,6 +45,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@noble/curves': ['identity'],
   '@noble/hashes': ['identity/vid.ts', 'identity/wallet.ts'],
   libsql: ['store'],
+  // Loaded by the first login alone.
+  'oidc-provider': ['oauth/browser/adapter.ts', 'oauth/browser/flow.ts', 'oauth/browser/provider.ts'],
   'jsonc-parser': ['cli'],
   '@modelcontextprotocol/sdk': ['cli'],
   'cross-spawn': ['upstream/child.ts'],

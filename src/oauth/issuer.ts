@@ -1,9 +1,10 @@
-// The doors of the issuer: everybody may knock, and each has its own rules. No page, no cookie, no redirect.
+// The doors of the issuer: everybody may knock, and each has its own rules. Logins in a browser have their own router.
 import express, { Router, type ErrorRequestHandler, type RequestHandler } from 'express'
 
 import type { NodeKeys } from '../identity/shapes.ts'
 import type { Log } from '../observe/log.ts'
 import type { Places } from '../tokens/places.ts'
+import { LOGIN_GRANTS, type BrowserLogin } from './browser/browser-login.ts'
 import { formEndpoint, type Answer, type FormRequest } from './endpoint.ts'
 import { issuerMetadata, nodeDocument, resourceMetadata } from './metadata.ts'
 import { refusal, type Refusal } from './refusal.ts'
@@ -13,6 +14,7 @@ type Endpoint = (request: FormRequest) => Promise<Answer | Refusal>
 
 export interface IssuerOptions {
   token: Endpoint
+  browserLogin: BrowserLogin
   introspect: Endpoint
   revoke: Endpoint
   keys: NodeKeys
@@ -28,7 +30,7 @@ const PUBLISHED_SECONDS = 300
 const WELL_KNOWN = '/.well-known'
 const FORM = { extended: false, limit: 16 * 1024, parameterLimit: 32, inflate: false } as const
 
-export function createIssuer({ token, introspect, revoke, keys, places, dpopRequired, pathPrefix, strangers, log }: IssuerOptions): Router {
+export function createIssuer({ token, browserLogin, introspect, revoke, keys, places, dpopRequired, pathPrefix, strangers, log }: IssuerOptions): Router {
   const router = Router({ caseSensitive: true })
   const form = express.urlencoded(FORM)
   const post = (path: string, endpoint: Endpoint): void => {
@@ -51,12 +53,10 @@ export function createIssuer({ token, introspect, revoke, keys, places, dpopRequ
   get([...known('oauth-authorization-server'), ...known('openid-configuration')], issuerMetadata)
   get([pathPrefix === '' ? `${WELL_KNOWN}/did.json` : `${pathPrefix}/did.json`], (base) => nodeDocument(base, keys))
   get([`${pathPrefix}/jwks`], () => ({ keys: keys.published() }))
-  post('/token', token)
+  post('/token', (request) => (LOGIN_GRANTS.includes(request.form.get('grant_type') ?? '') ? browserLogin.token(request) : token(request)))
   post('/introspect', introspect)
   post('/revoke', revoke)
-  router.all(`${pathPrefix}/authorize`, (_req, res) => {
-    res.status(400).json(describe(refusal('unsupported_response_type', 'no login in a browser here: prove a DID at the token endpoint')))
-  })
+  router.use(browserLogin.router)
   router.use(unreadable(log))
   return router
 }

@@ -19,6 +19,10 @@ const STATUS = {
 
 export type OAuthError = keyof typeof STATUS
 
+export function isOAuthError(word: unknown): word is OAuthError {
+  return typeof word === 'string' && Object.hasOwn(STATUS, word)
+}
+
 export interface Refusal {
   readonly error: OAuthError
   readonly status: number

@@ -3,7 +3,6 @@ import type { Log } from '../observe/log.ts'
 import { intersection, narrowed } from '../policy/scopes.ts'
 import type { Standing } from '../policy/shapes.ts'
 import type { Assertions } from '../tokens/assertion.ts'
-import type { Dpop, ProvedKey } from '../tokens/dpop.ts'
 import type { Mint } from '../tokens/mint.ts'
 import type { Places } from '../tokens/places.ts'
 import type { Replay } from '../tokens/replay.ts'
@@ -14,6 +13,7 @@ import type { Answer, FormRequest } from './endpoint.ts'
 import type { Form } from './form.ts'
 import type { Grants, Proved } from './grants.ts'
 import { DEFAULT_SCOPE } from './metadata.ts'
+import type { ProvedKeyOf } from './proved-key.ts'
 import { NOT_TRUSTED, isRefusal, refusal, type Refusal } from './refusal.ts'
 
 export interface TokenOptions {
@@ -21,25 +21,21 @@ export interface TokenOptions {
   grants: Grants
   admit: Admit
   replay: Replay
-  dpop: Dpop
-  dpopMode: 'optional' | 'required' | 'nonce'
+  provedKeyOf: ProvedKeyOf
   mint: Mint
   places: Places
   log: Log
 }
 
 export function createTokenEndpoint(options: TokenOptions): (request: FormRequest) => Promise<Answer | Refusal> {
-  const { assertions, grants, admit, replay, dpop, dpopMode, mint, places, log } = options
+  const { assertions, grants, admit, replay, provedKeyOf, mint, places, log } = options
 
   return async ({ form, req, res }) => {
     const base = places.baseOf(req)
     // An assertion may name the issuer, or its endpoint as older clients do (RFC 7523 §3, private_key_jwt).
     const audiences = [base, `${base}/`, `${base}/token`]
-    const key = await provedKey(req.rawHeaders, `${base}/token`)
-    if (key !== undefined && isRefusal(key)) {
-      res.setHeader('dpop-nonce', dpop.nonce())
-      return key
-    }
+    const key = await provedKeyOf(req, res, `${base}/token`)
+    if (key !== undefined && isRefusal(key)) return key
     const client = await clientOf(form, audiences, assertions)
     if (client !== undefined && isRefusal(client)) return client
     const proved = await grants({ form, client, jkt: key?.jkt, audiences })
@@ -53,7 +49,6 @@ export function createTokenEndpoint(options: TokenOptions): (request: FormReques
     if (key && !(await replay.isFirst('dpop', key.jkt, key.jti, key.expiresAtMs))) return refusal('invalid_dpop_proof', 'this proof was used before')
     const { subject, act, origins, notAfter } = proved
     const minted = await mint({ issuer: base, subject, client: proved.client, resource, scopes, act, jkt: key?.jkt, origins, notAfter })
-    if (key) res.setHeader('dpop-nonce', dpop.nonce())
     log.debug('a token was issued', { subject, client: proved.client, resource, scope: scopes.join(' '), bound: key !== undefined })
     return {
       body: {
@@ -64,17 +59,6 @@ export function createTokenEndpoint(options: TokenOptions): (request: FormReques
         ...(proved.issuedType !== undefined && { issued_token_type: proved.issuedType }),
       },
     }
-  }
-
-  async function provedKey(rawHeaders: readonly string[], url: string): Promise<ProvedKey | Refusal | undefined> {
-    const proofs = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === 'dpop')
-    if (proofs.length === 0) {
-      return dpopMode === 'optional' ? undefined : refusal('invalid_dpop_proof', 'tokens are bound to a key here: send a DPoP proof (RFC 9449)')
-    }
-    const checked = await dpop.check({ proof: proofs.length === 1 ? proofs[0] : proofs, method: 'POST', url })
-    if (!('rejected' in checked)) return checked
-    if (checked.nonce) return refusal('use_dpop_nonce', 'the proof must carry the nonce of this answer', checked.rejected)
-    return refusal('invalid_dpop_proof', 'the DPoP proof is not one for this request', checked.rejected)
   }
 
   /** RFC 8707: `resource`, or what the grant is bound to, or where MCP is served. */

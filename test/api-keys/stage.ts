@@ -37,7 +37,11 @@ export function postJson({ base }: Pick<Secured, 'base'>, path: string, body: Js
 }
 
 export async function challengeFor(stage: Secured, asked: Json): Promise<string> {
-  const { status, json, text } = await postJson(stage, '/challenge', asked)
+  return challengeOf(await postJson(stage, '/challenge', asked))
+}
+
+/** The message to sign. */
+export function challengeOf({ status, json, text }: Answer): string {
   if (typeof json['message'] !== 'string') throw new Error(`no challenge: ${status} ${text}`)
   return json['message']
 }

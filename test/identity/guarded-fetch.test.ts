@@ -167,7 +167,7 @@ describe('where loopback is trusted', () => {
       response.setHeader('content-type', 'application/json').end('{"a":1}')
     })
     const { body, ...rest } = await guardedFetch({ trustLoopback: true })(new URL(`${place.origin}/a?b=c`), { accept: 'application/did+json' })
-    expect(rest).toEqual({ status: 200, contentType: 'application/json' })
+    expect(rest).toEqual({ status: 200, contentType: 'application/json', cacheControl: '' })
     expect(body.toString()).toBe('{"a":1}')
     expect(headers[0]).toMatchObject({ accept: 'application/did+json', 'accept-encoding': 'identity' })
   })

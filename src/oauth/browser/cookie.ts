@@ -1,0 +1,55 @@
+// Binds a login to the browser that began it: whoever has only its address (because an attacker sent it) can do nothing with it.
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+
+export interface LoginCookies {
+  /** `Set-Cookie` for the browser that begins this login. */
+  made(base: string, uid: string): string
+  /** `Set-Cookie` for one whose login is over. */
+  ended(base: string, uid: string): string
+  /** Whether this browser is the one that began it. */
+  isOf(req: IncomingMessage, base: string, uid: string): boolean
+}
+
+/** So long a login waits for its proof. */
+export const LOGIN_SECONDS = 600
+/** Longer than the login, so that it can be told from one of another browser when it is over. */
+const COOKIE_SECONDS = 6 * LOGIN_SECONDS
+const UID = /^[\w-]{16,64}$/
+
+export function createLoginCookies({ sealing }: { sealing: () => readonly Uint8Array[] }): LoginCookies {
+  const sealOf = (key: Uint8Array, base: string, uid: string): string =>
+    createHmac('sha256', key)
+      .update(JSON.stringify(['login', base, uid]))
+      .digest('base64url')
+  return {
+    made(base, uid) {
+      const [key] = sealing()
+      if (!key) throw new Error('there is a key to seal with as long as the node runs')
+      return written(base, uid, sealOf(key, base, uid), COOKIE_SECONDS)
+    },
+    ended: (base, uid) => written(base, uid, '', 0),
+    isOf({ headers: { cookie = '' } }, base, uid) {
+      if (!UID.test(uid)) return false
+      const name = `${nameOf(base, uid)}=`
+      const values = cookie.split(';').flatMap((one) => (one.trim().startsWith(name) ? [one.trim().slice(name.length)] : []))
+      const [value = ''] = values
+      // Two of one name: one of them was put there by somebody else.
+      return values.length === 1 && sealing().some((key) => isSame(sealOf(key, base, uid), value))
+    },
+  }
+}
+
+/** One for each login: two tabs do not end each other's. `__Host-`: no other host and no plain connection can set it. */
+function nameOf(base: string, uid: string): string {
+  return `${base.startsWith('https:') ? '__Host-' : ''}openmcp-login-${uid}`
+}
+
+function written(base: string, uid: string, value: string, seconds: number): string {
+  return `${nameOf(base, uid)}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${base.startsWith('https:') ? '; Secure' : ''}`
+}
+
+function isSame(a: string, b: string): boolean {
+  const [one, other] = [Buffer.from(a), Buffer.from(b)]
+  return one.length === other.length && timingSafeEqual(one, other)
+}
