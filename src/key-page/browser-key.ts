@@ -38,6 +38,7 @@ async function identityOf({ publicKey, privateKey }: CryptoKeyPair): Promise<Ide
   return {
     asked: { did },
     shown: did,
+    asksPerson: false,
     async sign(message) {
       const signature = new Uint8Array(await crypto.subtle.sign(algorithm, privateKey, new TextEncoder().encode(message)))
       return btoa(String.fromCharCode(...signature))

@@ -1,94 +1,81 @@
-// The key flow as this page speaks it: every act is a challenge, a signature and a request.
-import { Told, type Identity } from './identity.ts'
+// How this page asks the server, and what it makes of a no: words of its own, never the server's.
+import { NotTrusted, Told } from './identity.ts'
 
-export interface Key {
-  readonly id: string
-  readonly label: string
-  readonly scopes: readonly string[]
-  readonly createdAt: string
-  readonly expiresAt: string | undefined
-  readonly lastUsedAt: string | undefined
+export type Json = Readonly<Record<string, unknown>>
+
+export interface Asking {
+  readonly signal?: AbortSignal
+  /** The cookie of a login goes along; the key flow has none. */
+  readonly withCookie?: boolean
 }
 
-export interface Answered {
-  readonly keys: readonly Key[]
-  /** Shown once. */
-  readonly secret: string | undefined
-}
+export const STRANGE = 'The server gave an answer that this page does not know. Reload the page.'
+const AWAY = 'The server does not answer. See that it runs and that you are connected, then try again.'
+const TIMEOUT_MS = 30_000
 
-/** Proved, and nobody has said that it may come in. */
-export class NotTrusted extends Error {
-  readonly how: string
-  constructor(how: string) {
-    super(how)
-    this.how = how
+/** A login that cannot go on: what to say, and what to do next. */
+export class LoginOver extends Error {
+  readonly why: 'another_browser' | 'expired_login'
+  constructor(why: LoginOver['why']) {
+    super(why)
+    this.why = why
   }
 }
 
-export type Act = 'get-api-key' | 'gen-api-key' | 'rotate-api-key' | 'revoke-api-key'
-
-export async function proved(identity: Identity, act: Act, more: Readonly<Record<string, unknown>> = {}): Promise<Answered> {
-  const { message } = await posted('challenge', identity.asked)
-  if (typeof message !== 'string') throw new Told(STRANGE)
-  const signature = await identity.sign(message)
-  return answeredIn(await posted(act, { ...identity.asked, message, signature, ...more }))
-}
-
-const STRANGE = 'The server gave an answer that this page does not know. Reload the page.'
-
-/** Words for what the server says no with; never what it says itself. */
 const WORDS: ReadonlyMap<unknown, string> = new Map([
   ['expired_challenge', 'It took more than five minutes to sign, and the text is no longer good. Try again.'],
   ['invalid_proof', 'The signature does not fit this identity. See that the wallet signs with the account that is shown, and try again.'],
   ['too_many_keys', 'You have as many keys as an identity may have. Revoke one that you no longer use.'],
-  ['unknown_key', 'This key is gone: it was revoked or replaced meanwhile.'],
-  ['invalid_scope', 'You may not use that yourself, so a key cannot either. Choose another.'],
-  ['temporarily_unavailable', 'The server cannot look at its keys just now. Nothing was changed. Try again in a minute.'],
+  ['unknown_key', 'This key is gone: it was revoked or replaced meanwhile. Choose again who you are to see the keys that are left.'],
+  ['invalid_scope', 'You may not use that yourself, so nothing can use it in your name. Choose something else, or ask whoever runs this server.'],
+  ['invalid_request', 'The server does not take what was asked. Change it, or reload the page, and try again.'],
+  ['too_many_requests', 'There were too many tries. Wait a minute, then try again.'],
+  ['temporarily_unavailable', 'The server cannot look at its records just now. Nothing was changed. Try again in a minute.'],
+  ['server_error', 'Something went wrong on the server. Try again, and tell whoever runs it if it stays so.'],
 ])
 
-type Json = Readonly<Record<string, unknown>>
+export function posted(path: string, body: object, asking: Asking = {}): Promise<Json> {
+  return answered(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }, asking)
+}
 
-async function posted(path: string, body: object): Promise<Json> {
+export function got(path: string, asking: Asking = {}): Promise<Json> {
+  return answered(path, { headers: { accept: 'application/json' } }, asking)
+}
+
+async function answered(path: string, request: RequestInit, { signal, withCookie = false }: Asking): Promise<Json> {
+  const tooLong = AbortSignal.timeout(TIMEOUT_MS)
   let response
+  let answer: unknown
   try {
     response = await fetch(new URL(path, document.baseURI), {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      credentials: 'omit',
+      ...request,
+      credentials: withCookie ? 'same-origin' : 'omit',
       redirect: 'error',
+      cache: 'no-store',
+      signal: signal ? AbortSignal.any([signal, tooLong]) : tooLong,
+    })
+    answer = await response.json().catch((thrown: unknown) => {
+      if (!(thrown instanceof SyntaxError)) throw thrown
     })
   } catch {
-    throw new Told('The server does not answer. See that it runs and that you are connected, then try again.')
+    throw new Told(AWAY)
   }
-  const answer: unknown = await response.json().catch(() => undefined)
-  if (!isJson(answer)) throw new Told(STRANGE)
+  if (!isJson(answer)) throw new Told(response.status >= 500 ? AWAY : STRANGE)
   if (response.ok) return answer
   const { error, how } = answer
-  if (error === 'not_trusted') throw new NotTrusted(typeof how === 'string' ? how : '')
+  if (error === 'not_trusted') throw new NotTrusted(textIn(how) ?? '')
+  if (error === 'another_browser' || error === 'expired_login') throw new LoginOver(error)
   throw new Told(WORDS.get(error) ?? 'The server refused this. Reload the page and try again.')
 }
 
-function answeredIn({ keys, api_key: secret }: Json): Answered {
-  if (!Array.isArray(keys)) throw new Told(STRANGE)
-  return { keys: keys.filter(isJson).map(keyIn), secret: textIn(secret) }
-}
-
-function keyIn({ id, label, scopes, created_at: createdAt, expires_at: expiresAt, last_used_at: lastUsedAt }: Json): Key {
-  return {
-    id: textIn(id) ?? '',
-    label: textIn(label) ?? '',
-    scopes: Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === 'string') : [],
-    createdAt: textIn(createdAt) ?? '',
-    expiresAt: textIn(expiresAt),
-    lastUsedAt: textIn(lastUsedAt),
-  }
-}
-
-function textIn(value: unknown): string | undefined {
+export function textIn(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-function isJson(value: unknown): value is Json {
+export function textsIn(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
+}
+
+export function isJson(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

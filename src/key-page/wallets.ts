@@ -3,15 +3,19 @@ import { Told, type Identity } from './identity.ts'
 
 export interface Wallet {
   readonly name: string
-  connect(): Promise<Identity>
-  /** Its person chose another account or network. */
-  onChange(act: () => void): void
+  connect(news: News): Promise<Identity>
+}
+
+/** What the person does in the wallet later. */
+export interface News {
+  otherAccount(was: Identity): void
+  otherNetwork(identity: Identity): void
 }
 
 /** EIP-1193. */
 interface Provider {
   request(asked: { method: string; params?: readonly unknown[] }): Promise<unknown>
-  on?(event: string, act: () => void): unknown
+  on?(event: string, act: (news: unknown) => void): unknown
 }
 
 const MAINNET = '0x1'
@@ -43,25 +47,36 @@ export function findWallets(found: (wallet: Wallet) => void): void {
 }
 
 function walletOf(provider: Provider, name: string): Wallet {
+  let last: { readonly identity: Identity; readonly address: string; readonly news: News } | undefined
+  function listen(): void {
+    provider.on?.('accountsChanged', (accounts) => {
+      // Wallets tell the account that they were asked for as well.
+      if (last && addressIn(accounts)?.toLowerCase() !== last.address.toLowerCase()) last.news.otherAccount(last.identity)
+    })
+    provider.on?.('chainChanged', () => last?.news.otherNetwork(last.identity))
+  }
   return {
     name,
-    async connect() {
-      const accounts = await asked(provider, 'eth_requestAccounts')
-      const [address] = Array.isArray(accounts) ? accounts : []
-      if (typeof address !== 'string' || !/^0x[0-9a-fA-F]{40}$/.test(address))
-        throw new Told('The wallet gave no account. Unlock it, choose an account, and try again.')
-      return {
+    async connect(news) {
+      const address = addressIn(await asked(provider, 'eth_requestAccounts'))
+      if (address === undefined) throw new Told('The wallet gave no account. Unlock it, choose an account, and try again.')
+      const identity: Identity = {
         asked: { hex_string: address.toLowerCase() },
         shown: address,
+        asksPerson: true,
         sign: (message) => signed(provider, address, message),
         note: () => noteOf(provider),
       }
-    },
-    onChange(act) {
-      provider.on?.('accountsChanged', act)
-      provider.on?.('chainChanged', act)
+      if (!last) listen()
+      last = { identity, address, news }
+      return identity
     },
   }
+}
+
+function addressIn(accounts: unknown): string | undefined {
+  const address: unknown = Array.isArray(accounts) ? accounts[0] : undefined
+  return typeof address === 'string' && /^0x[0-9a-fA-F]{40}$/.test(address) ? address : undefined
 }
 
 async function signed(provider: Provider, address: string, message: string): Promise<string> {
@@ -76,7 +91,7 @@ async function signed(provider: Provider, address: string, message: string): Pro
 
 async function noteOf(provider: Provider): Promise<string | undefined> {
   const chain = await asked(provider, 'eth_chainId').catch(() => MAINNET)
-  if (typeof chain !== 'string' || chain === MAINNET) return undefined
+  if (typeof chain !== 'string' || !/^0x[0-9a-f]{1,16}$/i.test(chain) || Number(chain) === 1) return undefined
   return `Your wallet is on network ${Number(chain)}, and the text names network 1. Most wallets sign it all the same; if yours does not, switch it to Ethereum Mainnet.`
 }
 
@@ -89,15 +104,19 @@ async function asked(provider: Provider, method: string, params: readonly unknow
 }
 
 /** EIP-1193 and EIP-1474. What a wallet says itself is not repeated. */
+const WORDS: ReadonlyMap<unknown, string> = new Map<unknown, string>([
+  [4001, 'You declined in the wallet, so nothing happened. Try again when you want to sign.'],
+  ['ACTION_REJECTED', 'You declined in the wallet, so nothing happened. Try again when you want to sign.'],
+  [4100, 'The wallet does not let this page ask. Unlock it and allow this page, then try again.'],
+  [4200, 'This wallet cannot sign a text. Use another one, or the key of this browser.'],
+  [-32601, 'This wallet cannot sign a text. Use another one, or the key of this browser.'],
+  [-32002, 'The wallet is already asking you something. Open it, answer, and try again.'],
+  ...[4900, 4901, 4902].map((code) => [code, 'The wallet is on the wrong network for this. Switch it to Ethereum Mainnet and try again.'] as const),
+])
+
 function wordsOf(thrown: unknown): string {
   const code: unknown = typeof thrown === 'object' && thrown !== null ? Reflect.get(thrown, 'code') : undefined
-  const text = typeof thrown === 'object' && thrown !== null ? String(Reflect.get(thrown, 'message')) : ''
-  if (code === 4001 || code === 'ACTION_REJECTED') return 'You declined in the wallet, so nothing happened. Try again when you want to sign.'
-  if (code === 4100) return 'The wallet does not let this page ask. Unlock it and allow this page, then try again.'
-  if (code === 4900 || code === 4901 || code === 4902 || /chain|network/i.test(text))
-    return 'The wallet is on the wrong network for this. Switch it to Ethereum Mainnet and try again.'
-  if (code === -32002) return 'The wallet is already asking you something. Open it, answer, and try again.'
-  return 'The wallet could not do this. Unlock it, or try another one.'
+  return WORDS.get(code) ?? 'The wallet could not do this. Unlock it, or try another one.'
 }
 
 function isProvider(value: unknown): value is Provider {

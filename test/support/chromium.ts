@@ -33,14 +33,21 @@ export interface WalletOptions {
   chainId?: string
   /** Declines what it is asked with the code of EIP-1193. */
   declines?: number
+  /** False: its person does not look at it. */
+  answers?: boolean
+  /** Gives no account. */
+  locked?: boolean
 }
 
-/** Every page of this context has the wallet before its own scripts run. */
-export async function giveWallet(context: BrowserContext, options: WalletOptions): Promise<void> {
+/**
+ * Every page of this context has these wallets before its own scripts run. In the page `testWallet[n]` is what was given here, and
+ * changes to it count; `testWallet[n].emit(event, news)` tells what the page listens to, `testWallet[n].answer()` signs at last.
+ */
+export async function giveWallet(context: BrowserContext, ...wallets: readonly WalletOptions[]): Promise<void> {
   const bundle = await rolldown({ input: WALLET, platform: 'browser' })
   const { output } = await bundle.generate({ format: 'iife' })
   await bundle.close()
-  await context.addInitScript(`globalThis.testWallet = ${JSON.stringify(options)};\n${output[0].code}`)
+  await context.addInitScript(`globalThis.testWallet = ${JSON.stringify(wallets)};\n${output[0].code}`)
 }
 
 /** What the page wrote to its console as an error, and what it threw. */

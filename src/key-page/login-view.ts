@@ -1,0 +1,117 @@
+// A client asks to be let in: who it is, what it wants, where the answer goes, and a person who agrees or does not.
+import { doing, say, waitFor } from './acting.ts'
+import { at, made, onClick, show } from './elements.ts'
+import { takeEnrolment } from './enrolment.ts'
+import { NotTrusted } from './identity.ts'
+import { loginFlow, type LoginRequest } from './login-flow.ts'
+import { wordsOfScopes } from './scopes.ts'
+import { LoginOver } from './server.ts'
+import { startUntrusted } from './untrusted.ts'
+import { startWho } from './who.ts'
+
+const OVER: Readonly<Record<LoginOver['why'], readonly [title: string, text: string]>> = {
+  another_browser: [
+    'This login belongs to another browser',
+    'It can be finished only in the browser where it was started, and only by whoever started it. If somebody sent you this link, close this window: they would have been let in as you. If it is yours, start the login again in your program.',
+  ],
+  expired_login: ['This login is over', 'It was answered already, or it waited too long. To log in, start again in the program that sent you here.'],
+}
+
+export function startLogin(uid: string): void {
+  const flow = loginFlow(uid)
+  let enrolment = takeEnrolment(location)
+  document.title = 'Log in'
+  at('title').textContent = 'Log in'
+  at('purpose').textContent = 'A program asks to call this server in your name:'
+  show()
+
+  const showUntrusted = startUntrusted({
+    beside: ['request', 'decide'],
+    again(link) {
+      enrolment = link
+      void approve()
+    },
+  })
+  const who = startWho({
+    beside: ['request', 'decide'],
+    chosen() {
+      at('approve').hidden = false
+      show('request', 'me', 'decide')
+      at('me-title').focus()
+    },
+    left: () => (at('approve').hidden = true),
+  })
+  at('approve').hidden = true
+  onClick('approve', () => void approve())
+  onClick('deny', () => void deny())
+  onClick('ask-again', () => void ask())
+  void ask()
+
+  async function ask(): Promise<void> {
+    const request = await doing((signal) => {
+      waitFor('Asking the server…')
+      return flow.request(signal)
+    }, over)
+    if (request) {
+      showRequest(request)
+      show('request', 'who', 'decide')
+    } else if (at('over').hidden) show('unasked')
+  }
+
+  async function approve(): Promise<void> {
+    const identity = who.current()
+    if (!identity) return
+    const more = enrolment === undefined ? {} : { enrolment }
+    const to = await doing((signal) => flow.approve(identity, more, signal), over)
+    if (to) leave(to, 'You are logged in')
+  }
+
+  async function deny(): Promise<void> {
+    const to = await doing((signal) => {
+      waitFor('Asking the server…')
+      return flow.deny(signal)
+    }, over)
+    if (to) leave(to, 'You said no')
+  }
+
+  /** What cannot be told in a line, and tried again. */
+  function over(thrown: unknown): boolean {
+    if (thrown instanceof NotTrusted) {
+      enrolment = undefined
+      at('approve').hidden = true
+      showUntrusted(thrown)
+      return true
+    }
+    if (!(thrown instanceof LoginOver)) return false
+    const [title, text] = OVER[thrown.why]
+    showEnd(title, text)
+    return true
+  }
+
+  /** Some programs are opened by the browser without leaving this page. */
+  function leave(to: URL, title: string): void {
+    showEnd(title, 'Your browser goes back to the program that asked. If this page stays, you can close it.')
+    location.assign(to)
+  }
+}
+
+function showEnd(title: string, text: string): void {
+  at('over-title').textContent = title
+  at('over-text').textContent = text
+  show('over')
+  say('')
+  at('over-title').focus()
+}
+
+function showRequest({ client, vouchedBy, redirectHost, loopback, scopes, resource }: LoginRequest): void {
+  const name = client === '' ? 'A program without a name' : client
+  at('client-name').textContent = name
+  at('client-said').textContent = vouchedBy === undefined ? 'It says so itself. Nobody has checked it.' : `Vouched for by ${vouchedBy}.`
+  at('client-said').classList.toggle('unsure', vouchedBy === undefined)
+  at('login-scopes').textContent = scopes.length === 0 ? 'nothing yet' : wordsOfScopes(scopes)
+  at('login-server').textContent = resource
+  at('login-redirect').replaceChildren(
+    ...(loopback ? [made('span', 'a program on this computer '), made('span', `(${redirectHost})`, 'quiet wrap')] : [redirectHost]),
+  )
+  at('beware').hidden = !(loopback && vouchedBy === undefined)
+}
