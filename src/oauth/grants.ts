@@ -47,6 +47,8 @@ const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 
+/** What comes of a login in a browser: answered by `browser/token.ts`. */
+export const LOGIN_GRANTS = ['authorization_code', 'refresh_token']
 export const GRANT_TYPES = [JWT_BEARER, 'client_credentials', TOKEN_EXCHANGE]
 
 export type Grants = (request: GrantRequest) => Promise<Proved | Refusal>

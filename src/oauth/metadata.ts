@@ -5,7 +5,7 @@ import { SignJWT } from 'jose'
 import type { NodeKeys } from '../identity/shapes.ts'
 import { SCOPES } from '../policy/scopes.ts'
 import { DPOP_ALGORITHMS } from '../tokens/dpop.ts'
-import { GRANT_TYPES } from './grants.ts'
+import { GRANT_TYPES, LOGIN_GRANTS } from './grants.ts'
 
 const CLIENT_ALGORITHMS = ['EdDSA', 'Ed25519', 'ES256', 'ES256K']
 /** What a client should ask for that knows no better. */
@@ -13,21 +13,23 @@ export const DEFAULT_SCOPE = 'mcp'
 
 type Json = Readonly<Record<string, unknown>>
 
-/** RFC 8414 §2. `authorization_endpoint` must be there for clients that read the standard strictly; it says itself what it can do. */
+/** RFC 8414 §2: programs that prove a DID and browsers in which a person logs in have one issuer. */
 export function issuerMetadata(base: string): Json {
   return {
     issuer: base,
     authorization_endpoint: `${base}/authorize`,
     token_endpoint: `${base}/token`,
+    registration_endpoint: `${base}/register`,
     jwks_uri: `${base}/jwks`,
     introspection_endpoint: `${base}/introspect`,
     revocation_endpoint: `${base}/revoke`,
     scopes_supported: SCOPES,
-    // What that endpoint is about: clients of MCP take an issuer without these two for none. It gives no code yet, and
-    // `grant_types_supported` does not say that it does.
     response_types_supported: ['code'],
+    response_modes_supported: ['query'],
+    authorization_response_iss_parameter_supported: true,
+    client_id_metadata_document_supported: true,
     code_challenge_methods_supported: ['S256'],
-    grant_types_supported: GRANT_TYPES,
+    grant_types_supported: [...LOGIN_GRANTS, ...GRANT_TYPES],
     token_endpoint_auth_methods_supported: ['private_key_jwt', 'none'],
     token_endpoint_auth_signing_alg_values_supported: CLIENT_ALGORITHMS,
     introspection_endpoint_auth_methods_supported: ['private_key_jwt'],

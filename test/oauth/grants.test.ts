@@ -273,7 +273,7 @@ test('an assertion with a wrong client assertion beside it is refused, and so ar
 
 test('a grant type that is none of ours is named as such', async () => {
   const s = await secured()
-  for (const type of ['authorization_code', 'refresh_token', 'password', 'constructor', '__proto__', 'toString']) {
+  for (const type of ['implicit', 'password', 'urn:ietf:params:oauth:grant-type:device_code', 'constructor', '__proto__', 'toString']) {
     const { status, json } = await s.post('/token', { grant_type: type })
     expect([type, status, json['error']]).toEqual([type, 400, 'unsupported_grant_type'])
   }

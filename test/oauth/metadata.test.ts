@@ -67,7 +67,20 @@ describe.each(['', '/x', '/x/y'])('with the path prefix "%s"', (prefix) => {
         introspection_endpoint: `${s.base}/introspect`,
         revocation_endpoint: `${s.base}/revoke`,
         token_endpoint_auth_methods_supported: ['private_key_jwt', 'none'],
-        grant_types_supported: ['urn:ietf:params:oauth:grant-type:jwt-bearer', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+        authorization_endpoint: `${s.base}/authorize`,
+        registration_endpoint: `${s.base}/register`,
+        grant_types_supported: [
+          'authorization_code',
+          'refresh_token',
+          'urn:ietf:params:oauth:grant-type:jwt-bearer',
+          'client_credentials',
+          'urn:ietf:params:oauth:grant-type:token-exchange',
+        ],
+        response_types_supported: ['code'],
+        response_modes_supported: ['query'],
+        code_challenge_methods_supported: ['S256'],
+        authorization_response_iss_parameter_supported: true,
+        client_id_metadata_document_supported: true,
       })
       for (const [name, url] of Object.entries(json).filter(([member]) => /_endpoint$|_uri$/.test(member))) {
         expect([name, (await ask(new URL(String(url)), { method: 'POST' })).status]).toEqual([name, expect.toSatisfy((found) => found !== 404)])

@@ -20,6 +20,8 @@ import { createLoginCookies } from './cookie.ts'
 import { createLoginEndpoints } from './endpoints.ts'
 import type { Flow } from './flow.ts'
 import { createLoginRows } from './login-rows.ts'
+import { quietly } from './quietly.ts'
+import { createRefreshTokens, type RefreshTokens } from './refresh-tokens.ts'
 import { createRegistrations } from './registration.ts'
 import { createLoginRouter } from './router.ts'
 import { createLoginTokens } from './token.ts'
@@ -28,6 +30,7 @@ export interface BrowserLogin {
   router: Router
   /** The grants of `LOGIN_GRANTS` at `/token`. */
   token(request: FormRequest): Promise<Answer | Refusal>
+  refreshTokens: RefreshTokens
 }
 
 export interface BrowserLoginOptions {
@@ -52,8 +55,6 @@ export interface BrowserLoginOptions {
   now: () => number
 }
 
-export const LOGIN_GRANTS = ['authorization_code', 'refresh_token']
-
 export function createBrowserLogin(options: BrowserLoginOptions): BrowserLogin {
   const { keys, now } = options
   const rows = createLoginRows(options)
@@ -72,7 +73,7 @@ export function createBrowserLogin(options: BrowserLoginOptions): BrowserLogin {
     return loading
   }
   async function load(): Promise<Flow> {
-    const { createFlow } = await import('./flow.ts')
+    const { createFlow } = await quietly(() => import('./flow.ts'))
     return createFlow({ ...options, rows, clientOf: findClient })
   }
 
@@ -86,5 +87,6 @@ export function createBrowserLogin(options: BrowserLoginOptions): BrowserLogin {
       flow,
     }),
     token: createLoginTokens({ ...options, rows, flow, mayBeClient: (id) => registrations.find(id) !== undefined || documents.isUrl(id) }),
+    refreshTokens: createRefreshTokens(rows),
   }
 }
