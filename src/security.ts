@@ -3,10 +3,8 @@ import type { Router } from 'express'
 
 import { createKeyEndpoints } from './api-keys/endpoints.ts'
 import { createKeyEnds } from './api-keys/ends.ts'
-import { createKeyRing, type KeyRing } from './api-keys/key-ring.ts'
-import { createKeyServer } from './api-keys/key-server.ts'
+import { createKnownKeys } from './api-keys/known-keys.ts'
 import { createKeyRouter } from './api-keys/router.ts'
-import { createKeyVerifier } from './api-keys/verify.ts'
 import { OpenMcpError } from './errors.ts'
 import { createGuard, API_KEY_HOLDER, type Guard } from './http/guard.ts'
 import type { HostRules } from './http/hosts.ts'
@@ -107,18 +105,14 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const issuerKeys = createIssuerKeys({ fetch: forIssuers.fetch, resolver })
   const isTrusted = (identity: string): boolean => standingOf([identity]) !== undefined
   const verifyToken = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, isTrusted, places, now })
-  const ring = createKeyRing({ store, hashing: keys.hashing, ends: createKeyEnds({ revocation, now, ended: sweep }), now })
-  const { keyServer } = options
-  const find = keyServer ? createKeyServer({ ...keyServer, fetch: globalThis.fetch, now }) : ring.find
-  const unnoted: KeyRing['used'] = () => {}
-  const verifyKey = createKeyVerifier({ find, used: keyServer ? unnoted : ring.used, now })
-  const verify: Verifier = (token) => (isApiKey(token) ? verifyKey(token) : verifyToken(token))
+  const known = await createKnownKeys({ ...options, store, hashing: keys.hashing, ends: createKeyEnds({ revocation, now, ended: sweep }), log, now })
+  const verify: Verifier = (token) => (isApiKey(token) ? known.verify(token) : verifyToken(token))
   // Asked on every request: looked up anew twice a second, and with all news.
   let standings = new WeakMap<Caller, { standing: Standing | undefined }>()
   const standingNow = (caller: Caller): Standing | undefined => {
-    let known = standings.get(caller)
-    if (!known) standings.set(caller, (known = { standing: standingOf(caller.act.length === 0 ? [caller.id] : [caller.id, ...caller.act]) }))
-    return known.standing
+    let last = standings.get(caller)
+    if (!last) standings.set(caller, (last = { standing: standingOf(caller.act.length === 0 ? [caller.id] : [caller.id, ...caller.act]) }))
+    return last.standing
   }
   let published = new Set<string>()
   const isPublished = (kid: string): boolean => published.has(kid) || keys.verifying(kid) !== undefined
@@ -209,8 +203,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
     }),
     keys: createKeyRouter({
       endpoints: createKeyEndpoints({
-        ring,
-        find: ring.find,
+        ...known,
         challenges,
         prove,
         assertions,
@@ -220,6 +213,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
         places,
         now,
       }),
+      closed: known.closed,
       takeTurn: mayProve,
       pathPrefix,
       log,

@@ -18,12 +18,12 @@ import { isJsonRefusal, jsonRefusal, type Act, type Body, type JsonRefusal } fro
 import type { ApiKey } from './kept-key.ts'
 import { MOST_KEYS, type KeyRing, type ShownKey } from './key-ring.ts'
 import { MOST_LABEL, isLabel } from './label.ts'
-import type { FindKey } from './verify.ts'
 import type { Request } from 'express'
 
 export interface KeyEndpointOptions {
   ring: KeyRing
-  find: FindKey
+  /** Why no new keys are made. */
+  noNewKeys: string | undefined
   challenges: Challenges
   prove: Prove
   assertions: Assertions
@@ -47,7 +47,7 @@ const MOST_SECONDS = 10 * 365 * 24 * 3600
 const MOST_OVERLAP_SECONDS = 7 * 24 * 3600
 
 export function createKeyEndpoints(options: KeyEndpointOptions): KeyEndpoints {
-  const { ring, find, challenges, prove, assertions, replay, admit, standingOf, places, now } = options
+  const { ring, noNewKeys, challenges, prove, assertions, replay, admit, standingOf, places, now } = options
 
   const provedBy = createProvedBy({ prove, admit })
   const proved = (body: Body, req: Request): ReturnType<ProvedBy> => provedBy(body, keysOf(places.baseOf(req)))
@@ -74,6 +74,7 @@ export function createKeyEndpoints(options: KeyEndpointOptions): KeyEndpoints {
     },
 
     async generate(body, req) {
+      if (noNewKeys !== undefined) return jsonRefusal('no_keys_here', noNewKeys)
       const asked = askedIn(body)
       if (isJsonRefusal(asked)) return asked
       const who = await proved(body, req)
@@ -92,7 +93,8 @@ export function createKeyEndpoints(options: KeyEndpointOptions): KeyEndpoints {
     },
 
     async rotate(body, req) {
-      const overlap = secondsIn(body, 'overlap_seconds', MOST_OVERLAP_SECONDS)
+      if (noNewKeys !== undefined) return jsonRefusal('no_keys_here', noNewKeys)
+      const overlap = secondsIn(body, 'overlap_seconds', { from: 0, to: MOST_OVERLAP_SECONDS })
       if (typeof overlap === 'object') return overlap
       const who = await proved(body, req)
       if (isJsonRefusal(who)) return who
@@ -129,9 +131,10 @@ export function createKeyEndpoints(options: KeyEndpointOptions): KeyEndpoints {
       if (once && !(await replay.isFirst('assertion', once.by, once.jti, once.expiresAtMs))) {
         return jsonRefusal('invalid_client', NOT_PROVED, 'it was used before')
       }
-      const key = await find(body.text('api_key', 256) ?? '')
+      const key = await ring.find(body.text('api_key', 256) ?? '')
       const standing = key && standingOf([key.identity])
       if (!key || !standing) return jsonRefusal('unknown_key', 'this is no key of anybody')
+      ring.used(key)
       return { ...named(key.identity), ...shownOf(key), scopes: intersection(key.scopes, standing.scopes) }
     },
   }
@@ -145,7 +148,7 @@ function keysOf(base: string): Purpose {
 function askedIn(body: Body): { label: string; seconds: number | undefined; scopes: readonly string[] } | JsonRefusal {
   const label = labelIn(body)
   if (typeof label !== 'string') return label
-  const seconds = secondsIn(body, 'expires_in', MOST_SECONDS)
+  const seconds = secondsIn(body, 'expires_in', { from: 1, to: MOST_SECONDS })
   if (typeof seconds === 'object') return seconds
   const scopes = scopesAsked(body)
   return isJsonRefusal(scopes) ? scopes : { label, seconds, scopes }
@@ -156,11 +159,10 @@ function labelIn(body: Body): string | JsonRefusal {
   return isLabel(label) ? label : jsonRefusal('invalid_request', 'label must be one line of text')
 }
 
-function secondsIn(body: Body, name: string, most: number): number | undefined | JsonRefusal {
+function secondsIn(body: Body, name: string, { from, to }: { from: number; to: number }): number | undefined | JsonRefusal {
   const seconds = body.get(name)
-  if (seconds === undefined) return undefined
-  if (typeof seconds === 'number' && Number.isInteger(seconds) && seconds >= 0 && seconds <= most) return seconds === 0 ? undefined : seconds
-  return jsonRefusal('invalid_request', `${name} must be a whole number of seconds, at most ${most}`)
+  if (seconds === undefined || (typeof seconds === 'number' && Number.isInteger(seconds) && seconds >= from && seconds <= to)) return seconds
+  return jsonRefusal('invalid_request', `${name} must be a whole number of seconds from ${from} to ${to}`)
 }
 
 /** `scope` as OAuth writes it. */

@@ -5,6 +5,7 @@ import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { isObject } from '../protocol/message.ts'
 import type { Row, Store } from '../store/shapes.ts'
 import { API_KEY } from '../tokens/api-key.ts'
+import { createHashingMark } from './hashing-mark.ts'
 import { parsed, readKey, type ApiKey, type KeptKey } from './kept-key.ts'
 
 export interface ShownKey extends ApiKey {
@@ -62,6 +63,7 @@ const MAKING_MS = 60_000
 const MOST_NOTED = 10_000
 
 export function createKeyRing({ store, hashing, ends, now, random = randomBytes }: KeyRingOptions): KeyRing & KeyList {
+  const mark = createHashingMark({ store, hashing })
   /** Of each key that was used lately the hour that is written down. */
   const noted = new Map<string, number>()
   const hashOf = (secret: string): string => createHmac('sha256', hashing()).update(secret).digest('base64url')
@@ -116,6 +118,7 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
 
   return {
     async create(of) {
+      await mark.claim()
       const { secret, key, hash } = made(of)
       const slot = await takeSlot(key.identity, hash, key.expiresAtMs)
       if (slot === undefined) return 'full'

@@ -8,6 +8,8 @@ import type { TakeTurn } from '../oauth/rate.ts'
 
 export interface KeyRouterOptions {
   endpoints: KeyEndpoints
+  /** Why none of them is open. */
+  closed: string | undefined
   /** A signature by a wallet costs us a millisecond to look at. */
   takeTurn: TakeTurn
   pathPrefix: string
@@ -16,11 +18,12 @@ export interface KeyRouterOptions {
 
 const BODY = { limit: 32 * 1024, inflate: false, strict: true, type: 'application/json' } as const
 
-export function createKeyRouter({ endpoints, takeTurn, pathPrefix, log }: KeyRouterOptions): Router {
+export function createKeyRouter({ endpoints, closed, takeTurn, pathPrefix, log }: KeyRouterOptions): Router {
   const router = Router({ caseSensitive: true })
   const json = express.json(BODY)
   const post = (path: string, act: Act, ...before: readonly RequestHandler[]): void => {
     router.all(`${pathPrefix}${path}`, (req, res, next) => {
+      if (closed !== undefined) return refuseWith(res, path, jsonRefusal('no_keys_here', closed), log)
       if (req.method === 'POST') {
         // A form or a text can be sent from any page without a question; JSON cannot.
         return req.is('application/json') ? next() : refuseWith(res, path, jsonRefusal('unsupported_media', 'the body must be application/json'), log)

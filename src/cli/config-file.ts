@@ -2,11 +2,10 @@
 import { parseTree, printParseErrorCode, type Node, type ParseError } from 'jsonc-parser'
 import { OpenMcpError } from '../errors.ts'
 import type { TrustRule } from '../policy/shapes.ts'
-import { isLoopbackHost } from '../protocol/loopback.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
 import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
 import { readTrustRule } from './trust-rule.ts'
-import { TOKEN_SECONDS } from './values.ts'
+import { TOKEN_SECONDS, isName, safeUrlOf, serverUrlOf } from './values.ts'
 
 export interface Config {
   readonly identities: readonly TrustRule[]
@@ -15,6 +14,7 @@ export interface Config {
   readonly dpop: 'optional' | 'required' | 'nonce' | undefined
   readonly tokenSeconds: number | undefined
   readonly trustLoopback: boolean | undefined
+  readonly keyServer: { readonly url: URL; readonly id: string } | undefined
 }
 
 const SECTIONS = ['trust', 'security']
@@ -30,6 +30,8 @@ export function parseConfig(text: string, file: string): Config {
   const code = told.every((each) => each.code === 'unavailable_option') ? 'unavailable_option' : 'usage'
   throw new OpenMcpError(code, told.map(({ message }) => message).join('; '), { hint: `the file has the sections ${SECTIONS.join(' and ')}` })
 }
+
+const MAX_TEXT = 2048
 
 type Mistake = (path: string, words: string, code?: 'usage' | 'unavailable_option') => void
 
@@ -74,7 +76,7 @@ function configOf(root: unknown, mistake: Mistake): Config {
     if (name in sections) mistake(name, 'is not built yet; openmcp refuses it rather than run without it', 'unavailable_option')
   }
   const trust = membersOf('trust' in sections ? sections['trust'] : {}, 'trust', ['identities', 'issuers', 'selfIssued', 'any'], mistake)
-  const security = membersOf('security' in sections ? sections['security'] : {}, 'security', ['dpop', 'tokenLife', 'trustLoopback'], mistake)
+  const security = membersOf('security' in sections ? sections['security'] : {}, 'security', ['dpop', 'tokenLife', 'trustLoopback', 'keyServer'], mistake)
   const any = booleanOf(trust['any'], 'trust.any', mistake)
   const identities = listOf(trust['identities'], 'trust.identities', mistake, (rule, path) => ruleOf(rule, path, mistake))
   return {
@@ -84,6 +86,7 @@ function configOf(root: unknown, mistake: Mistake): Config {
     dpop: dpopOf(security['dpop'], mistake),
     tokenSeconds: tokenSecondsOf(security['tokenLife'], mistake),
     trustLoopback: booleanOf(security['trustLoopback'], 'security.trustLoopback', mistake),
+    keyServer: keyServerOf(security['keyServer'], mistake),
   }
 }
 
@@ -123,6 +126,17 @@ function tokenSecondsOf(value: unknown, mistake: Mistake): number | undefined {
   return undefined
 }
 
+function keyServerOf(value: unknown, mistake: Mistake): Config['keyServer'] {
+  if (value === undefined) return undefined
+  const path = 'security.keyServer'
+  const { url: text, id } = membersOf(value, path, ['url', 'id'], mistake)
+  const url = typeof text === 'string' && text.length <= MAX_TEXT ? serverUrlOf(text) : undefined
+  if (!url) mistake(below(path, 'url'), 'must be an https URL (http for loopback), without user, query and fragment')
+  const isNamed = typeof id === 'string' && isName(id)
+  if (!isNamed) mistake(below(path, 'id'), 'must be the name of an identity (openmcp id list)')
+  return url && isNamed ? { url, id } : undefined
+}
+
 function ruleOf(value: unknown, path: string, mistake: Mistake): TrustRule | undefined {
   try {
     return readTrustRule(value)
@@ -132,8 +146,6 @@ function ruleOf(value: unknown, path: string, mistake: Mistake): TrustRule | und
     return undefined
   }
 }
-
-const MAX_TEXT = 2048
 
 function issuerOf(value: unknown, path: string, mistake: Mistake): TrustedIssuer | undefined {
   const members = membersOf(value, path, ['issuer', 'audience', 'jwks', 'jwksUri', 'did', 'identityClaim', 'reusable'], mistake)
@@ -148,17 +160,11 @@ function issuerOf(value: unknown, path: string, mistake: Mistake): TrustedIssuer
   if (!('issuer' in members)) mistake(below(path, 'issuer'), 'is missing')
   if (issuer?.includes('|') || issuer === 'any') mistake(below(path, 'issuer'), 'cannot be the name of an issuer')
   if (['jwks', 'jwksUri', 'did'].filter((name) => name in members).length !== 1) mistake(path, 'needs exactly one of jwks, jwksUri and did')
-  if (jwksUri !== undefined && !isFetchable(jwksUri)) mistake(below(path, 'jwksUri'), 'must be an https URL (http for loopback)')
+  if (jwksUri !== undefined && !safeUrlOf(jwksUri)) mistake(below(path, 'jwksUri'), 'must be an https URL (http for loopback)')
   if (did !== undefined && !/^did:[a-z0-9]+:[\w.:%-]+$/.test(did)) mistake(below(path, 'did'), 'must be a DID')
   const jwks = jwksOf(members['jwks'], below(path, 'jwks'), mistake)
   if (issuer === undefined) return undefined
   return { issuer, audience, jwksUri, did, identityClaim, reusable, jwks }
-}
-
-function isFetchable(text: string): boolean {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (!url || url.username !== '' || url.password !== '') return false
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
 }
 
 /** What the keys are worth is found out when one is used; here they are public, and named by their kind. */

@@ -51,6 +51,8 @@ const SECURITY = {
   'api-key-file': { value: 'FILE', repeats: true, needs: 'security' },
   dpop: { value: 'optional|required|nonce', needs: 'proof' },
   'token-life': { value: 'SECONDS', needs: 'security' },
+  'key-server': { value: 'URL', needs: 'security' },
+  'key-server-id': { value: 'NAME', needs: 'security' },
   'trust-loopback': { needs: 'security' },
   id: { value: 'NAME', needs: 'upstream' },
 } satisfies Record<string, OptionRule>

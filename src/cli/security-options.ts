@@ -7,7 +7,7 @@ import type { Config } from './config-file.ts'
 import { keysDirectory, storeUrl } from './home.ts'
 import { textOf } from './machine.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
-import { TOKEN_SECONDS, parseChoice, parseCount } from './values.ts'
+import { TOKEN_SECONDS, parseChoice, parseCount, parseName, parseServerUrl } from './values.ts'
 
 /** Reads the text of a file as configuration; only a command line that names one loads what that takes. */
 export type ReadConfig = (text: string, file: string) => Config
@@ -19,6 +19,7 @@ const NO_CONFIG: Config = {
   dpop: undefined,
   tokenSeconds: undefined,
   trustLoopback: undefined,
+  keyServer: undefined,
 }
 const DEFAULT_TOKEN_SECONDS = 900
 /** How soon what a DID's own document says ends what is open. */
@@ -51,6 +52,7 @@ export function securityOf(reading: Reading, listen: ListenOptions | undefined, 
     apiKeys: apiKeysOf(reading),
     tokenSeconds: oneOf(reading, 'token-life', (text, as) => parseCount(text, as, TOKEN_SECONDS)) ?? config.tokenSeconds ?? DEFAULT_TOKEN_SECONDS,
     dpop: dpopOf(reading) ?? config.dpop ?? 'optional',
+    keyServer: keyServerOf(reading, config.keyServer),
     trustLoopback: allOf(reading, 'trust-loopback').length > 0 || (config.trustLoopback ?? false),
     didSeconds: DID_SECONDS,
   }
@@ -58,6 +60,19 @@ export function securityOf(reading: Reading, listen: ListenOptions | undefined, 
 
 export function dpopOf(reading: Reading): SecurityOptions['dpop'] | undefined {
   return oneOf(reading, 'dpop', (text, as) => parseChoice(text, as, ['optional', 'required', 'nonce']))
+}
+
+/** Each of the two may be typed alone, when the file has the other. */
+function keyServerOf(reading: Reading, configured: Config['keyServer']): SecurityOptions['keyServer'] {
+  const url = oneOf(reading, 'key-server', parseServerUrl) ?? configured?.url
+  const id = oneOf(reading, 'key-server-id', parseName) ?? configured?.id
+  if (url && id !== undefined) return { url, id }
+  if (url || id !== undefined) {
+    reading.mistakes.add(
+      new OpenMcpError('usage', '--key-server and --key-server-id need each other', { hint: '--key-server https://keys.example.com --key-server-id default' }),
+    )
+  }
+  return undefined
 }
 
 /** A token is worth what it opens, to whoever reads it on its way. */

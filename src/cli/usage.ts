@@ -49,6 +49,7 @@ Who may call:
   --api-key-file FILE       keys that let in whoever holds one; also OPENMCP_API_KEY, and --api-key KEY
   --dpop optional|required|nonce                tokens bound to a key                   --token-life SECONDS (900)
   --trust-loopback          fetch documents of DIDs from this machine too
+  --key-server URL          another openmcp that knows the API keys; --key-server-id NAME is who we are to it
 
 Limits (BYTES as 64k, 8m, 1g; SECONDS as 30, 0.5; 0 is no limit where marked *):
   --timeout SECONDS*        a call without any sign of its answer

@@ -1,5 +1,6 @@
 // Single values of options: text in, a checked value out. `as` is the option as it was typed.
 import { OpenMcpError } from '../errors.ts'
+import { isLoopbackHost } from '../protocol/loopback.ts'
 
 /** A timer of Node cannot wait longer. */
 const MAX_SECONDS = Math.floor((2 ** 31 - 1) / 1000)
@@ -78,8 +79,12 @@ export function parseScope(text: string, as: string): string {
 
 /** A server's name goes into paths and logs. */
 export function parseName(text: string, as: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text
+  if (isName(text)) return text
   throw new OpenMcpError('usage', `${as}: '${text}' is not a name`, { hint: 'use up to 64 letters, digits, dots, dashes and underscores' })
+}
+
+export function isName(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)
 }
 
 /** A web origin as browsers send it: scheme, host, and a port that is not the usual one. */
@@ -116,6 +121,25 @@ export function parsePublicUrl(text: string, as: string): URL {
   const url = webUrlOf(text)
   if (url !== undefined && url.username === '' && url.password === '' && !/[?#\\\s]/.test(text) && /^https?:\/\//i.test(text)) return url
   throw new OpenMcpError('usage', `${as}: not a public URL`, { hint: `${as} takes a URL like https://mcp.example.com, without user, query and fragment` })
+}
+
+/** A server that is sent secrets. */
+export function parseServerUrl(text: string, as: string): URL {
+  const url = serverUrlOf(text)
+  if (url) return url
+  // The text is not repeated: a URL may hold a password.
+  throw new OpenMcpError('usage', `${as}: not the URL of a server`, { hint: `${as} takes a URL like https://keys.example.com (http for loopback)` })
+}
+
+export function serverUrlOf(text: string): URL | undefined {
+  return /[?#\\\s]/.test(text) ? undefined : safeUrlOf(text)
+}
+
+/** Undefined: what goes there could be read or answered by others, or it has a password in it. */
+export function safeUrlOf(text: string): URL | undefined {
+  const url = webUrlOf(text)
+  if (!url || url.username !== '' || url.password !== '') return undefined
+  return url.protocol === 'https:' || isLoopbackHost(url.hostname) ? url : undefined
 }
 
 function webUrlOf(text: string): URL | undefined {

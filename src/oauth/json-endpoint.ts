@@ -16,6 +16,7 @@ const STATUS = {
   another_browser: 403,
   invalid_scope: 403,
   unknown_key: 404,
+  no_keys_here: 404,
   expired_login: 404,
   method_not_allowed: 405,
   too_many_keys: 409,
@@ -69,7 +70,7 @@ export function jsonEndpoint(name: string, log: Log, act: Act): RequestHandler {
     if (thrown instanceof Refused) return thrown.refusal
     const error = thrown instanceof OpenMcpError ? thrown : undefined
     if (error?.code === 'identity_invalid') return jsonRefusal('invalid_request', error.message)
-    if (error?.code === 'store_failed' || error?.code === 'key_server_away') {
+    if (error?.code === 'store_failed' || error?.code === 'keys_unsafe') {
       log.error(error.message, { hint: error.hint })
       return jsonRefusal('temporarily_unavailable', 'what this server remembers cannot be read or written now')
     }
@@ -78,7 +79,7 @@ export function jsonEndpoint(name: string, log: Log, act: Act): RequestHandler {
   }
 }
 
-/** A share of what costs us something, given back when what was asked for was done. */
+/** A share of what costs us something, given back unless whoever asks proved nothing that counts here. */
 export function limited(name: string, log: Log, takeTurn: TakeTurn): RequestHandler {
   return (req, res, next) => {
     const turn = takeTurn(req)
@@ -87,7 +88,7 @@ export function limited(name: string, log: Log, takeTurn: TakeTurn): RequestHand
       return refuseWith(res, name, jsonRefusal('too_many_requests', 'too many tries: wait as long as Retry-After says'), log)
     }
     res.once('finish', () => {
-      if (res.statusCode < 400) turn.giveBack()
+      if (res.statusCode !== 401 && res.statusCode !== 403) turn.giveBack()
     })
     next()
   }

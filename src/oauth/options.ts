@@ -1,5 +1,4 @@
 // What an operator decides about who may call.
-import type { IdentitySigner } from '../identity/shapes.ts'
 import type { TrustRule } from '../policy/shapes.ts'
 import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
 
@@ -17,8 +16,8 @@ export interface SecurityOptions {
   }
   /** Keys that let in whoever holds one, as `urn:openmcp:api-key`. Each at least 32 characters. */
   apiKeys: readonly string[]
-  /** Another server that knows the API keys. Undefined: we know them ourselves. */
-  keyServer?: { url: URL; signer: IdentitySigner } | undefined
+  /** Another server that knows the API keys, and the name of the identity that we prove to it. Undefined: we know them ourselves. */
+  keyServer?: { url: URL; id: string } | undefined
   /** Seconds a token lives, at most 3600. */
   tokenSeconds: number
   /** `required`: tokens are bound to a key (RFC 9449). `nonce`: and every proof carries a nonce of ours. */

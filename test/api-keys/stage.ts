@@ -1,8 +1,8 @@
 // The key flow as a program goes it: ask, sign, act.
 import { createPrivateKey, sign as signBytes } from 'node:crypto'
-import { nodeKey, type NodeKey } from '../support/did.ts'
+import { assertionClaims, nodeKey, type NodeKey, type Signer } from '../support/did.ts'
 import { at, type Json } from '../support/json.ts'
-import type { Secured } from '../support/secured.ts'
+import { CLIENT_ASSERTION, type Secured } from '../support/secured.ts'
 import type { TestWallet } from '../support/wallet.ts'
 import { ask, type Answer } from '../support/wire.ts'
 
@@ -57,4 +57,13 @@ export async function keyOf(stage: Secured, who: Prover, more: Json = {}): Promi
   const [secret, id] = [json['api_key'], at(json, 'key', 'id')]
   if (typeof secret !== 'string' || typeof id !== 'string') throw new Error(`no key: ${status} ${text}`)
   return { secret, id }
+}
+
+/** Asks whose a key is, as a server that proves itself, or as nobody. */
+export async function lookup(stage: Secured, key: string, by?: Pick<Signer, 'did' | 'sign'>): Promise<Answer> {
+  const assertion = by && (await by.sign(assertionClaims(by.did, stage.base)))
+  return postJson(stage, '/reverse-lookup', {
+    api_key: key,
+    ...(by && { client_id: by.did, client_assertion_type: CLIENT_ASSERTION, client_assertion: assertion }),
+  })
 }
