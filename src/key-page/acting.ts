@@ -51,6 +51,7 @@ export function say(words: string): void {
 export function complain(words: string): void {
   say('')
   at('alert').replaceChildren(...(words === '' ? [] : [made('p', words)]))
+  if (words !== '') at('alert').scrollIntoView({ block: 'nearest' })
 }
 
 export function onCopy(id: string, what: string, text: () => string): void {

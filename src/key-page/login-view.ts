@@ -11,10 +11,10 @@ import { startWho } from './who.ts'
 
 const OVER: Readonly<Record<LoginOver['why'], readonly [title: string, text: string]>> = {
   another_browser: [
-    'This login belongs to another browser',
-    'It can be finished only in the browser where it was started, and only by whoever started it. If somebody sent you this link, close this window: they would have been let in as you. If it is yours, start the login again in your program.',
+    'This login cannot go on here',
+    'It was begun in another browser, or it is over. If you did not begin it yourself, close this window: whoever sent you here would have been let in as you. Otherwise begin again in your program.',
   ],
-  expired_login: ['This login is over', 'It was answered already, or it waited too long. To log in, start again in the program that sent you here.'],
+  expired_login: ['This login is over', 'It was answered already, or it waited too long. To log in, begin again in your program.'],
 }
 
 export function startLogin(uid: string): void {
@@ -22,7 +22,7 @@ export function startLogin(uid: string): void {
   let enrolment = takeEnrolment(location)
   document.title = 'Log in'
   at('title').textContent = 'Log in'
-  at('purpose').textContent = 'A program asks to call this server in your name:'
+  at('purpose').textContent = 'A program asks to call this server in your name.'
   show()
 
   const showUntrusted = startUntrusted({
@@ -96,6 +96,7 @@ export function startLogin(uid: string): void {
 }
 
 function showEnd(title: string, text: string): void {
+  at('purpose').textContent = ''
   at('over-title').textContent = title
   at('over-text').textContent = text
   show('over')
@@ -104,14 +105,22 @@ function showEnd(title: string, text: string): void {
 }
 
 function showRequest({ client, vouchedBy, redirectHost, loopback, scopes, resource }: LoginRequest): void {
-  const name = client === '' ? 'A program without a name' : client
-  at('client-name').textContent = name
-  at('client-said').textContent = vouchedBy === undefined ? 'It says so itself. Nobody has checked it.' : `Vouched for by ${vouchedBy}.`
-  at('client-said').classList.toggle('unsure', vouchedBy === undefined)
+  const unsure = vouchedBy === undefined
+  at('client-name').textContent = client === '' ? 'A program without a name' : client
+  at('client-said').textContent = unsure ? 'Not verified: the program chose this name itself.' : `Known to ${vouchedBy}.`
+  at('client-said').classList.toggle('unsure', unsure)
   at('login-scopes').textContent = scopes.length === 0 ? 'nothing yet' : wordsOfScopes(scopes)
   at('login-server').textContent = resource
-  at('login-redirect').replaceChildren(
-    ...(loopback ? [made('span', 'a program on this computer '), made('span', `(${redirectHost})`, 'quiet wrap')] : [redirectHost]),
-  )
-  at('beware').hidden = !(loopback && vouchedBy === undefined)
+  at('login-redirect').replaceChildren(...placeWords(redirectHost, loopback))
+  at('beware').hidden = !unsure
+  at('beware').textContent = loopback
+    ? 'Any program on this computer can take this name. Go on only if you have just begun this login yourself, in the program that you mean.'
+    : 'Anybody can take this name. Go on only if you have just begun this login yourself, and know where access goes to.'
+}
+
+/** A scheme of their own is what some programs are opened by. */
+function placeWords(host: string, loopback: boolean): readonly Node[] {
+  if (loopback) return [made('span', 'a program on this computer '), made('span', `(${host})`, 'quiet')]
+  if (host.endsWith(':')) return [made('span', 'the program on this device that opens '), made('span', host), made('span', ' links')]
+  return [made('span', host)]
 }

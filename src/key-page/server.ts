@@ -65,7 +65,7 @@ async function answered(path: string, request: RequestInit, { signal, withCookie
   const { error, how } = answer
   if (error === 'not_trusted') throw new NotTrusted(textIn(how) ?? '')
   if (error === 'another_browser' || error === 'expired_login') throw new LoginOver(error)
-  throw new Told(WORDS.get(error) ?? 'The server refused this. Reload the page and try again.')
+  throw new Told(WORDS.get(error) ?? (response.status >= 500 ? AWAY : 'The server refused this. Reload the page and try again.'))
 }
 
 export function textIn(value: unknown): string | undefined {
