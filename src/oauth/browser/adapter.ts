@@ -69,7 +69,6 @@ function registered(client: Client | undefined): AdapterPayload | undefined {
       token_endpoint_auth_method: 'none',
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
-      response_modes: ['query'],
     }
   )
 }

@@ -22,6 +22,8 @@ export function askedAtAuthorize(query: string, places: Pick<Places, 'resourceOf
   if (asked.getAll('scope').length < 2) asked.set('scope', scopeAsked(asked.get('scope') ?? ''))
   // Each login is proved anew: to ask for that changes nothing, and what asks for the contrary is refused.
   if (asked.get('prompt') !== 'none') asked.delete('prompt')
+  // The others bring a page of their own along, or hide the code from the server that waits for it.
+  if (asked.getAll('response_mode').some((mode) => mode !== 'query')) asked.set('response_mode', UNKNOWN)
   const resources = asked.getAll('resource')
   asked.delete('resource')
   for (const resource of resources) asked.append('resource', places.resourceOf(resource) ?? resource)
@@ -33,12 +35,12 @@ function scopeAsked(scope: string): string {
   const asked = scopesIn(scope).filter((one) => !NO_SCOPES.has(one))
   const ours = asked.filter((one) => MCP_SCOPES.some((known) => known === one))
   if (ours.length > 0) return ours.join(' ')
-  return asked.length === 0 ? DEFAULT_SCOPE : UNKNOWN_SCOPE
+  return asked.length === 0 ? DEFAULT_SCOPE : UNKNOWN
 }
 
 const NO_SCOPES: ReadonlySet<string> = new Set(['openid', 'offline_access', 'profile', 'email'])
-/** Stands for what is asked for where nothing of it is ours. */
-export const UNKNOWN_SCOPE = 'unknown'
+/** Stands for what was asked for where it is none of ours. */
+export const UNKNOWN = 'unknown'
 
 /** What a login that waits for its proof is about. */
 export interface Asked {

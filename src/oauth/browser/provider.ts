@@ -7,7 +7,7 @@ import type { Standing } from '../../policy/shapes.ts'
 import type { Places } from '../../tokens/places.ts'
 import { LOGIN_SECONDS } from './cookie.ts'
 import { GRANT_SECONDS } from './login-rows.ts'
-import { UNKNOWN_SCOPE } from './asked.ts'
+import { UNKNOWN } from './asked.ts'
 
 export interface ProviderOptions {
   adapters(model: string): Adapter
@@ -56,7 +56,7 @@ function configurationOf(base: string, { adapters, standingOf, places }: Provide
         getResourceServerInfo: (ctx, resource) => {
           if (places.resourceOf(resource) === undefined) throw new errors.InvalidTarget('resource is none that is served here')
           if (Array.isArray(ctx.oidc.params?.['resource'])) throw new errors.InvalidTarget('a login is for one resource')
-          if (ctx.oidc.requestParamScopes.has(UNKNOWN_SCOPE)) throw new errors.InvalidScope('none of these scopes is one of ours', UNKNOWN_SCOPE)
+          if (ctx.oidc.requestParamScopes.has(UNKNOWN)) throw new errors.InvalidScope('none of these scopes is one of ours', UNKNOWN)
           return { scope: MCP_SCOPES.join(' '), accessTokenFormat: 'opaque', accessTokenTTL: NO_SECONDS }
         },
       },
