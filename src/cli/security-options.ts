@@ -66,13 +66,12 @@ export function dpopOf(reading: Reading): SecurityOptions['dpop'] | undefined {
 function keyServerOf(reading: Reading, configured: Config['keyServer']): SecurityOptions['keyServer'] {
   const url = oneOf(reading, 'key-server', parseServerUrl) ?? configured?.url
   const id = oneOf(reading, 'key-server-id', parseName) ?? configured?.id
-  if (url && id !== undefined) return { url, id }
-  if (url || id !== undefined) {
-    reading.mistakes.add(
-      new OpenMcpError('usage', '--key-server and --key-server-id need each other', { hint: '--key-server https://keys.example.com --key-server-id default' }),
-    )
+  const typed = ['key-server', 'key-server-id'].filter((name) => allOf(reading, name).length > 0)
+  if (typed.length === 1 && !configured) {
+    const hint = '--key-server https://keys.example.com --key-server-id default'
+    reading.mistakes.add(new OpenMcpError('usage', '--key-server and --key-server-id need each other', { hint }))
   }
-  return undefined
+  return url && id !== undefined ? { url, id } : undefined
 }
 
 /** A token is worth what it opens, to whoever reads it on its way. */

@@ -64,6 +64,12 @@ describe('--security', () => {
     ['--token-life', '59'],
     ['--token-life', '3601'],
     ['--token-life', '1.5'],
+    ['--key-server', 'http://keys.example'],
+    ['--key-server', 'https://keys.example/?x'],
+    ['--key-server', 'keys.example'],
+    ['--key-server', 'https://keys.example'],
+    ['--key-server-id', 'a b'],
+    ['--key-server-id', 'default'],
   ])('%s %s is refused', (option, value) => {
     expect(refusalOf(['--security', option, value, ...served])).toMatchObject({ code: 'usage', message: expect.stringContaining(option) })
   })
@@ -72,19 +78,43 @@ describe('--security', () => {
     expect(refusalOf(args)).toMatchObject({ code: 'usage', message: '--security asks callers who they are, and on stdio there is nobody to ask' })
   })
 
-  test.each([['--store', 'memory:'], ['--config', 'c.json'], ['--api-key', KEY], ['--api-key-file', 'keys'], ['--token-life', '60'], ['--trust-loopback']])(
-    '%s without it is refused, not ignored',
-    (...args) => {
-      const { message, hint } = refusalOf([...args, ...served])
-      expect({ message, hint }).toEqual({ message: `${args[0]} is for --security, and nobody is asked who they are here`, hint: 'add --security' })
-    },
-  )
+  test.each([
+    ['--store', 'memory:'],
+    ['--config', 'c.json'],
+    ['--api-key', KEY],
+    ['--api-key-file', 'keys'],
+    ['--token-life', '60'],
+    ['--trust-loopback'],
+    ['--key-server', 'https://keys.example'],
+    ['--key-server-id', 'default'],
+  ])('%s without it is refused, not ignored', (...args) => {
+    const { message, hint } = refusalOf([...args, ...served])
+    expect({ message, hint }).toEqual({ message: `${args[0]} is for --security, and nobody is asked who they are here`, hint: 'add --security' })
+  })
 
   test.each([
     ['--keys', 'k'],
     ['--dpop', 'required'],
   ])('%s without it or --id is refused', (...args) => {
     expect(refusalOf([...args, ...served]).message).toBe(`${args[0]} is for --security or --id, and there is neither`)
+  })
+
+  test('takes a key server, from the command line, from the file, or in part from each', () => {
+    const file = '{"security":{"keyServer":{"url":"https://keys.example/at","id":"default"}}}'
+    const keyServerOf = (args: string[], text = '{}') => {
+      const keyServer = securityOf([...args, '--config', 'c.json'], machineWith({ files: { 'c.json': text } }))?.keyServer
+      return keyServer && [keyServer.url.href, keyServer.id]
+    }
+    expect(keyServerOf([])).toBeUndefined()
+    expect(keyServerOf([], file)).toEqual(['https://keys.example/at', 'default'])
+    expect(keyServerOf(['--key-server-id', 'proxy'], file)).toEqual(['https://keys.example/at', 'proxy'])
+    expect(keyServerOf(['--key-server', 'http://127.0.0.1:1', '--key-server-id', 'x'])).toEqual(['http://127.0.0.1:1/', 'x'])
+  })
+
+  test('does not repeat the URL of a key server, which may hold a password', () => {
+    const { message, hint } = refusalOf(['--security', '--key-server', 'https://u:hunter2@keys.example', '--key-server-id', 'x', ...served])
+    expect(message).toBe('--key-server: not the URL of a server')
+    expect(`${message}${hint}`).not.toContain('hunter2')
   })
 
   test('and --insecure-no-auth contradict each other', () => {
@@ -269,6 +299,11 @@ describe('--config', () => {
     ['{"trust": }', 'line 1, column 11: value expected'],
     ['{"security":{"dpop":"nonce","dpop":"optional"}}', 'security.dpop: is there twice'],
     ['{"trust":[]}', 'trust: must be an object'],
+    ['{"security":{"keyServer":"https://keys.example"}}', 'security.keyServer: must be an object'],
+    ['{"security":{"keyServer":{"url":"http://keys.example","id":"x"}}}', 'security.keyServer.url: must be an https URL'],
+    ['{"security":{"keyServer":{"url":"https://u:hunter2@keys.example","id":"x"}}}', 'security.keyServer.url: must be an https URL'],
+    ['{"security":{"keyServer":{"url":"https://keys.example"}}}', 'security.keyServer.id: must be the name of an identity'],
+    ['{"security":{"keyServer":{"url":"https://keys.example","id":"x","key":"hunter2"}}}', 'security.keyServer.key: is not known'],
     ['{"trust":{"identities":{}}}', 'trust.identities: must be a list'],
     ['{"trust":{"issuers":[{"issuer":"a","did":"did:web:x","jwksUri":"https://x"}]}}', 'trust.issuers[0]: needs exactly one of jwks, jwksUri and did'],
     ['{"trust":{"issuers":[{"issuer":"a|b","did":"did:web:x"}]}}', 'trust.issuers[0].issuer: cannot be the name of an issuer'],
