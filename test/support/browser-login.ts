@@ -2,6 +2,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 
 import { findChromium, giveWallet, startChromium, type WalletOptions } from './chromium.ts'
+import { until } from './until.ts'
 
 export interface BrowserLoginOptions {
   /** A wallet that the browser has; without one it makes a key of its own. */
@@ -36,7 +37,10 @@ export async function logInByBrowser(authorize: string | URL, options: BrowserLo
 }
 
 async function logIn(context: BrowserContext, authorize: URL, { wallet, deny = false, trust }: BrowserLoginOptions): Promise<URL> {
-  await context.route(({ hostname }) => !isLoopback(hostname), (route) => route.abort())
+  await context.route(
+    ({ hostname }) => !isLoopback(hostname),
+    (route) => route.abort(),
+  )
   if (wallet) await giveWallet(context, wallet)
   const page = await context.newPage()
   const sentOn = whereSent(page, authorize.origin)
@@ -48,10 +52,14 @@ async function logIn(context: BrowserContext, authorize: URL, { wallet, deny = f
     const untrusted = page.getByRole('heading', { name: 'Not trusted here yet' })
     if (trust && (await Promise.race([untrusted.waitFor().then(() => true), sentOn.then(() => false)]))) {
       await trust(((await page.locator('#ask').textContent()) ?? '').replace(/^.* /, ''))
-      await page.getByRole('button', { name: 'Try again' }).click()
+      // A running proxy follows within a second.
+      return until('a login of somebody who is trusted now', async () => {
+        await page.getByRole('button', { name: 'Try again' }).click()
+        return Promise.race([sentOn, alertOn(page).then((words) => (words.includes('still not trusted') ? undefined : refused(words)))])
+      })
     }
   }
-  return Promise.race([sentOn, refusalOn(page)])
+  return Promise.race([sentOn, alertOn(page).then(refused)])
 }
 
 /** Read from the redirect itself: what it leads to may be a program, or nobody. */
@@ -66,10 +74,14 @@ export function whereSent(page: Page, from: string): Promise<URL> {
   )
 }
 
-async function refusalOn(page: Page): Promise<never> {
+async function alertOn(page: Page): Promise<string> {
   const alert = page.locator('#alert:not(:empty)')
   await alert.waitFor()
-  throw new Error(`the key page says: ${await alert.textContent()}`)
+  return alert.innerText()
+}
+
+function refused(words: string): never {
+  throw new Error(`the key page says: ${words}`)
 }
 
 function isLoopback(hostname: string): boolean {
