@@ -77,6 +77,8 @@ export function createLoginRouter({
     if (!asked) return showPage(res, 'invalid_request')
     const answered = await (await flow()).authorize(base, asked)
     if (answered.uid !== undefined) res.setHeader('set-cookie', cookies.made(base, answered.uid))
+    // Whoever likes registers any site: nobody is sent to one who has not said yes or no here (RFC 9700 §4.11.2).
+    else if (URL.parse(answered.location ?? '')?.protocol === 'https:') return showPage(res, 'invalid_request')
     sendOn(res, answered)
   })
 
@@ -86,6 +88,8 @@ export function createLoginRouter({
     if (!cookies.isOf(req, base, uid)) return showPage(res, 'another_browser')
     const login = await rows.get('Interaction', uid)
     if (!login) return showPage(res, 'expired_login')
+    // Nobody has said yes or no yet.
+    if (login['result'] === undefined) return sendTo(res, `${base}/keys?login=${uid}`)
     const steps = await flow()
     // Trust may have been taken back since the proof.
     const approvedBy = identityIn(login['result'])
@@ -137,6 +141,10 @@ function queryOf({ url }: Request): string {
 /** Back to the client, or to the key page; where neither is possible, words. */
 function sendOn(res: Response, { location, body }: Answered): void {
   if (location === undefined) return showPage(res, pageErrorOf(body['error']))
+  sendTo(res, location)
+}
+
+function sendTo(res: Response, location: string): void {
   res.setHeader('cache-control', 'no-store').setHeader('location', location)
   res.status(303).end()
 }

@@ -175,6 +175,15 @@ describe('what is told to the client', () => {
     expect(answer.headers['set-cookie']).toBe(undefined)
   })
 
+  test.each<[string, Query]>([
+    ['a login without a person', { prompt: 'none' }],
+    ['no PKCE', { code_challenge: undefined }],
+    ['a fragment', { response_type: 'token', state: 'x'.repeat(2000) }],
+  ])('of a site is told to the person first: whoever likes registers one, and %s would send people there', async (_what, more) => {
+    const { s, client } = await stage()
+    expect(toldPerson(await ask1(s, client, { redirect_uri: APP, ...more }))).toBe('invalid_request')
+  })
+
   test('two resources, both ours', async () => {
     const { s, client } = await stage()
     expect(toldClient(await ask1(s, client, { resource: [`${s.base}/mcp`, `${s.base}/sse`] }))).toMatchObject({ error: 'invalid_target' })
