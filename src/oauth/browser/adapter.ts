@@ -29,7 +29,8 @@ export function createAdapters({ rows, clientOf, now }: AdapterOptions): (model:
     }
     return {
       ...NOT_KEPT,
-      upsert: (id, payload, seconds) => rows.put(kind, id, { ...payload }, now() + (seconds ?? LEAST_SECONDS) * 1000),
+      // The key that a login is bound to is a row of its own, and looked at where proofs are; here a code that names one would need one.
+      upsert: (id, payload, seconds) => rows.put(kind, id, { ...payload, dpopJkt: undefined }, now() + (seconds ?? LEAST_SECONDS) * 1000),
       find,
       /** Of two that bring the same code or token at once one gets through; the other ends the login (RFC 9700 §4.14.2). */
       async consume(id) {
