@@ -33,6 +33,9 @@ export function exchangeCode({ issuer, client, code, verifier, redirectUri, ...w
     secrets: [code, verifier, ...(client.secret === undefined ? [] : [client.secret])],
     refusal(error, said) {
       if (error === 'invalid_client' || error === 'unauthorized_client') return unknownClient(by, said)
+      if (!ways.dpop && ['invalid_dpop_proof', 'use_dpop_nonce'].includes(error)) {
+        return failure(`${by} gives only tokens that are bound to a key (${said})`, 'add --dpop required')
+      }
       if (error === 'invalid_grant') return failure(`${by} does not take its own code (${said})`, 'a code is good once and for a short time: log in again')
       return failure(`${by} gives no token for the login (${said})`, 'log in again; its log says why')
     },

@@ -13,7 +13,7 @@ import { takeBack } from '../../src/login/take-back.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { startProgram } from '../support/program.ts'
 import { forThisTest } from '../support/tidy.ts'
-import { ownDirectory } from './kept.ts'
+import { ownDirectory, someLogin } from './kept.ts'
 import { send } from './little-issuer.ts'
 import { browse, littleLogin, type LittleLogin, type WrongLogin } from './little-login.ts'
 
@@ -119,8 +119,16 @@ describe('an upstream that wants a login', () => {
   test('that refuses its own token is shown another, once', async () => {
     const stage = await staged()
     stage.issuer.expire()
-    expect(await stage.call()).toBe(401)
     expect(await stage.call()).toBe(200)
+    expect(refreshes(stage)).toBe(1)
+  })
+
+  test('that refuses every token is not asked in a circle', async () => {
+    const stage = await staged({ at: { '/mcp': (res) => send(res, 401, {}, { 'www-authenticate': 'Bearer' }) } }, { isLoggedIn: false })
+    const login = { ...someLogin(), resource: stage.issuer.resource.href, issuer: stage.issuer.origin, tokenEndpoint: `${stage.issuer.origin}/token` }
+    await stage.logins.save({ ...login, obtainedAtMs: stage.clock.ms, expiresAtMs: undefined })
+    await expect(stage.call()).rejects.toMatchObject({ code: 'login_failed' })
+    expect(stage.issuer.asked.filter((line) => line === 'POST /mcp').length).toBeLessThanOrEqual(3)
     expect(refreshes(stage)).toBe(1)
   })
 
