@@ -2,7 +2,6 @@
 import type { Request } from 'express'
 
 import { intersection } from '../../policy/scopes.ts'
-import type { Standing } from '../../policy/shapes.ts'
 import type { Challenges, Purpose } from '../../tokens/challenge.ts'
 import type { Places } from '../../tokens/places.ts'
 import { isJsonRefusal, jsonRefusal, type Act, type JsonRefusal } from '../json-endpoint.ts'
@@ -76,10 +75,9 @@ export function createLoginEndpoints({ rows, cookies, findClient, flow, challeng
       if (isJsonRefusal(login)) return login
       const who = await provedBy(body, purposeOf(login))
       if (isJsonRefusal(who)) return who
-      const { base, uid, clientId, resource, dpopJkt } = login
-      const { scopes, withheld } = given(login, who.standing)
-      if (scopes.length === 0) return jsonRefusal('invalid_scope', 'none of these scopes is given to this identity')
-      const approved = await (await flow()).approve(base, uid, { identity: who.identity, clientId, resource, scopes, withheld })
+      const { base, uid, clientId, resource, scopes, dpopJkt } = login
+      if (intersection(scopes, who.standing.scopes).length === 0) return jsonRefusal('invalid_scope', 'none of these scopes is given to this identity')
+      const approved = await (await flow()).approve(base, uid, { identity: who.identity, clientId, resource, scopes })
       if (!approved) return over()
       if (dpopJkt !== undefined) await rows.bind(approved.grantId, dpopJkt)
       return { redirect_to: approved.to }
@@ -106,10 +104,4 @@ function purposeOf({ base, uid, redirectUri, scopes }: Login): Purpose {
     uri: `${base}/login/${uid}`,
     statement: `Log in, and let ${place} use this server in my name: ${scopes.join(', ')}. Signing costs nothing and moves nothing.`,
   }
-}
-
-/** As the client asked, as far as this identity has it. */
-function given({ scopes: asked }: Login, { scopes: held }: Standing): { scopes: readonly string[]; withheld: readonly string[] } {
-  const scopes = intersection(asked, held)
-  return { scopes, withheld: asked.filter((scope) => !scopes.includes(scope)) }
 }

@@ -25,9 +25,8 @@ interface Given {
   readonly identity: string
   readonly clientId: string
   readonly resource: string
+  /** As they were asked for: each token has of them what trust gives at its time. */
   readonly scopes: readonly string[]
-  /** Asked for and not given. */
-  readonly withheld: readonly string[]
 }
 
 export interface Answered {
@@ -71,14 +70,12 @@ export function createFlow(options: FlowOptions): Flow {
     authorize: (base, query) => run(base, { path: `/authorize?${query}` }),
     resume: (base, uid) => run(base, { path: `/authorize/${uid}`, uid }),
     token: (base, form) => run(base, { path: '/token', form }),
-    async approve(base, uid, { identity, clientId, resource, scopes, withheld }) {
+    async approve(base, uid, { identity, clientId, resource, scopes }) {
       const { provider } = at(base)
       const login = await provider.Interaction.find(uid)
       if (!login) return undefined
       const grant = new provider.Grant({ accountId: identity, clientId })
       grant.addResourceScope(resource, [...scopes])
-      // Said, or it would be asked for again.
-      if (withheld.length > 0) grant.rejectResourceScope(resource, [...withheld])
       const grantId = await grant.save()
       login.result = { login: { accountId: identity, remember: false }, consent: { grantId } }
       await login.persist()

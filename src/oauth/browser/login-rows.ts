@@ -14,6 +14,7 @@ export interface Secret {
   readonly clientId: string
   readonly grantId: string
   readonly scope: string
+  readonly resource: string
   /** Seconds since 1970. */
   readonly exp: number
 }
@@ -64,8 +65,9 @@ export function createLoginRows({ store, revoke, now }: LoginRowsOptions): Login
     async secret(kind, id) {
       const found = await get(kind, id)
       if (!found) return undefined
-      const { accountId, clientId, grantId, scope, exp } = found
-      return { accountId: String(accountId), clientId: String(clientId), grantId: String(grantId), scope: String(scope), exp: Number(exp) }
+      const text = (name: string): string => String(found[name])
+      const [accountId, clientId, grantId, scope, resource] = [text('accountId'), text('clientId'), text('grantId'), text('scope'), text('resource')]
+      return { accountId, clientId, grantId, scope, resource, exp: Number(found['exp']) }
     },
     boundTo,
     async bind(grantId, jkt) {
@@ -87,8 +89,8 @@ export function originOf(grantId: string): string {
 const TEXTS: Readonly<Record<Kind, readonly string[]>> = {
   Interaction: ['returnTo'],
   Grant: ['accountId', 'clientId'],
-  AuthorizationCode: ['accountId', 'clientId', 'grantId', 'scope', 'redirectUri', 'codeChallenge'],
-  RefreshToken: ['accountId', 'clientId', 'grantId', 'scope'],
+  AuthorizationCode: ['accountId', 'clientId', 'grantId', 'scope', 'resource', 'redirectUri', 'codeChallenge'],
+  RefreshToken: ['accountId', 'clientId', 'grantId', 'scope', 'resource'],
 }
 
 /** Fails with `store_failed` for a row that is not as we write it. */

@@ -1,6 +1,6 @@
 // Codes and refresh tokens at `/token`: oidc-provider says whether one is good, everything else is as for all other grants.
 import type { Log } from '../../observe/log.ts'
-import { intersection } from '../../policy/scopes.ts'
+import { intersection, narrowed } from '../../policy/scopes.ts'
 import type { Standing } from '../../policy/shapes.ts'
 import type { Mint } from '../../tokens/mint.ts'
 import type { Places } from '../../tokens/places.ts'
@@ -26,7 +26,7 @@ export interface LoginTokenOptions {
   log: Log
 }
 
-const SENT = ['grant_type', 'client_id', 'code', 'redirect_uri', 'code_verifier', 'refresh_token', 'scope']
+const SENT = ['grant_type', 'client_id', 'code', 'redirect_uri', 'code_verifier', 'refresh_token']
 const NO_GRANT = 'this code or refresh token is not good, not any more, or not for this client'
 
 export function createLoginTokens(options: LoginTokenOptions): (request: FormRequest) => Promise<Answer | Refusal> {
@@ -48,7 +48,7 @@ export function createLoginTokens(options: LoginTokenOptions): (request: FormReq
     if (key && !(await replay.isFirst('dpop', key.jkt, key.jti, key.expiresAtMs))) return refusal('invalid_dpop_proof', 'this proof was used before')
     if (key && !(await rows.bind(access.grantId, key.jkt))) return refusal('invalid_grant', NO_GRANT, 'bound to another key meanwhile')
     const resource = places.resourceOf(access.resource)
-    const scopes = intersection(scopesIn(access.scope), standingOf([access.accountId])?.scopes ?? [])
+    const scopes = scopesOf(access.scope, form, standingOf([access.accountId]))
     if (resource === undefined || scopes.length === 0) return refusal('invalid_scope', 'none of these scopes is given to this identity')
     const { token, expiresIn } = await mint({
       ...{ issuer: base, subject: access.accountId, client: access.clientId, resource, scopes },
@@ -72,26 +72,32 @@ export function createLoginTokens(options: LoginTokenOptions): (request: FormReq
       : rows.secret('AuthorizationCode', form.get('code') ?? '')
   }
 
-  async function wrongFor({ accountId, clientId, grantId, scope }: Secret, form: Form, jkt: string | undefined): Promise<Refusal | undefined> {
+  async function wrongFor({ accountId, clientId, grantId, scope, resource }: Secret, form: Form, jkt: string | undefined): Promise<Refusal | undefined> {
     if (form.get('client_id') !== clientId) return refusal('invalid_grant', NO_GRANT, 'it is of another client')
     const standing = standingOf([accountId])
     if (!standing) return refusal('invalid_grant', NO_GRANT, NOT_TRUSTED)
-    if (intersection(scopesIn(scope), standing.scopes).length === 0) return refusal('invalid_scope', 'none of these scopes is given to this identity')
+    if (scopesOf(scope, form, standing).length === 0) return refusal('invalid_scope', 'none of these scopes is given to this identity')
+    const asked = form.get('resource')
+    if (asked !== undefined && places.resourceOf(asked) !== resource) return refusal('invalid_target', 'the login is for another resource')
     const expected = await rows.boundTo(grantId)
     if (expected !== undefined && expected !== jkt) return refusal('invalid_grant', NO_GRANT, 'it is bound to another key')
     return undefined
   }
+}
 
-  function sentOf(form: Form): URLSearchParams {
-    const sent = new URLSearchParams()
-    for (const name of SENT) {
-      const value = form.get(name)
-      if (value !== undefined) sent.set(name, value)
-    }
-    const resource = form.get('resource')
-    if (resource !== undefined) sent.set('resource', places.resourceOf(resource) ?? resource)
-    return sent
-  }
+function sentOf(form: Form): URLSearchParams {
+  const sent = SENT.flatMap((name): [string, string][] => {
+    const value = form.get(name)
+    return value === undefined ? [] : [[name, value]]
+  })
+  return new URLSearchParams(sent)
+}
+
+/** What the person was shown, or the part of it that is asked for now (RFC 6749 §6), as far as trust gives it now. */
+function scopesOf(shown: string, form: Form, standing: Standing | undefined): readonly string[] {
+  const asked = scopesIn(form.get('scope'))
+  const wanted = asked.length === 0 ? scopesIn(shown) : (narrowed(scopesIn(shown), asked) ?? [])
+  return intersection(wanted, standing?.scopes ?? [])
 }
 
 /** In its words, which are fixed ones. */
