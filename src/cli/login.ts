@@ -6,6 +6,7 @@ import { logIn } from '../login/log-in.ts'
 import { createLogins, type KeptLogin, type Logins } from '../login/logins.ts'
 import type { Login } from '../login/login.ts'
 import type { Invitation, Person } from '../login/wait-for-code.ts'
+import { shownUrl } from '../login/shown-url.ts'
 import { parseTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
 import { loginsDirectory } from './home.ts'
@@ -34,7 +35,7 @@ export async function login(args: Arguments, io: Io): Promise<number> {
     const person = personAt(io, mayOpen)
     const made = await logIn({ resource, client, scope, bound, person, fetch: globalThis.fetch, now, signal: ending.signal })
     await logins.save(made)
-    say(io, `logged in at ${made.issuer} for ${made.resource}${lifeOf(made)}`)
+    say(io, `logged in at ${made.issuer} for ${shownUrl(resource)}${lifeOf(made)}`)
     return 0
   } finally {
     clearTimeout(timer)
@@ -144,7 +145,7 @@ async function list(reading: Reading, logins: Logins, io: Io): Promise<number> {
   return 0
 }
 
-function shown({ login: { resource, issuer, refreshToken, expiresAtMs } }: KeptLogin): { resource: string; issuer: string; until: string } {
+function shown({ login: { address, issuer, refreshToken, expiresAtMs } }: KeptLogin): { address: string; issuer: string; until: string } {
   const end = expiresAtMs === undefined ? 'refused' : new Date(expiresAtMs).toISOString()
-  return { resource, issuer, until: refreshToken === undefined ? end : 'renewed' }
+  return { address: shownUrl(new URL(address)), issuer, until: refreshToken === undefined ? end : 'renewed' }
 }

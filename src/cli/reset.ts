@@ -24,16 +24,16 @@ export async function reset(args: Arguments, io: Io): Promise<number> {
   const machine = machineOf(io)
   const logins = createLogins({ directory: loginsDirectory(machine), now: machine.now })
   const { kept, unreadable } = await logins.list()
-  const meant = kept.filter(({ login }) => !target || covers(login.resource, target))
+  const meant = kept.filter(({ login }) => !target || covers(login.address, target))
   if (target && meant.length === 0) {
     for (const { error } of unreadable) warn(io, error.message)
     throw new OpenMcpError('not_found', `there is no login for ${shownUrl(target)}`, { hint: 'openmcp login --list says which there are' })
   }
   for (const { login, path } of meant) {
-    const { issuer, resource } = login
+    const { address, issuer } = login
     const ended = await takeBack(login, { fetch: globalThis.fetch })
     await logins.remove(path)
-    say(io, `forgotten: the login for ${resource} at ${issuer}`)
+    say(io, `forgotten: the login for ${shownUrl(new URL(address))} at ${issuer}`)
     if (!ended.done) warn(io, `its tokens were not taken back: ${ended.why}`)
   }
   if (target) return 0

@@ -16,7 +16,7 @@ export interface Client {
 }
 
 export const CLIENT_AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as const
-export type ClientAuthMethod = (typeof CLIENT_AUTH_METHODS)[number]
+type ClientAuthMethod = (typeof CLIENT_AUTH_METHODS)[number]
 
 /** What a person has to say about who we are; nothing: we register. */
 export interface ClientChoice {

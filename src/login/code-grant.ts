@@ -5,6 +5,7 @@ import { clientAuthOf, type Client } from './client.ts'
 import type { DpopKey } from './dpop-key.ts'
 import type { Issuer } from './find-issuer.ts'
 import type { Login } from './login.ts'
+import { shownUrl } from './shown-url.ts'
 import { requestAtTokenEndpoint, type TokenAnswer } from './token-endpoint.ts'
 
 interface Ways {
@@ -42,9 +43,9 @@ export function exchangeCode({ issuer, client, code, verifier, redirectUri, ...w
   })
 }
 
-/** The login with new tokens. Fails with `login_failed`; `isOver` tells whether only a person can help. */
+/** The login with new tokens. Fails with `login_failed`, which says whether only a person can help. */
 export async function refresh(login: Login, { now, ...ways }: Ways & { now: () => number }): Promise<Login> {
-  const { issuer, resource, tokenEndpoint, client, refreshToken } = login
+  const { address, issuer, resource, tokenEndpoint, client, refreshToken } = login
   if (refreshToken === undefined) throw loginOver(login, 'it gave nothing to renew it with')
   const answer = await requestAtTokenEndpoint({
     ...ways,
@@ -56,7 +57,10 @@ export async function refresh(login: Login, { now, ...ways }: Ways & { now: () =
     secrets: [refreshToken, ...(client.secret === undefined ? [] : [client.secret])],
     refusal(error, said) {
       if (['invalid_grant', 'invalid_client', 'unauthorized_client'].includes(error)) return loginOver(login, said)
-      return failure(`${issuer} does not renew the login for ${resource} now (${said})`, `try again later, or log in again: openmcp login ${resource}`)
+      return failure(
+        `${issuer} does not renew the login for ${shownUrl(new URL(address))} now (${said})`,
+        `try again later, or log in again: openmcp login ${shownUrl(new URL(address))}`,
+      )
     },
   })
   return { ...login, ...tokensOf(answer, now()), refreshToken: answer.refreshToken ?? refreshToken }
@@ -78,8 +82,9 @@ export function tokensOf({ token, refreshToken }: TokenAnswer, nowMs: number): P
 
 const MOST_SECONDS = 10 * 365 * 24 * 3600
 
-export function loginOver({ issuer, resource }: Pick<Login, 'issuer' | 'resource'>, why: string): OpenMcpError {
-  return failure(`the login for ${resource} is over: ${issuer} does not renew it (${why})`, `openmcp login ${resource}`)
+function loginOver({ address, issuer }: Login, why: string): OpenMcpError {
+  const where = shownUrl(new URL(address))
+  return failure(`the login for ${where} is over: ${issuer} does not renew it (${why})`, `openmcp login ${where}`)
 }
 
 function unknownClient(by: string, said: string): OpenMcpError {

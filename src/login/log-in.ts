@@ -49,6 +49,7 @@ export async function logIn(options: LogInOptions): Promise<Login> {
     const fetch = boundedFetch(options.fetch, bounds)
     const answer = await exchangeCode({ issuer, client, code, verifier, redirectUri, dpop, fetch })
     return {
+      address: resource.href,
       resource: issuer.resource,
       issuer: by,
       tokenEndpoint: issuer.server.token_endpoint ?? '',

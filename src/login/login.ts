@@ -6,7 +6,9 @@ import { covers } from './covers.ts'
 import { endpointOf } from './safe-url.ts'
 
 export interface Login {
-  /** As its metadata spells it. */
+  /** What the person named: nothing of the login goes anywhere else, whatever the resource says that it covers. */
+  readonly address: string
+  /** What the tokens are for, as its metadata spells it. */
   readonly resource: string
   readonly issuer: string
   readonly tokenEndpoint: string
@@ -40,6 +42,7 @@ export function parseLogin(text: string): Login | undefined {
 
 const MEMBERS = new Set([
   'version',
+  'address',
   'resource',
   'issuer',
   'tokenEndpoint',
@@ -57,9 +60,10 @@ const MEMBERS = new Set([
 function read(value: unknown): Login | undefined {
   const members = membersOf(value)
   if (!members || members.get('version') !== VERSION || [...members.keys()].some((name) => !MEMBERS.has(name))) return undefined
-  const [resource, issuer, accessToken, tokenType] = ['resource', 'issuer', 'accessToken', 'tokenType'].map((name) => members.get(name))
+  const [address, resource, issuer, accessToken, tokenType] = ['address', 'resource', 'issuer', 'accessToken', 'tokenType'].map((name) => members.get(name))
   const [refreshToken, scope, obtainedAtMs, expiresAtMs] = ['refreshToken', 'scope', 'obtainedAtMs', 'expiresAtMs'].map((name) => members.get(name))
-  if (typeof resource !== 'string' || !covers(resource, new URL(resource)) || typeof issuer !== 'string') return undefined
+  if (typeof address !== 'string' || typeof resource !== 'string' || typeof issuer !== 'string') return undefined
+  if (!covers(address, new URL(address)) || !covers(resource, new URL(address))) return undefined
   const tokenEndpoint = endpointOf(issuer, members.get('tokenEndpoint'), 'gives tokens')
   const revocationEndpoint = endpointOf(issuer, members.get('revocationEndpoint'), 'takes tokens back')
   const client = readClient(members.get('client'))
@@ -69,6 +73,7 @@ function read(value: unknown): Login | undefined {
   if (!isMoment(obtainedAtMs) || !(expiresAtMs === undefined || isMoment(expiresAtMs))) return undefined
   if ((tokenType === 'DPoP') !== (dpopJwk !== undefined)) return undefined
   return {
+    address,
     resource,
     issuer,
     tokenEndpoint: tokenEndpoint.href,

@@ -22,10 +22,10 @@ export interface KeptLogin {
 }
 
 export interface Logins {
-  /** The one that opens this address: of the resource nearest to it, the newest. Fails with `keys_unsafe` when there is only what must not be read. */
+  /** The one that opens this URL: of those for the address nearest to it, the newest. Fails with `keys_unsafe` when there is only what must not be read. */
   find(url: URL): Promise<KeptLogin | undefined>
   list(): Promise<{ kept: readonly KeptLogin[]; unreadable: readonly { path: string; error: OpenMcpError }[] }>
-  /** In the place of an older one for the same resource at the same issuer. */
+  /** In the place of an older one for the same address at the same issuer. */
   save(login: Login): Promise<void>
   remove(path: string): Promise<void>
   /** What is there now is changed by one process at a time: the login that is returned is kept. */
@@ -56,8 +56,8 @@ export function createLogins({ directory, now }: { directory: string; now: () =>
     list,
     async find(url) {
       const { kept, unreadable } = await list()
-      const fit = kept.filter(({ login }) => covers(login.resource, url))
-      const [best] = fit.toSorted((one, other) => other.login.resource.length - one.login.resource.length)
+      const fit = kept.filter(({ login }) => covers(login.address, url))
+      const [best] = fit.toSorted((one, other) => other.login.address.length - one.login.address.length)
       const [unread] = unreadable
       // It may be the one that is wanted.
       if (!best && unread) throw unread.error
@@ -80,8 +80,8 @@ export function createLogins({ directory, now }: { directory: string; now: () =>
   }
 }
 
-function fileOf({ resource, issuer }: Login): string {
-  return `${createHash('sha256').update(`${resource}\n${issuer}`).digest('hex')}.json`
+function fileOf({ address, issuer }: Login): string {
+  return `${createHash('sha256').update(`${address}\n${issuer}`).digest('hex')}.json`
 }
 
 async function pathsIn(directory: string): Promise<string[]> {

@@ -125,7 +125,7 @@ describe('an upstream that wants a login', () => {
 
   test('that refuses every token is not asked in a circle', async () => {
     const stage = await staged({ at: { '/mcp': (res) => send(res, 401, {}, { 'www-authenticate': 'Bearer' }) } }, { isLoggedIn: false })
-    const login = { ...someLogin(), resource: stage.issuer.resource.href, issuer: stage.issuer.origin, tokenEndpoint: `${stage.issuer.origin}/token` }
+    const login = { ...someLogin({ resource: stage.issuer.resource.href }), issuer: stage.issuer.origin, tokenEndpoint: `${stage.issuer.origin}/token` }
     await stage.logins.save({ ...login, obtainedAtMs: stage.clock.ms, expiresAtMs: undefined })
     await expect(stage.call()).rejects.toMatchObject({ code: 'login_failed' })
     expect(stage.issuer.asked.filter((line) => line === 'POST /mcp').length).toBeLessThanOrEqual(3)

@@ -13,6 +13,7 @@ export function ownDirectory(): string {
 
 export function someLogin(changes: Partial<Login> = {}): Login {
   return {
+    address: changes.resource ?? 'https://mcp.example.com/mcp',
     resource: 'https://mcp.example.com/mcp',
     issuer: 'https://issuer.example',
     tokenEndpoint: 'https://issuer.example/token',

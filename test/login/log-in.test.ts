@@ -78,6 +78,7 @@ describe('a person who logs in', () => {
     const { issuer, made, browsed } = await through()
     const login = await made
     expect(login).toEqual({
+      address: issuer.resource.href,
       resource: `${issuer.origin}/mcp`,
       issuer: issuer.origin,
       tokenEndpoint: `${issuer.origin}/token`,
@@ -139,7 +140,7 @@ describe('a person who logs in', () => {
     expect(both.issuer.authorizations[0]?.get('prompt')).toBe('consent')
   })
 
-  test('has a login of a resource above the address when the server says so', async () => {
+  test('has none of a resource beside the address', async () => {
     const { issuer, made } = await staged({ metadata: (origin) => ({ resource: `${origin}/other` }) })
     expect((await refusalOf(made)).message).toContain('speaks of another resource than')
     expect(issuer.authorizations).toEqual([])

@@ -34,6 +34,13 @@ describe('logins that are kept', () => {
     }
   })
 
+  test('go to what the person named and below it, though the resource covers all of its host', async () => {
+    const { logins } = stage()
+    await logins.save(someLogin({ resource: 'https://mcp.example.com/', address: 'https://mcp.example.com/good/mcp' }))
+    expect(await logins.find(at('https://mcp.example.com/evil/mcp'))).toBeUndefined()
+    expect((await logins.find(at('https://mcp.example.com/good/mcp')))?.login.resource).toBe('https://mcp.example.com/')
+  })
+
   test('are files that nobody else can read, in a directory of their own, with nothing else left in it', async () => {
     const { logins, directory } = stage()
     await logins.save(someLogin())
@@ -43,7 +50,7 @@ describe('logins that are kept', () => {
     expect(statSync(join(directory, files[0] ?? '')).mode & 0o777).toBe(0o600)
   })
 
-  test('are one for each resource and issuer: a new one takes the place of the old', async () => {
+  test('are one for each address and issuer: a new one takes the place of the old', async () => {
     const { logins, directory } = stage()
     await logins.save(someLogin())
     await logins.save(someLogin({ accessToken: 'newer' }))
@@ -51,7 +58,7 @@ describe('logins that are kept', () => {
     expect((await logins.find(MCP))?.login.accessToken).toBe('newer')
   })
 
-  test('of several the one for the nearest resource is taken, and of these the newest', async () => {
+  test('of several the one for the nearest address is taken, and of these the newest', async () => {
     const { logins } = stage()
     await logins.save(someLogin({ resource: 'https://mcp.example.com/', accessToken: 'root', obtainedAtMs: 1_900_000 }))
     await logins.save(someLogin({ issuer: 'https://old.example', tokenEndpoint: 'https://old.example/token', accessToken: 'old', obtainedAtMs: 1 }))
@@ -93,7 +100,16 @@ describe('what must not be read is refused, with its path and nothing of what it
     ['no JSON', (path) => changed(path, () => '}'), 'is not a login'],
     ['a file of a later version', (path) => changed(path, (text) => text.replace('"version": 1', '"version": 2')), 'is not a login'],
     ['more than a login', (path) => changed(path, (text) => text.replace('{', '{"more":1,')), 'is not a login'],
-    ['a login for another resource', (path) => changed(path, (text) => text.replace('/mcp"', '/admin"')), 'is not a login'],
+    [
+      'a login for another address',
+      (path) => changed(path, (text) => text.replace('"address": "https://mcp.example.com/mcp"', '"address": "https://mcp.example.com/mcp/admin"')),
+      'is not a login',
+    ],
+    [
+      'a login for an address that its resource does not cover',
+      (path) => changed(path, (text) => text.replace('/mcp",\n  "issuer', '/other",\n  "issuer')),
+      'is not a login',
+    ],
     ['a login at another issuer', (path) => changed(path, (text) => text.replace('"https://issuer.example"', '"https://evil.example"')), 'is not a login'],
     [
       'tokens from another way',
