@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 
 import { createKeyRouter } from '../../src/api-keys/router.ts'
 import { createApp } from '../../src/http/app.ts'
+import { createLoginRouter } from '../../src/oauth/browser/router.ts'
 import { createIssuer } from '../../src/oauth/issuer.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { addTrust, removeTrust } from '../../src/policy/rules.ts'
@@ -467,6 +468,7 @@ const READ = '200, 200, 405 GET, HEAD, 405 GET, HEAD, 405 GET, HEAD, 405 GET, HE
 const FORM = '405 POST, 405 POST, 400, 405 POST, 405 POST, 405 POST, 405 POST, 405 POST'
 /** What is sent here is no JSON. */
 const JSON_DOOR = FORM.replace(' 400,', ' 415,')
+const BROWSER_DOOR = '403, 405 GET, 405 GET, 405 GET, 405 GET, 405 GET, 405 GET, 405 GET'
 const PLAIN = '200, 200, 404, 404, 404, 404, 404, 404'
 const NOTHING = '404, 404, 404, 404, 404, 404, 404, 404'
 
@@ -493,9 +495,31 @@ const OPEN: Readonly<Record<string, string>> = {
   'PREFIX/token': FORM,
   'PREFIX/introspect': FORM,
   'PREFIX/revoke': FORM,
-  'PREFIX/authorize': '400, 400, 400, 400, 400, 400, 400, 400',
+  'PREFIX/authorize': BROWSER_DOOR.replace('403', '400'),
+  'PREFIX/authorize/': BROWSER_DOOR.replace('403', '400'),
+  'PREFIX/authorize/AAAAAAAAAAAAAAAAAAAAAAAA': BROWSER_DOOR,
+  'PREFIX/authorize/..%2fkeys': BROWSER_DOOR,
+  'PREFIX/authorize/AAAAAAAAAAAAAAAAAAAAAAAA/login': NOTHING,
+  'PREFIX/login': NOTHING,
+  'PREFIX/login/AAAAAAAAAAAAAAAAAAAAAAAA': BROWSER_DOOR.replace('403', '403, 403').replace('405 GET, ', ''),
+  'PREFIX/login/AAAAAAAAAAAAAAAAAAAAAAAA/challenge': JSON_DOOR,
+  'PREFIX/login/AAAAAAAAAAAAAAAAAAAAAAAA/approve': JSON_DOOR,
+  'PREFIX/login/AAAAAAAAAAAAAAAAAAAAAAAA/deny': JSON_DOOR,
+  'PREFIX/login/AAAAAAAAAAAAAAAAAAAAAAAA/abort': NOTHING,
+  'PREFIX/register': JSON_DOOR,
+  // What oidc-provider serves where it is asked itself.
+  'PREFIX/auth': NOTHING,
+  'PREFIX/me': NOTHING,
+  'PREFIX/reg': NOTHING,
+  'PREFIX/request': NOTHING,
+  'PREFIX/device': NOTHING,
+  'PREFIX/device/auth': NOTHING,
+  'PREFIX/backchannel': NOTHING,
+  'PREFIX/session/end': NOTHING,
+  'PREFIX/token/introspection': NOTHING,
+  'PREFIX/token/revocation': NOTHING,
+  'PREFIX/interaction/AAAAAAAAAAAAAAAAAAAAAAAA': NOTHING,
   'PREFIX/': NOTHING,
-  'PREFIX/register': NOTHING,
   'PREFIX/challenge': JSON_DOOR,
   'PREFIX/gen-api-key': JSON_DOOR,
   'PREFIX/get-api-key': JSON_DOOR.replace('405 POST', '401'),
@@ -515,6 +539,15 @@ const OPEN: Readonly<Record<string, string>> = {
   'PREFIX/MCP': NOTHING,
   'PREFIX/%6dcp': NOTHING,
   'PREFIX//mcp': NOTHING,
+  'PREFIX//authorize': NOTHING,
+  'PREFIX/Authorize': NOTHING,
+  'PREFIX/%61uthorize': NOTHING,
+  'PREFIX/Keys': NOTHING,
+  'PREFIX/keys/': NOTHING,
+  'PREFIX/keys/..%2fpage.js': NOTHING,
+  'PREFIX/keys/__proto__': NOTHING,
+  'PREFIX/with-key/authorize': NOTHING,
+  'PREFIX/with-key/.well-known/oauth-protected-resource': NOTHING,
   'PREFIX/mcp%2f': NOTHING,
   'PREFIX/mcp.json': NOTHING,
   'PREFIX/servers/test/mcp': NOTHING,
@@ -528,8 +561,23 @@ test('every route of the app is one of those above', () => {
   const keys = { signing: nothing, published: () => [], verifying: nothing, sealing: nothing, hashing: nothing, list: nothing, rotate: nothing, close: nothing }
   const places = { baseOf: nothing, isOwnIssuer: nothing, resourceOf: nothing }
   for (const pathPrefix of PREFIXES) {
+    const act = nothing
+    const login = createLoginRouter({
+      endpoints: { shown: act, challenge: act, approve: act, deny: act },
+      registrations: { register: nothing, find: nothing },
+      rows: { put: nothing, get: nothing, remove: nothing, use: nothing, isUsed: nothing, secret: nothing, boundTo: nothing, bind: nothing, end: nothing },
+      cookies: { made: nothing, ended: nothing, isOf: nothing },
+      flow: nothing,
+      standingOf: nothing,
+      places,
+      mayBegin: nothing,
+      mayProve: nothing,
+      pathPrefix,
+      log,
+    })
     const issuer = createIssuer({
       token: nothing,
+      browserLogin: { router: login, token: nothing, refreshTokens: { find: nothing, end: nothing } },
       introspect: nothing,
       revoke: nothing,
       keys,
@@ -539,9 +587,8 @@ test('every route of the app is one of those above', () => {
       pathPrefix,
       log,
     })
-    const act = nothing
     const endpoints = { challenge: act, generate: act, get: act, rotate: act, revoke: act, reverseLookup: act }
-    const keyRouter = createKeyRouter({ endpoints, takeTurn: nothing, pathPrefix, log })
+    const keyRouter = createKeyRouter({ endpoints, closed: undefined, takeTurn: nothing, pathPrefix, log })
     const app = createApp({
       rules: { allowsHost: nothing, allowsOrigin: nothing, grantsOrigin: nothing },
       tls: false,
@@ -554,9 +601,10 @@ test('every route of the app is one of those above', () => {
       messages: nothing,
       log,
     })
-    const routes = [...routesIn(app.router), ...routesIn(issuer), ...routesIn(keyRouter)]
-    const known = [...GUARDED.map((path) => `PREFIX${path}`), ...Object.keys(OPEN), 'PREFIX/keys/:file'].map((path) => path.replaceAll('PREFIX', pathPrefix))
-    expect(routes.length).toBeGreaterThan(15)
+    const routes = [...routesIn(app.router), ...routesIn(issuer), ...routesIn(keyRouter), ...routesIn(login)]
+    const named = Object.keys(OPEN).map((path) => path.replace('AAAAAAAAAAAAAAAAAAAAAAAA', ':uid'))
+    const known = [...GUARDED.map((path) => `PREFIX${path}`), ...named, 'PREFIX/keys/:file'].map((path) => path.replaceAll('PREFIX', pathPrefix))
+    expect(routes.length).toBeGreaterThan(40)
     expect(routes.filter((route) => !known.includes(route))).toEqual([])
   }
 })
