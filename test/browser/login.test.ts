@@ -4,26 +4,17 @@ import { UnauthorizedError, type OAuthClientProvider } from '@modelcontextprotoc
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { OAuthClientInformationMixed, OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js'
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { Page } from 'playwright-core'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
+import { addTrust } from '../../src/policy/rules.ts'
 import { logInByBrowser, whereSent } from '../support/browser-login.ts'
-import { complaintsOf, findChromium, giveWallet, startChromium, type WalletOptions } from '../support/chromium.ts'
 import { secured, type Secured } from '../support/secured.ts'
-import { testWallet } from '../support/wallet.ts'
-import { lookAt } from './look.ts'
+import { problemsOf } from './look.ts'
+import { alertOn, button, chromium, heading, LOOKS, SKIPPED, visits, wallet, WALLET } from './visit.ts'
 
-const found = findChromium()
-
-describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
-  let browser: Browser
-  beforeAll(async () => {
-    browser = await startChromium(found)
-  })
-  afterAll(() => browser.close())
-
-  const secretKey = '1'.repeat(64)
-  const wallet = testWallet(Uint8Array.from({ length: 32 }, () => 0x11))
+describe.skipIf(chromium.missing !== undefined)(`a login in a browser${SKIPPED}`, () => {
+  const { browser, visit } = visits()
 
   interface Program {
     /** Where it sends its person. */
@@ -85,26 +76,7 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
     }
   }
 
-  interface Visit {
-    page: Page
-    context: BrowserContext
-    complaints: string[]
-  }
-  async function visit(url: URL | string, { wallets = [], ...how }: BrowserContextOptions & { wallets?: WalletOptions[] } = {}): Promise<Visit> {
-    const context = await browser.newContext(how)
-    onTestFinished(() => context.close())
-    if (wallets.length > 0) await giveWallet(context, ...wallets)
-    context.setDefaultTimeout(10_000)
-    const page = await context.newPage()
-    const complaints = complaintsOf(page)
-    await page.goto(String(url))
-    return { page, context, complaints }
-  }
-
-  const WALLET = { wallets: [{ secretKey }] }
   const DONE = [{ type: 'text', text: 'echo' }]
-  const button = (page: Page, name: string): ReturnType<Page['getByRole']> => page.getByRole('button', { name })
-  const heading = (page: Page, name: string): ReturnType<Page['getByRole']> => page.getByRole('heading', { name })
 
   async function approve(page: Page): Promise<void> {
     await button(page, 'Test Wallet').click()
@@ -117,7 +89,7 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
     const { page, complaints } = await visit(asked.authorize, WALLET)
     await heading(page, 'Test Program').waitFor()
     expect(await page.locator('#client-said').textContent()).toBe('Not verified: the program chose this name itself.')
-    expect(await page.locator('#login-scopes').textContent()).toBe('everything')
+    expect(await page.locator('#login-scopes').textContent()).toBe('everything that you may use')
     expect(await page.locator('#login-server').textContent()).toBe(stage.url.href)
     const { host } = new URL(asked.authorize.searchParams.get('redirect_uri') ?? '')
     expect(await page.locator('#login-redirect').textContent()).toBe(`a program on this computer (${host})`)
@@ -137,11 +109,9 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
     let stranger = ''
     const trust = async (did: string): Promise<void> => {
       stranger = did
-      const store = await stage.otherProcess()
-      await store.put('trust', { key: did, value: JSON.stringify({ id: did, scopes: ['mcp'] }), expiresAtMs: undefined })
-      stage.pass(2)
+      await addTrust(await stage.otherProcess(), { id: did })
     }
-    const answer = await logInByBrowser(asked.authorize, { browser, trust })
+    const answer = await logInByBrowser(asked.authorize, { browser: browser(), trust })
     expect(stranger).toMatch(/^did:key:z6Mk/)
     expect(await asked.use(answer)).toEqual(DONE)
   })
@@ -155,7 +125,7 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
     await page.getByText('I have an enrolment link').click()
     await page.getByLabel('Enrolment link').fill('nonsense')
     await button(page, 'Use the link').click()
-    await page.getByRole('alert').filter({ hasText: 'no enrolment link' }).waitFor()
+    expect(await alertOn(page)).toContain('no enrolment link')
     await page.getByLabel('Enrolment link').fill(stage.enrolment?.href ?? '')
     await button(page, 'Use the link').click()
     expect(await asked.use(await asked.answer())).toEqual(DONE)
@@ -164,7 +134,7 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
   test('whoever says no sends the program away without anything', async () => {
     const stage = await secured({ trusted: [wallet.did] })
     const asked = await program(stage)
-    const answer = await logInByBrowser(asked.authorize, { browser, deny: true })
+    const answer = await logInByBrowser(asked.authorize, { browser: browser(), deny: true })
     expect(answer.searchParams.get('error')).toBe('access_denied')
     expect(answer.searchParams.get('code')).toBeNull()
     expect(answer.searchParams.get('state')).toBe('a state <b>of</b> its own')
@@ -178,7 +148,7 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
     await button(page, 'Test Wallet').click()
     await page.evaluate('testWallet[0].declines = 4001')
     await button(page, 'Approve').click()
-    await page.getByRole('alert').filter({ hasText: 'You declined in the wallet' }).waitFor()
+    expect(await alertOn(page)).toContain('You declined in the wallet')
     await page.evaluate('delete testWallet[0].declines')
     await button(page, 'Approve').click()
     expect(await asked.use(await asked.answer())).toEqual(DONE)
@@ -209,7 +179,7 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
     await approve(page)
     await page.waitForFunction('testWallet[0].answer !== undefined')
     await page.evaluate(`testWallet[0].emit('accountsChanged', ['0x${'2'.repeat(40)}'])`)
-    await page.getByRole('alert').filter({ hasText: 'another account' }).waitFor()
+    expect(await alertOn(page)).toContain('another account')
     await page.evaluate('testWallet[0].answer()')
     expect(await button(page, 'Approve').isVisible()).toBe(false)
     expect(await heading(page, 'Who are you?').isVisible()).toBe(true)
@@ -241,6 +211,7 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
     const answer = await asked.answer()
     await button(second, 'Approve').click()
     await heading(second, 'This login cannot go on here').waitFor()
+    await page.waitForURL('**/callback?**')
     await page.goBack()
     await page.reload()
     await heading(page, 'This login cannot go on here').waitFor()
@@ -269,11 +240,12 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
       return route.continue()
     })
     await approve(page)
-    await page.getByRole('alert').filter({ hasText: 'more than five minutes' }).waitFor()
+    expect(await alertOn(page)).toContain('more than five minutes')
     await button(page, 'Approve').click()
     await heading(page, 'This login is over').waitFor()
     await page.reload()
     await heading(page, 'This login is over').waitFor()
+    expect(stage.reached()).toEqual([])
   })
 
   test('script in what a client says of itself, in its state and in its scope stays text', async () => {
@@ -287,6 +259,7 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
     await approve(page)
     const answer = await asked.answer()
     expect(answer.searchParams.get('state')).toBe(script)
+    await page.waitForURL('**/callback?**')
     await page.goBack()
     expect(await page.evaluate('globalThis.hit')).toBeUndefined()
     expect(await page.locator('main img').count()).toBe(0)
@@ -306,8 +279,50 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
     const { page } = await visit(asked.authorize, WALLET)
     await page.route('**/approve', (route) => route.fulfill({ json: { redirect_to: 'https://evil.example/' } }))
     await approve(page)
-    await page.getByRole('alert').filter({ hasText: 'does not know' }).waitFor()
+    expect(await alertOn(page)).toContain('does not know')
     expect(new URL(page.url()).origin).toBe(stage.base)
+  })
+
+  test('a client that is known by its document is called after the host of it, and what it may use is told in words', async () => {
+    const stage = await secured({ trusted: [wallet.did] })
+    const documents = createServer((req, res) => {
+      const client = { client_id: `http://${req.headers.host}/client.json`, client_name: 'Example Chat', redirect_uris: ['https://chat.example/callback'] }
+      res.setHeader('content-type', 'application/json').end(JSON.stringify(client))
+    })
+    await new Promise<void>((resolve) => documents.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void documents.close())
+    const host = `127.0.0.1:${(documents.address() as AddressInfo).port}`
+    const asked = {
+      client_id: `http://${host}/client.json`,
+      redirect_uri: 'https://chat.example/callback',
+      response_type: 'code',
+      code_challenge: 'a'.repeat(43),
+      code_challenge_method: 'S256',
+      scope: 'mcp:tools mcp:prompts',
+      resource: stage.url.href,
+    }
+    const { page } = await visit(`${stage.base}/authorize?${new URLSearchParams(asked).toString()}`, WALLET)
+    await heading(page, 'Example Chat').waitFor()
+    expect(await page.locator('#client-said').innerText()).toBe(`Known to ${host}.`)
+    expect(await page.locator('#login-scopes').innerText()).toBe('tools, prompts')
+    expect(await page.locator('#login-redirect').innerText()).toBe('chat.example')
+    expect(await page.locator('#beware').isVisible()).toBe(false)
+  })
+
+  test('where the server is away before it is known who asks, it can be asked again', async () => {
+    const stage = await secured({ trusted: [wallet.did] })
+    const asked = await program(stage)
+    let isAway = true
+    const { page } = await visit(asked.authorize, {
+      ...WALLET,
+      before: (context) => context.route('**/login/*', (route) => (isAway ? route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }) : route.continue())),
+    })
+    expect(await alertOn(page)).toContain('The server does not answer')
+    expect(await button(page, 'Approve').isVisible()).toBe(false)
+    isAway = false
+    await button(page, 'Try again').click()
+    await approve(page)
+    expect(await asked.use(await asked.answer())).toEqual(DONE)
   })
 
   test('a program that is opened by links of its own is named by them, and the page says that it may be closed', async () => {
@@ -337,17 +352,13 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
     expect(complaints.join('\n')).toMatch(/frame/i)
   })
 
-  describe.each([
-    ['light', 390],
-    ['light', 1280],
-    ['dark', 390],
-    ['dark', 1280],
-  ] as const)('in %s at %i pixels', (colorScheme, width) => {
+  describe.each(LOOKS)('in %s at %i pixels', (colorScheme, width) => {
     test('axe finds nothing, and nothing is wider than the window', async () => {
       const stage = await secured()
       const asked = await program(stage, { client_name: 'MCP Inspector' })
       const { page } = await visit(asked.authorize, { ...WALLET, colorScheme, viewport: { width, height: 844 } })
-      const look = (name: string): Promise<void> => lookAt(page, `login-${name}-${colorScheme}-${width}`)
+      const problems: string[] = []
+      const look = async (name: string): Promise<unknown> => problems.push(...(await problemsOf(page, `login-${name}-${colorScheme}-${width}`)))
       await button(page, 'Test Wallet').waitFor()
       await look('asked')
       await button(page, 'Test Wallet').click()
@@ -365,6 +376,7 @@ describe.skipIf(found.missing !== undefined)('a login in a browser', () => {
       await page.reload()
       await heading(page, 'This login cannot go on here').waitFor()
       await look('over')
+      expect(problems).toEqual([])
     })
   })
 })
