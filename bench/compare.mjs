@@ -6,7 +6,7 @@ import { openSessions, runCalls, runCrossing, runMints, runNotifications } from 
 import { cpuOf, machineCpu } from './lib/proc.mjs'
 import { rounded, sum } from './lib/numbers.mjs'
 import { sleep } from './lib/time.mjs'
-import { scenariosOf, sessionsFor } from './scenarios.mjs'
+import { isAsking, scenariosOf, sessionsFor } from './scenarios.mjs'
 
 const MEASURES = { idle: measureIdle, calls: measureSlices, notify: measureSlices, cross: measureSlices, mint: measureSlices, open: measureOpening }
 
@@ -22,8 +22,8 @@ export async function compareMode({ mode, peers, scenarios, pace, program, deadl
     pace,
     program,
     // Slices before those that count: the first calls of a kind are slow. What the guard adds is small, and V8 takes seconds to compile it.
-    uncounted: mode === 'guard' ? 4 : 0.5,
-    slices: ({ brief }) => (brief && mode !== 'guard' ? Math.ceil(pace.reps / 2) : pace.reps),
+    uncounted: isAsking(mode) ? 4 : 0.5,
+    slices: ({ brief }) => (brief && !isAsking(mode) ? Math.ceil(pace.reps / 2) : pace.reps),
     secondsLeft: () => (deadlineMs - performance.now()) / 1000,
     put: (peer, scenario, row) => put({ mode, peer: peer.name, scenario, ...row }),
   }

@@ -2,7 +2,8 @@
 //   mode   the group it is compared in
 //   role   openmcp | floor (the least a proxy has to do) | peer | direct (no proxy at all: the limit)
 //   face   what the generator speaks to it: streamable | sse | stdio
-//   login  what the generator shows to it, where it asks: bearer | fresh | dpop (lib/login.mjs)
+//   login  what the generator shows to it, where it asks: bearer | fresh | dpop | key | freshKey (lib/login.mjs)
+//   keys   how many API keys are in its store
 //   measured  the scenarios it is measured in, when not all of its mode
 //   start  its command; the bench fills in {port} {server...} (the stdio server, as arguments) {server} (the same, for a shell)
 //          {did} (who the generator is) {upstream} {upstreamSse} {upstreamOrigin} (the HTTP server) {tmp} (a folder of its own) {program} (openmcp)
@@ -11,7 +12,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nginxConfiguration } from './lib/nginx.mjs'
 
-export const MODES = ['stdio-streamable', 'stdio-sse', 'http-http', 'http-stdio', 'guard']
+export const MODES = ['stdio-streamable', 'stdio-sse', 'http-http', 'http-stdio', 'guard', 'keys']
 
 /** What ratios of a mode are taken against: its floor, or no proxy at all where there is no floor. */
 export const REFERENCE = {
@@ -20,6 +21,7 @@ export const REFERENCE = {
   'http-http': 'floor-http',
   'http-stdio': 'direct-pipe',
   guard: 'openmcp-open',
+  keys: 'openmcp-token',
 }
 
 const here = path.dirname(fileURLToPath(import.meta.url))
@@ -39,6 +41,7 @@ const guarded = (login) => ({
   files: { 'openmcp.json': ({ did }) => JSON.stringify({ trust: { identities: [{ id: did }] } }) },
   login,
 })
+const keyed = (login, keys) => ({ ...guarded(login), keys })
 const supergateway = (...args) => fromNpm('supergateway', 'dist/index.js', '--logLevel', 'none', ...args)
 const mcpProxy = (...args) => fromNpm('mcp-proxy', 'dist/bin/mcp-proxy.mjs', '--port', '{port}', ...args, '--', '{server...}')
 const mcpRemote = (...args) => ({
@@ -131,6 +134,17 @@ const GROUPS = {
       { name: 'openmcp-bearer', ...guarded('bearer'), note: 'a token that is known' },
       { name: 'openmcp-fresh', ...guarded('fresh'), measured: ['seq1'], note: 'every call with a token never shown before' },
       { name: 'openmcp-dpop', ...guarded('dpop'), measured: ['seq16', 'seq1'], note: 'a token bound to a key, a proof (ES256) with every call' },
+    ],
+  },
+  keys: {
+    face: 'streamable',
+    upstream: true,
+    entries: [
+      { name: 'openmcp-nobody', ...openmcp('-p', '{port}:{upstream}'), note: 'nobody is asked who they are' },
+      { name: 'openmcp-token', ...guarded('bearer'), note: 'a token that is known' },
+      { name: 'openmcp-key', ...keyed('key', 10), note: 'an API key that is known, one of 10' },
+      { name: 'openmcp-keys', ...keyed('key', 100_000), note: 'an API key that is known, one of 100,000' },
+      { name: 'openmcp-key-new', ...keyed('freshKey', 100_000), measured: ['seq1'], note: 'with every call another of 100,000' },
     ],
   },
 }

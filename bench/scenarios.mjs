@@ -30,10 +30,11 @@ export const SCENARIOS = [
   { name: 'mint', kind: 'mint', sessions: 1, inflight: 32, title: 'tokens by jwt-bearer at /token, 32 requests in flight', modes: ['guard'] },
 ]
 
-/** What the guard costs shows in few of them. */
-const GUARD = ['seq16', 'seq1', 'mint']
+/** What it costs to ask who calls shows in few of them. */
+const ASKING = ['seq16', 'seq1', 'mint']
+export const isAsking = (mode) => mode === 'guard' || mode === 'keys'
 
-export const scenariosOf = (mode) => SCENARIOS.filter(({ name, modes = [mode] }) => modes.includes(mode) && (mode !== 'guard' || GUARD.includes(name)))
+export const scenariosOf = (mode) => SCENARIOS.filter(({ name, modes = [mode] }) => modes.includes(mode) && (!isAsking(mode) || ASKING.includes(name)))
 
 /** How many sessions a peer of this face is asked to hold. */
 export const sessionsFor = (scenario, face) => (face === 'stdio' ? scenario.processes : scenario.sessions)

@@ -12,10 +12,11 @@ const identity = createIdentity()
 export const DID = identity.did
 
 /**
- * `kind`: bearer (one token for all calls), fresh (a token per call that was never shown before), dpop (one token bound to a key, a
+ * `kind`: key (one API key for all calls), freshKey (another one with every call), bearer (one token for all calls), fresh (a token per call that was never shown before), dpop (one token bound to a key, a
  * proof per call). Gives `{ begin(), prepare(calls), headers(method), assertions(count), redeem(assertion) }`.
  */
-export function createLogin(kind, { pool, url }) {
+export function createLogin(kind, { pool, url, keys = [] }) {
+  if (kind === 'key' || kind === 'freshKey') return createKeyLogin(kind, keys)
   const issuer = url.origin
   const resource = url.href
   const proofKey = kind === 'dpop' ? createProofKey() : undefined
@@ -82,6 +83,19 @@ export function createLogin(kind, { pool, url }) {
         },
       })
     })
+  }
+}
+
+function createKeyLogin(kind, keys) {
+  const left = keys.slice(1)
+  return {
+    async begin() {},
+    async prepare() {},
+    headers(method) {
+      const key = kind === 'freshKey' && method === 'POST' ? left.pop() : keys[0]
+      if (key === undefined) throw Object.assign(new Error('every key has been shown'), { kind: 'noFreshKey' })
+      return { authorization: `Bearer ${key}` }
+    },
   }
 }
 

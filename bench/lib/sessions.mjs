@@ -18,11 +18,11 @@ let nextId = 1
 
 /**
  * One thing that speaks MCP. face: streamable | sse | stdio; url for the first two, command for the last. `login` is the kind of
- * credential that streamable sessions show, where they have to.
+ * credential that streamable sessions show, where they have to; `keys` are those it may be.
  */
-export function createTarget({ face, url, command, login, timeoutMs = 5000 }) {
+export function createTarget({ face, url, command, login, keys, timeoutMs = 5000 }) {
   const live = new Set()
-  const target = { url: url && new URL(url), pool: url && createPool(url), command, timeoutMs, live }
+  const target = { url: url && new URL(url), pool: url && createPool(url), keys, command, timeoutMs, live }
   if (login) target.login = createLogin(login, target)
   const createOne = { streamable: createStreamableSession, sse: createSseSession, stdio: createStdioSession }[face]
 

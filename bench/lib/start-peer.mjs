@@ -5,6 +5,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { commandOf, HTTP_SERVER, STDIO_SERVER } from '../peers.mjs'
 import { freePort, launch } from './launch.mjs'
+import { makeKeys } from './keys.mjs'
 import { DID } from './login.mjs'
 import { createTarget } from './sessions.mjs'
 import { sleep, within } from './time.mjs'
@@ -38,6 +39,7 @@ export async function startPeer(peer, { program, collectable = false }) {
       undo.push(stopUpstream)
     }
     for (const [name, content] of Object.entries(peer.files ?? {})) fs.writeFileSync(path.join(tmp, name), content(places))
+    if (peer.keys) places.keys = makeKeys({ ...places, count: peer.keys })
     const command = commandOf(peer, places)
     const isNode = command.command === process.execPath
     if (collectable && isNode) command.args.unshift('--require', COLLECTOR)
@@ -71,7 +73,7 @@ async function startUpstream(places) {
 }
 
 async function longLived(peer, command, places, undo) {
-  const target = { face: peer.face, login: peer.login, url: `http://127.0.0.1:${places.port}/${peer.face === 'sse' ? 'sse' : 'mcp'}` }
+  const target = { face: peer.face, login: peer.login, keys: places.keys, url: `http://127.0.0.1:${places.port}/${peer.face === 'sse' ? 'sse' : 'mcp'}` }
   const launched = launch(command)
   undo.push(() => launched.stop())
   const coldMs = await firstAnswer(target, launched)
