@@ -39,7 +39,12 @@ export function startKeys(): void {
     left: hideSecret,
   })
   startConfirm()
-  startFreshKey({ done: () => at('keys-title').focus() })
+  startFreshKey({
+    done() {
+      show('me', 'keys', 'make')
+      at('keys-title').focus()
+    },
+  })
   onSubmit('form', () => {
     const [scope, seconds] = [field('scope').value, Number(field('expiry').value)]
     void act('gen-api-key', { label: field('label').value, ...(scope !== '' && { scope }), ...(seconds > 0 && { expires_in: seconds }) })
@@ -72,7 +77,7 @@ export function startKeys(): void {
   function showKeys({ keys, secret }: Answered, name: Act): void {
     at('list').replaceChildren(...keys.map(keyItem))
     at('no-keys').hidden = keys.length > 0
-    show('me', 'keys', 'make', ...(secret === undefined ? [] : ['fresh']))
+    show('me', 'keys', secret === undefined ? 'make' : 'fresh')
     say(SAID[name])
     if (secret === undefined) {
       hideSecret()

@@ -1,6 +1,6 @@
 // What a scope lets somebody do, in plain words.
 const WORDS: ReadonlyMap<string, string> = new Map([
-  ['mcp', 'everything'],
+  ['mcp', 'everything that you may use'],
   ['mcp:tools', 'tools'],
   ['mcp:resources', 'resources'],
   ['mcp:prompts', 'prompts'],

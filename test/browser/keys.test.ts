@@ -99,6 +99,7 @@ describe.skipIf(chromium.missing !== undefined)(`the key page in a browser${SKIP
     const { page } = await visit(`${stage.base}/keys`, WALLET)
     await button(page, 'Test Wallet').click()
     const old = await makeKey(page, 'Laptop')
+    await button(page, 'Done, hide the key').click()
     await page.locator('#scope').selectOption('tools only')
     await page.getByLabel('Ends').selectOption('when you revoke it')
     const tools = await makeKey(page, 'Build')
