@@ -21,7 +21,7 @@ export type Admit = (proven: Proven) => Promise<Standing | 'untrusted' | 'used'>
 export interface AdmitOptions {
   standingOf(identities: readonly string[]): Standing | undefined
   replay: Replay
-  firstTrust: Pick<FirstTrust, 'redeem'>
+  firstTrust: Pick<FirstTrust, 'isOpen' | 'redeem'>
   strangers: Pick<Strangers, 'untrusted'>
   log: Log
 }
@@ -30,7 +30,7 @@ export function createAdmit({ standingOf, replay, firstTrust, strangers, log }: 
   return async ({ identity, act, once, link }) => {
     const everybody = [identity, ...act]
     const standing = standingOf(everybody)
-    if (!standing && (link === undefined || act.length > 0)) return stranger(identity)
+    if (!standing && (link === undefined || act.length > 0 || !(await firstTrust.isOpen(link)))) return stranger(identity)
     for (const { kind, by, id, expiresAtMs } of once) if (!(await replay.isFirst(kind, by, id, expiresAtMs))) return 'used'
     if (standing) return standing
     if (link === undefined || !(await firstTrust.redeem(link, identity))) return stranger(identity)

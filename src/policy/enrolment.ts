@@ -8,6 +8,8 @@ import { addTrust } from './rules.ts'
 export interface Enrolment {
   /** 256 bits as base64url. Only its hash is stored. */
   issue(options: { lifetimeSeconds: number }): Promise<string>
+  /** Whether there is such a link that nobody has redeemed yet. */
+  isOpen(secret: string): Promise<boolean>
   /** True for one caller alone, and then there is a rule of trust without limits for `identity`. */
   redeem(secret: string, identity: string): Promise<boolean>
 }
@@ -27,6 +29,7 @@ export function createEnrolment({ store, now, random = randomBytes }: EnrolmentO
       await store.put('enrolment', { key: hashOf(secret), value: '', expiresAtMs: now() + lifetimeSeconds * 1000 })
       return secret
     },
+    isOpen: async (secret) => SECRET.test(secret) && (await store.get('enrolment', hashOf(secret))) !== undefined,
     async redeem(secret, identity) {
       // The subject of an issuer may be `*`, and as a rule that would be everybody there.
       if (!SECRET.test(secret) || parseIdentityPattern(identity)?.kind !== 'exact') return false

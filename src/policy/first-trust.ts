@@ -7,6 +7,8 @@ export interface FirstTrust {
   issue(): Promise<string | undefined>
   /** Whether somebody nobody has heard of may be the one with the link. */
   isAwaited(): boolean
+  /** Whether this secret could let somebody in: asked before anything is written for whoever shows it. */
+  isOpen(secret: string): Promise<boolean>
   /** True for one identity alone, which is trusted when this settles. */
   redeem(secret: string, identity: string): Promise<boolean>
 }
@@ -22,6 +24,7 @@ export function createFirstTrust({ enrolment, trust, now }: { enrolment: Enrolme
       return enrolment.issue({ lifetimeSeconds: LIFE_SECONDS })
     },
     isAwaited: () => !trust.hasRules && now() < untilMs,
+    isOpen: async (secret) => !trust.hasRules && (await enrolment.isOpen(secret)),
     async redeem(secret, identity) {
       // Somebody may be trusted by now: a link that lies about in a log is no second way in.
       await trust.reload()
