@@ -105,7 +105,16 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const issuerKeys = createIssuerKeys({ fetch: forIssuers.fetch, resolver })
   const isTrusted = (identity: string): boolean => standingOf([identity]) !== undefined
   const verifyToken = createVerifier({ keys, resolver, issuerKeys, issuers, selfIssued, isTrusted, places, now })
-  const known = await createKnownKeys({ ...options, store, hashing: keys.hashing, ends: createKeyEnds({ revocation, now, ended: sweep }), log, now })
+  const known = await createKnownKeys({
+    ...options,
+    store,
+    hashing: keys.hashing,
+    ends: createKeyEnds({ revocation, now, ended: sweep }),
+    // Nothing is fetched for whoever is turned away anyhow.
+    isStillThere: async (identity) => !isTrusted(identity) || liveness.isStillThere(identity),
+    log,
+    now,
+  })
   const verify: Verifier = (token) => (isApiKey(token) ? known.verify(token) : verifyToken(token))
   // Asked on every request: looked up anew twice a second, and with all news.
   let standings = new WeakMap<Caller, { standing: Standing | undefined }>()
@@ -160,7 +169,19 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const browserLogin = createBrowserLogin({
     store,
     revoke: (origin) => revoke(origin, now() + tokenSeconds * 1000),
-    ...{ fetch: forClients.fetch, trustLoopback, keys, challenges, provedBy: createProvedBy({ prove, admit }), provedKeyOf, replay, mint, standingOf, places },
+    ...{
+      fetch: forClients.fetch,
+      trustLoopback,
+      keys,
+      challenges,
+      provedBy: createProvedBy({ prove, admit }),
+      provedKeyOf,
+      replay,
+      mint,
+      standingOf,
+      isStillThere: liveness.isStillThere,
+      places,
+    },
     ...{ mayBegin: createTakeTurn({ ...LOGINS, ...turns }), mayProve, pathPrefix, log, now },
   })
   const following = followStore(

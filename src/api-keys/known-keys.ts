@@ -7,7 +7,7 @@ import type { Verifier } from '../tokens/verifier.ts'
 import { createHashingMark } from './hashing-mark.ts'
 import { createKeyRing, type KeyRing, type KeyRingOptions } from './key-ring.ts'
 import { createKeyServer } from './key-server.ts'
-import { createKeyVerifier } from './verify.ts'
+import { createKeyVerifier, type KeyVerifierOptions } from './verify.ts'
 
 export interface KnownKeys {
   readonly ring: KeyRing
@@ -18,15 +18,22 @@ export interface KnownKeys {
   readonly noNewKeys: string | undefined
 }
 
-export type KnownKeysOptions = Pick<KeyRingOptions, 'store' | 'hashing' | 'ends' | 'now'> & Pick<SecurityOptions, 'keys' | 'keyServer' | 'dpop'> & { log: Log }
+export type KnownKeysOptions = Pick<KeyRingOptions, 'store' | 'hashing' | 'ends' | 'now'> &
+  Pick<SecurityOptions, 'keys' | 'keyServer' | 'dpop'> &
+  Pick<KeyVerifierOptions, 'isStillThere'> & { log: Log }
 
 /** Fails with `usage` or `keys_unsafe`. */
-export async function createKnownKeys({ keys, keyServer, dpop, store, hashing, ends, log, now }: KnownKeysOptions): Promise<KnownKeys> {
+export async function createKnownKeys({ keys, keyServer, dpop, store, hashing, ends, isStillThere, log, now }: KnownKeysOptions): Promise<KnownKeys> {
   const ring = createKeyRing({ store, hashing, ends, now })
   const isBound = dpop !== 'optional'
   if (!keyServer) {
     await createHashingMark({ store, hashing }).check()
-    return { ring, verify: createKeyVerifier({ find: ring.find, used: ring.used, now }), closed: undefined, noNewKeys: isBound ? BOUND : undefined }
+    return {
+      ring,
+      verify: createKeyVerifier({ find: ring.find, used: ring.used, isStillThere, now }),
+      closed: undefined,
+      noNewKeys: isBound ? BOUND : undefined,
+    }
   }
   if (isBound) {
     throw new OpenMcpError('usage', 'a key server is of no use where tokens must be bound to a key (--dpop): an API key cannot be', {
@@ -35,7 +42,7 @@ export async function createKnownKeys({ keys, keyServer, dpop, store, hashing, e
   }
   const { url, id } = keyServer
   const find = createKeyServer({ url, signer: await openIdentity(keys, id), fetch: globalThis.fetch, log, now })
-  return { ring, verify: createKeyVerifier({ find, used() {}, now }), closed: ELSEWHERE, noNewKeys: undefined }
+  return { ring, verify: createKeyVerifier({ find, used() {}, isStillThere, now }), closed: ELSEWHERE, noNewKeys: undefined }
 }
 
 const BOUND = 'whoever calls here proves a key with every request (DPoP), which nobody can do with an API key: get a token instead'

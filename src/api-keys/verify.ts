@@ -12,17 +12,20 @@ export type FindKey = (secret: string) => Promise<ApiKey | undefined>
 export interface KeyVerifierOptions {
   find: FindKey
   used: KeyRing['used']
+  /** A key is all that its holder shows: nobody else asks whether the identity still is what it was. */
+  isStillThere(identity: string): Promise<boolean>
   now: () => number
 }
 
 const FRESH_MS = 60_000
 
-export function createKeyVerifier({ find, used, now }: KeyVerifierOptions): Verifier {
+export function createKeyVerifier({ find, used, isStillThere, now }: KeyVerifierOptions): Verifier {
   return async (secret): Promise<Verification> => {
     if (!API_KEY.test(secret)) return { rejected: 'not written as a key is' }
     const key = await find(secret)
     if (!key) return { rejected: 'no key of anybody' }
     if (key.expiresAtMs !== undefined && key.expiresAtMs <= now()) return { rejected: 'expired' }
+    if (!(await isStillThere(key.identity))) return { rejected: 'its identity is withdrawn' }
     used(key)
     const tokenId = keyTokenId(key.id)
     const caller: Caller = {

@@ -6,6 +6,8 @@ import { isFetched } from './did-signature.ts'
 export interface Liveness {
   /** Known to be deactivated, withdrawn or broken. A document that cannot be had just now changes nothing. */
   isGone(identity: string): boolean
+  /** The same of somebody who comes by and has nothing open: read again first when that is due. */
+  isStillThere(identity: string): Promise<boolean>
   /** Reads again what is older than it may be. Never fails. */
   look(identities: Iterable<string>): Promise<void>
 }
@@ -27,8 +29,14 @@ export function createLiveness({ resolver, maxAgeMs, now }: { resolver: Resolver
     else if (resolution.state !== 'failed') gone.set(identity, now() + 2 * maxAgeMs)
   }
 
+  const isGone = (identity: string): boolean => gone.size > 0 && (gone.get(identity) ?? -Infinity) > now()
+
   return {
-    isGone: (identity) => gone.size > 0 && (gone.get(identity) ?? -Infinity) > now(),
+    isGone,
+    async isStillThere(identity) {
+      if (isFetched(identity)) await lookAt(identity)
+      return !isGone(identity)
+    },
     async look(identities) {
       const due: string[] = []
       for (const identity of new Set(identities)) {

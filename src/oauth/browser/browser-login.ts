@@ -47,6 +47,7 @@ export interface BrowserLoginOptions {
   replay: Replay
   mint: Mint
   standingOf(identities: readonly string[]): Standing | undefined
+  isStillThere(identity: string): Promise<boolean>
   places: Places
   mayBegin: TakeTurn
   mayProve: TakeTurn

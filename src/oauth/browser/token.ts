@@ -19,6 +19,8 @@ export interface LoginTokenOptions {
   /** Whether there can be such a client; nothing is fetched to find out. */
   mayBeClient(id: string): boolean
   standingOf(identities: readonly string[]): Standing | undefined
+  /** Whether an identity whose document is elsewhere still is what it was when it was proved. */
+  isStillThere(identity: string): Promise<boolean>
   provedKeyOf: ProvedKeyOf
   replay: Replay
   mint: Mint
@@ -30,7 +32,7 @@ const SENT = ['grant_type', 'client_id', 'code', 'redirect_uri', 'code_verifier'
 const NO_GRANT = 'this code or refresh token is not good, not any more, or not for this client'
 
 export function createLoginTokens(options: LoginTokenOptions): (request: FormRequest) => Promise<Answer | Refusal> {
-  const { rows, flow, mayBeClient, standingOf, provedKeyOf, replay, mint, places, log } = options
+  const { rows, flow, mayBeClient, standingOf, isStillThere, provedKeyOf, replay, mint, places, log } = options
 
   return async ({ form, req, res }) => {
     const base = places.baseOf(req)
@@ -75,7 +77,7 @@ export function createLoginTokens(options: LoginTokenOptions): (request: FormReq
   async function wrongFor({ accountId, clientId, grantId, scope, resource }: Secret, form: Form, jkt: string | undefined): Promise<Refusal | undefined> {
     if (form.get('client_id') !== clientId) return refusal('invalid_grant', NO_GRANT, 'it is of another client')
     const standing = standingOf([accountId])
-    if (!standing) return refusal('invalid_grant', NO_GRANT, NOT_TRUSTED)
+    if (!standing || !(await isStillThere(accountId))) return refusal('invalid_grant', NO_GRANT, NOT_TRUSTED)
     if (scopesOf(scope, form, standing).length === 0) return refusal('invalid_scope', 'none of these scopes is given to this identity')
     const asked = form.get('resource')
     if (asked !== undefined && places.resourceOf(asked) !== resource) return refusal('invalid_target', 'the login is for another resource')
