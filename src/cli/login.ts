@@ -109,8 +109,11 @@ function personAt(io: Io, mayOpen: boolean): Person {
       void openBrowser(invitation.url, io).then((opened) => opened && say(io, 'a browser was opened'))
     },
     onPasted(take) {
-      const lines = createInterface({ input: io.stdin, terminal: false })
+      // Left to itself a terminal cuts a line at 1024 characters on some systems, and addresses with a code are longer.
+      const isTerminal = [io.stdin, io.stderr].every((stream) => 'isTTY' in stream && stream.isTTY === true)
+      const lines = createInterface({ input: io.stdin, output: io.stderr, terminal: isTerminal, historySize: 0 })
       lines.on('line', take)
+      lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
       return () => {
         lines.close()
         io.stdin.pause()

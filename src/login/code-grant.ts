@@ -43,10 +43,18 @@ export function exchangeCode({ issuer, client, code, verifier, redirectUri, ...w
   })
 }
 
-/** The login with new tokens. Fails with `login_failed`, which says whether only a person can help. */
+/** A login that its issuer renews no more, so that only a person can help. */
+export class LoginOver extends OpenMcpError {
+  constructor({ address, issuer }: Login, why: string) {
+    const where = shownUrl(new URL(address))
+    super('login_failed', `the login for ${where} is over: ${issuer} does not renew it (${why})`, { hint: `openmcp login ${where}` })
+  }
+}
+
+/** The login with new tokens. Fails with `login_failed`; as `LoginOver` for good. */
 export async function refresh(login: Login, { now, ...ways }: Ways & { now: () => number }): Promise<Login> {
   const { address, issuer, resource, tokenEndpoint, client, refreshToken } = login
-  if (refreshToken === undefined) throw loginOver(login, 'it gave nothing to renew it with')
+  if (refreshToken === undefined) throw new LoginOver(login, 'it gave nothing to renew it with')
   const answer = await requestAtTokenEndpoint({
     ...ways,
     issuer: { server: { issuer, token_endpoint: tokenEndpoint }, resource },
@@ -56,7 +64,7 @@ export async function refresh(login: Login, { now, ...ways }: Ways & { now: () =
     parameters: async () => ({ refresh_token: refreshToken, resource }),
     secrets: [refreshToken, ...(client.secret === undefined ? [] : [client.secret])],
     refusal(error, said) {
-      if (['invalid_grant', 'invalid_client', 'unauthorized_client'].includes(error)) return loginOver(login, said)
+      if (['invalid_grant', 'invalid_client', 'unauthorized_client'].includes(error)) return new LoginOver(login, said)
       return failure(
         `${issuer} does not renew the login for ${shownUrl(new URL(address))} now (${said})`,
         `try again later, or log in again: openmcp login ${shownUrl(new URL(address))}`,
@@ -68,24 +76,18 @@ export async function refresh(login: Login, { now, ...ways }: Ways & { now: () =
 
 /** The part of a login that changes when it is renewed. */
 export function tokensOf({ token, refreshToken }: TokenAnswer, nowMs: number): Pick<Login, 'accessToken' | 'tokenType' | 'obtainedAtMs'> & Partial<Login> {
-  const { accessToken, tokenType, scope, expiresInSeconds } = token
+  const { accessToken, tokenType, expiresInSeconds } = token
   const lasts = expiresInSeconds === undefined ? undefined : Math.min(Math.max(0, expiresInSeconds), MOST_SECONDS)
   return {
     accessToken,
     tokenType,
     obtainedAtMs: Math.floor(nowMs),
     expiresAtMs: lasts === undefined ? undefined : Math.floor(nowMs + lasts * 1000),
-    ...(scope !== undefined && { scope }),
     ...(refreshToken !== undefined && { refreshToken }),
   }
 }
 
 const MOST_SECONDS = 10 * 365 * 24 * 3600
-
-function loginOver({ address, issuer }: Login, why: string): OpenMcpError {
-  const where = shownUrl(new URL(address))
-  return failure(`the login for ${where} is over: ${issuer} does not renew it (${why})`, `openmcp login ${where}`)
-}
 
 function unknownClient(by: string, said: string): OpenMcpError {
   return failure(`${by} does not take openmcp for the client that was named (${said})`, 'check --client-id and --client-secret-file')

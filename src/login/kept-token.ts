@@ -1,7 +1,7 @@
 // Tokens for an upstream from a login that a person has made: read when they are wanted, renewed by one process for all.
 import { OpenMcpError } from '../errors.ts'
 import { LOGIN_BOUNDS, boundedFetch, type Fetch, type FetchBounds } from './bounded-fetch.ts'
-import { refresh } from './code-grant.ts'
+import { LoginOver, refresh } from './code-grant.ts'
 import { refreshAfter, type SourcedToken, type TokenSource, type WantedToken } from './credential.ts'
 import { openDpopKey } from './dpop-key.ts'
 import type { Login } from './login.ts'
@@ -22,13 +22,22 @@ export function keptToken({ logins, fetch, now, bounds = LOGIN_BOUNDS }: KeptTok
     if (!found) throw noLogin(resource)
     const { login, path } = found
     if (!isSpent(login, instead, now())) return sourced(login, now)
+    let over: LoginOver | undefined
     const renewed = await logins.renew(path, async (current) => {
       if (!current) throw noLogin(resource)
       // Whoever was first to the lock has done it.
       if (!isSpent(current, instead, now())) return current
       const dpop = current.dpopJwk && (await openDpopKey(current.dpopJwk, { now }))
-      return refresh(current, { fetch: boundedFetch(fetch, bounds), dpop, now })
+      try {
+        return await refresh(current, { fetch: boundedFetch(fetch, bounds), dpop, now })
+      } catch (thrown) {
+        if (!(thrown instanceof LoginOver)) throw thrown
+        over = thrown
+        // What was refused is not shown again and again.
+        return { ...current, refreshToken: undefined }
+      }
     })
+    if (over) throw over
     return sourced(renewed, now)
   }
 }

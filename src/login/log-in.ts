@@ -33,6 +33,7 @@ export async function logIn(options: LogInOptions): Promise<Login> {
   const issuer = await findIssuer(resource, await challengeOf(resource, asking), asking)
   const { issuer: by, authorization_response_iss_parameter_supported: namesItself, revocation_endpoint: revocation } = issuer.server
   const endpoint = authorizationEndpoint(issuer)
+  const tokenEndpoint = endpointOf(by, issuer.server.token_endpoint, 'gives tokens')?.href ?? ''
   const revocationEndpoint = endpointOf(by, revocation, 'takes tokens back')?.href
   const dpop = bound ? await keyFor(issuer, now) : undefined
   const wait = waitFor({ state: newState(), issuer: by, namesItself: namesItself === true }, signal)
@@ -52,10 +53,9 @@ export async function logIn(options: LogInOptions): Promise<Login> {
       address: resource.href,
       resource: issuer.resource,
       issuer: by,
-      tokenEndpoint: issuer.server.token_endpoint ?? '',
+      tokenEndpoint,
       revocationEndpoint,
       client,
-      scope,
       ...tokensOf(answer, now()),
       ...(dpop && { dpopJwk: await dpop.privateJwk() }),
     }

@@ -14,7 +14,6 @@ export interface Login {
   readonly tokenEndpoint: string
   readonly revocationEndpoint?: string | undefined
   readonly client: Client
-  readonly scope?: string | undefined
   readonly accessToken: string
   readonly tokenType: 'Bearer' | 'DPoP'
   readonly refreshToken?: string | undefined
@@ -48,7 +47,6 @@ const MEMBERS = new Set([
   'tokenEndpoint',
   'revocationEndpoint',
   'client',
-  'scope',
   'accessToken',
   'tokenType',
   'refreshToken',
@@ -61,7 +59,7 @@ function read(value: unknown): Login | undefined {
   const members = membersOf(value)
   if (!members || members.get('version') !== VERSION || [...members.keys()].some((name) => !MEMBERS.has(name))) return undefined
   const [address, resource, issuer, accessToken, tokenType] = ['address', 'resource', 'issuer', 'accessToken', 'tokenType'].map((name) => members.get(name))
-  const [refreshToken, scope, obtainedAtMs, expiresAtMs] = ['refreshToken', 'scope', 'obtainedAtMs', 'expiresAtMs'].map((name) => members.get(name))
+  const [refreshToken, obtainedAtMs, expiresAtMs] = ['refreshToken', 'obtainedAtMs', 'expiresAtMs'].map((name) => members.get(name))
   if (typeof address !== 'string' || typeof resource !== 'string' || typeof issuer !== 'string') return undefined
   if (!covers(address, new URL(address)) || !covers(resource, new URL(address))) return undefined
   const tokenEndpoint = endpointOf(issuer, members.get('tokenEndpoint'), 'gives tokens')
@@ -69,7 +67,7 @@ function read(value: unknown): Login | undefined {
   const client = readClient(members.get('client'))
   const dpopJwk = readKey(members.get('dpopJwk'))
   if (!tokenEndpoint || !client || !isToken(accessToken) || !(tokenType === 'Bearer' || tokenType === 'DPoP')) return undefined
-  if (!(refreshToken === undefined || isToken(refreshToken)) || !(scope === undefined || isVisible(scope))) return undefined
+  if (!(refreshToken === undefined || isToken(refreshToken))) return undefined
   if (!isMoment(obtainedAtMs) || !(expiresAtMs === undefined || isMoment(expiresAtMs))) return undefined
   if ((tokenType === 'DPoP') !== (dpopJwk !== undefined)) return undefined
   return {
@@ -79,7 +77,6 @@ function read(value: unknown): Login | undefined {
     tokenEndpoint: tokenEndpoint.href,
     ...(revocationEndpoint && { revocationEndpoint: revocationEndpoint.href }),
     client,
-    ...(scope !== undefined && { scope }),
     accessToken,
     tokenType,
     ...(refreshToken !== undefined && { refreshToken }),

@@ -33,6 +33,7 @@ export interface Logins {
 }
 
 const platform = process.platform
+const MOST_CHARACTERS = 32 * 1024
 const FILE = /^[\da-f]{64}\.json$/
 
 export function createLogins({ directory, now }: { directory: string; now: () => number }): Logins {
@@ -67,14 +68,14 @@ export function createLogins({ directory, now }: { directory: string; now: () =>
       await makePrivateDirectory(directory, platform)
       await removeLeftovers(directory, now())
       const path = join(directory, fileOf(login))
-      await locked(path, () => replacePrivateFile(path, textOf(login)))
+      await locked(path, () => write(path, login))
     },
     remove: (path) => locked(path, () => removePrivateFile(path)),
     renew: (path, act) =>
       locked(path, async () => {
         const before = await read(path)
         const after = await act(before)
-        if (after !== before) await replacePrivateFile(path, textOf(after))
+        if (after !== before) await write(path, after)
         return after
       }),
   }
@@ -87,6 +88,13 @@ function fileOf({ address, issuer }: Login): string {
 async function pathsIn(directory: string): Promise<string[]> {
   const found = await checkPrivateDirectory(directory, platform).then(() => readdir(directory), unlessMissing)
   return (found ?? []).filter((name) => FILE.test(name)).map((name) => join(directory, name))
+}
+
+/** What is written can be read again. */
+async function write(path: string, login: Login): Promise<void> {
+  const text = textOf(login)
+  if (text.length <= MOST_CHARACTERS && parseLogin(text)) return replacePrivateFile(path, text)
+  throw new OpenMcpError('login_failed', `what ${login.issuer} gave cannot be kept`, { hint: 'it is too long, or holds what no token does' })
 }
 
 /** Undefined when there is none. Fails with `keys_unsafe` for a file that others can read, or that is not whole. */

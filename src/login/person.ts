@@ -71,11 +71,13 @@ export function requestFor({ issuer, endpoint, clientId, redirectUri, scope, jkt
   return { url, state, verifier }
 }
 
+const MOST_SCOPES = 64
+
 /** As the person says, else what the resource needs; and, where the issuer knows of it, leave to come back without the person. */
 export function scopeFor({ server, scope }: Issuer, chosen: string | undefined): string | undefined {
   if (chosen !== undefined) return chosen
   const offline = mayComeBack(server) ? ['offline_access'] : []
-  const scopes = [...new Set([...(scope?.split(' ') ?? []), ...offline])].filter((each) => each !== '')
+  const scopes = [...new Set([...(scope?.split(' ') ?? []), ...offline])].filter((each) => /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/.test(each)).slice(0, MOST_SCOPES)
   return scopes.length === 0 ? undefined : scopes.join(' ')
 }
 

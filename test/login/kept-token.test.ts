@@ -142,6 +142,10 @@ describe('an upstream that wants a login', () => {
       message: `the login for ${stage.issuer.origin}/mcp is over: ${stage.issuer.origin} does not renew it (invalid_grant: not [secret])`,
       hint: `openmcp login ${stage.issuer.origin}/mcp`,
     })
+    stage.clock.ms += 10_000
+    await expect(stage.call()).rejects.toMatchObject({ code: 'login_failed', hint: `openmcp login ${stage.issuer.origin}/mcp` })
+    // What was refused is not shown twice.
+    expect(refreshes(stage)).toBe(1)
   })
 
   test('and whose issuer gave nothing to renew it with: is called until its token is over', async () => {

@@ -84,7 +84,6 @@ describe('a person who logs in', () => {
       tokenEndpoint: `${issuer.origin}/token`,
       revocationEndpoint: `${issuer.origin}/revoke`,
       client: { id: 'client-1', auth: 'none' },
-      scope: 'mcp',
       accessToken: 'access-2-canary',
       tokenType: 'Bearer',
       refreshToken: 'refresh-2-canary',
@@ -135,8 +134,9 @@ describe('a person who logs in', () => {
     const listed = await through({ challenge: () => 'Bearer', metadata: () => ({ scopes_supported: ['a', 'b'] }) })
     const silent = await through({ challenge: () => 'Bearer' })
     const chosen = await through(offline, { scope: 'mcp:read' })
-    const scopes = [both, listed, silent, chosen].map(({ issuer }) => issuer.authorizations[0]?.get('scope'))
-    expect(scopes).toEqual(['mcp offline_access', 'a b', null, 'mcp:read'])
+    const odd = await through({ challenge: () => 'Bearer scope="mcp  a\tb \\"x"' })
+    const scopes = [both, listed, silent, chosen, odd].map(({ issuer }) => issuer.authorizations[0]?.get('scope'))
+    expect(scopes).toEqual(['mcp offline_access', 'a b', null, 'mcp:read', 'mcp'])
     expect(both.issuer.authorizations[0]?.get('prompt')).toBe('consent')
   })
 
@@ -245,6 +245,7 @@ describe('nobody is sent to an issuer', () => {
     ['by a script', { server: () => ({ authorization_endpoint: 'javascript:alert(1)' }) }, 'is not reached over https'],
     ['by a file', { server: () => ({ authorization_endpoint: 'file:///etc/passwd' }) }, 'is not reached over https'],
     ['by a program of the desktop', { server: () => ({ authorization_endpoint: 'ms-msdt:/id' }) }, 'is not reached over https'],
+    ['whose token endpoint has a user in its address', { server: () => ({ token_endpoint: 'https://a:b@issuer.example/' }) }, 'no URL of an endpoint'],
     ['with a user in its address', { server: () => ({ authorization_endpoint: 'https://a:b@issuer.example/' }) }, 'no URL of an endpoint'],
     ['with a fragment in its address', { server: () => ({ authorization_endpoint: 'https://issuer.example/#x' }) }, 'no URL of an endpoint'],
     ['with no address', { server: () => ({ authorization_endpoint: ['https://issuer.example/'] }) }, 'no URL of an endpoint'],

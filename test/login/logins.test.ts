@@ -41,6 +41,12 @@ describe('logins that are kept', () => {
     expect((await logins.find(at('https://mcp.example.com/good/mcp')))?.login.resource).toBe('https://mcp.example.com/')
   })
 
+  test('that could not be read again are not written', async () => {
+    const { logins, directory } = stage()
+    await expect(logins.save(someLogin({ refreshToken: 'a b' }))).rejects.toMatchObject({ code: 'login_failed' })
+    expect(readdirSync(directory)).toEqual([])
+  })
+
   test('are files that nobody else can read, in a directory of their own, with nothing else left in it', async () => {
     const { logins, directory } = stage()
     await logins.save(someLogin())
@@ -148,7 +154,7 @@ describe('the text of a login', () => {
   test.each([
     someLogin(),
     someLogin({ refreshToken: undefined, expiresAtMs: undefined }),
-    someLogin({ client: { id: 'a', secret: 'b', auth: 'client_secret_basic' }, scope: 'mcp a', revocationEndpoint: 'https://issuer.example/revoke' }),
+    someLogin({ client: { id: 'a', secret: 'b', auth: 'client_secret_basic' }, revocationEndpoint: 'https://issuer.example/revoke' }),
     someLogin({ tokenType: 'DPoP', dpopJwk: { kty: 'EC', crv: 'P-256', x: 'x', y: 'y', d: 'd' } }),
   ])('says all of it (%#)', (login) => {
     expect(parseLogin(textOf(login))).toEqual(JSON.parse(JSON.stringify(login)))
