@@ -7,7 +7,7 @@ const COMMAND_LIMIT_MS = 20_000
 
 /**
  * `publish` is what follows `-p`; `command` is a stdio server, when there is one. Answers the MCP URL and `stop`; with `secured`
- * the guard is on, and `credential` is the environment in which credential.mjs logs in.
+ * the guard is on, and `credential` is the environment in which credential.mjs logs in, and `identity` the key of the person who may.
  */
 export async function startOpenmcp({ program, options, publish, command = [], secured = false, directory, onLine }) {
   const env = { OPENMCP_HOME: mkdtempSync(join(directory, 'home-')) }
@@ -21,7 +21,8 @@ export async function startOpenmcp({ program, options, publish, command = [], se
   const { status } = await fetch(url, { method: 'POST' })
   if (status !== 401) throw new Error(`whoever has no credential is answered with ${status}`)
   const authorization = `Bearer ${await say('token', url, '--id', 'suite')}`
-  return { url, stop, credential: { CONFORMANCE_CREDENTIAL: JSON.stringify({ origin, authorization }) } }
+  const identity = JSON.parse(await say('id', 'export', 'suite', '--private'))
+  return { url, stop, identity, credential: { CONFORMANCE_CREDENTIAL: JSON.stringify({ origin, authorization }) } }
 }
 
 /** What a command has as its result: the line on stdout. */

@@ -10,13 +10,16 @@ const running = new Set()
 // The last resort, when the run itself ends by a mistake.
 process.once('exit', () => running.forEach((child) => child.kill()))
 
-/** Runs a Node program to its end, or to the limit. Answers its exit code (null when stopped), what it wrote to stdout, and all it wrote. */
-export async function runProgram(args, { cwd, env, limitMs }) {
+/**
+ * Runs a Node program to its end, or to the limit. Answers its exit code (null when stopped), what it wrote to stdout, and all it wrote.
+ * `onOutput` hears all it wrote so far, each time it writes.
+ */
+export async function runProgram(args, { cwd, env, limitMs, onOutput = () => {} }) {
   const child = start(args, { cwd, env: { ...process.env, ...env } })
   let stdout = ''
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (part) => (stdout += part))
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => (output += part))
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => onOutput((output += part)))
   const limit = setTimeout(() => void stop(child), limitMs)
   const [code] = await once(child, 'close')
   clearTimeout(limit)

@@ -95,7 +95,7 @@ async function runThroughOpenmcp(target, fixtureUrl, direct) {
     directory,
     reference: direct,
     credential: openmcp.credential,
-    ...(secured && { issuer: new URL(openmcp.url).origin }),
+    ...(secured && { issuer: new URL(openmcp.url).origin, identity: openmcp.identity }),
     ...(withClients && {
       client: 'client-via.mjs',
       env: { CONFORMANCE_OPENMCP: JSON.stringify({ program, options, secured, directory }) },
@@ -111,7 +111,7 @@ function failedRun(target, error) {
 }
 
 /** Runs and reports every leg of a target, and keeps the result as a file that compare.mjs can read. */
-async function runTarget({ target, url, directory, credential, issuer, client, env, reference }) {
+async function runTarget({ target, url, directory, credential, issuer, identity, client, env, reference }) {
   const run = { target, suite: SUITE_VERSION, node: process.version, well: true, legs: [] }
   const add = (leg) => {
     run.legs.push(leg)
@@ -121,7 +121,7 @@ async function runTarget({ target, url, directory, credential, issuer, client, e
     add(await runServerLeg({ url, revision, credential, directory: join(directory, `server-${revision}`) }))
   }
   for (const revision of issuer ? REVISIONS : []) {
-    add(await runIssuerLeg({ issuer, revision, directory: join(directory, `issuer-${revision}`) }))
+    add(await runIssuerLeg({ issuer, identity, revision, directory: join(directory, `issuer-${revision}`) }))
   }
   for (const revision of client ? REVISIONS : []) {
     add(await runClientLeg({ client, env, revision, directory: join(directory, `client-${revision}`) }))

@@ -1,8 +1,11 @@
 // Runs the official conformance suite and reads what it found. A leg is one role at one protocol revision:
 // `{ role, revision, seconds, finished, required: [scenario], scenarios: { scenario: { check: { status, why? } } } }`.
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { logIn } from './person.mjs'
 import { runProgram } from './processes.mjs'
 
 const here = import.meta.dirname
@@ -17,6 +20,7 @@ export const REVISIONS = ['2025-11-25', '2026-07-28']
 // The slowest scenario waits 10 s for one stream and 5 s for the next before it gives up.
 const SCENARIO_LIMIT_MS = 20_000
 const LEG_LIMIT_MS = 120_000
+const LOGIN_LIMIT_MS = 60_000
 
 /**
  * Runs every server scenario of a revision against one URL: the required ones, and those that only inform. `credential` is the
@@ -31,16 +35,40 @@ export async function runServerLeg({ url, revision, credential, directory }) {
 }
 
 /**
- * Looks at an issuer as a client of a revision does that has only its URL. Of the two scenarios about issuers this is the one
- * without a login in a browser.
+ * Looks at an issuer as a client of a revision does that has only its URL, and logs a person in there. Without `--client-id` the
+ * second scenario would be skipped, which counts as a failure here as everywhere.
  */
-export async function runIssuerLeg({ issuer, revision, directory }) {
-  const scenario = 'authorization-server-metadata-endpoint'
-  return timed({ role: 'issuer', revision, required: [scenario] }, async () => {
-    const args = ['authorization', '--url', issuer, '--scenario', scenario, '--spec-version', revision, '--output-dir', directory]
-    const { code } = await runSuite(args, { directory, limitMs: LEG_LIMIT_MS })
+export async function runIssuerLeg({ issuer, identity, revision, directory }) {
+  const required = ['authorization-server-metadata-endpoint', 'authorization-code-grant']
+  return timed({ role: 'issuer', revision, required }, async () => {
+    const clientId = await registeredAt(issuer)
+    const args = ['authorization', '--url', issuer, '--client-id', clientId, '--resource', `${issuer}/mcp`, '--port', `${await freePort()}`]
+    let login
+    const onOutput = (text) => {
+      const [url] = /http:\/\/\S+\/authorize\?\S+/.exec(text) ?? []
+      // The suite sees nobody come, and fails.
+      if (url && text.includes('Waiting')) login ??= logIn(url, identity).catch((error) => console.error(`conformance: ${error.message}`))
+    }
+    const { code } = await runSuite([...args, '--spec-version', revision, '--output-dir', directory], { directory, limitMs: LOGIN_LIMIT_MS, onOutput })
     return { finished: code !== null, scenarios: Object.fromEntries(resultsIn(directory, 'authorization-server-')) }
   })
+}
+
+async function registeredAt(issuer) {
+  const body = JSON.stringify({ client_name: 'conformance', redirect_uris: ['http://127.0.0.1/callback', 'http://localhost/callback'] })
+  const answer = await fetch(`${issuer}/register`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  if (answer.status !== 201) throw new Error(`no client was registered: ${answer.status} ${await answer.text()}`)
+  return (await answer.json()).client_id
+}
+
+/** The suite takes no 0. */
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
 /**
@@ -75,10 +103,10 @@ function clientEndsWell({ code, output }) {
   return complaint === undefined ? { status: 'SUCCESS' } : { status: 'FAILURE', why: complaint }
 }
 
-async function runSuite(args, { directory, env, credential, limitMs }) {
+async function runSuite(args, { directory, env, credential, limitMs, onOutput }) {
   mkdirSync(directory, { recursive: true })
   const preloads = credential ? [...NODE_20, ...LOGIN] : NODE_20
-  const ended = await runProgram([...preloads, program, ...args], { cwd: here, env: { ...env, ...credential }, limitMs })
+  const ended = await runProgram([...preloads, program, ...args], { cwd: here, env: { ...env, ...credential }, limitMs, onOutput })
   writeFileSync(join(directory, 'suite.log'), ended.output)
   return ended
 }
