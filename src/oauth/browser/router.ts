@@ -104,7 +104,7 @@ export function createLoginRouter({
   pageDoor('/login/:uid/approve', endpoints.approve, limited('/login/approve', log, mayProve))
   pageDoor('/login/:uid/deny', endpoints.deny)
 
-  router.all(`${pathPrefix}/register`, only('POST', '/register', log), limited('/register', log, mayProve), json, (req, res) => {
+  router.all(`${pathPrefix}/register`, only('POST', '/register', log), json, (req, res) => {
     const registered = registrations.register(req.body)
     res.setHeader('cache-control', 'no-store')
     if (isNoRegistration(registered)) return void res.status(400).json({ error: registered.error, error_description: registered.description })
