@@ -7,7 +7,7 @@ import { isObject, type JsonObject } from '../protocol/message.ts'
 import type { TakeTurn } from './rate.ts'
 
 /** The HTTP status of each word. */
-const STATUS = {
+export const STATUS = {
   invalid_request: 400,
   invalid_proof: 401,
   expired_challenge: 401,

@@ -7,7 +7,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import * as z from 'zod'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { readArguments, readWords } from '../../src/cli/arguments.ts'
-import { ID_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from '../../src/cli/option-table.ts'
+import { ID_OPTIONS, KEY_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from '../../src/cli/option-table.ts'
 import { runOptions } from '../../src/cli/run-options.ts'
 import { USAGE } from '../../src/cli/usage.ts'
 import { EXIT_CODE, HTTP_STATUS, JSON_RPC_CODE } from '../../src/errors.ts'
@@ -76,9 +76,11 @@ describe('the examples', () => {
       ({ language }) => language !== 'sh',
     )
     expect(others.filter(({ language, block }) => language === '' && /^\W*(?:openmcp|npm|npx|node) /m.test(block))).toEqual([])
-    // Each of these is read below or in docs-security.test.ts; one more wants a test of its own.
+    // Each of these is read below, in docs-security.test.ts or in docs-api-keys.test.ts; one more wants a test of its own.
     expect(others.filter(({ language }) => language !== '').map(({ document, language }) => `${document}: ${language}`)).toEqual([
       'README.md: json',
+      'docs/api-keys.md: bash',
+      'docs/api-keys.md: json',
       'docs/configuration.md: jsonc',
       'docs/security.md: ts',
       'docs/security.md: json',
@@ -141,7 +143,10 @@ describe('the examples', () => {
 describe('the options', () => {
   test('each that a document names is one of openmcp, or stands behind the name of another program', () => {
     const known = new Set(
-      [...RUN_OPTIONS, ...TEST_OPTIONS, ...ID_OPTIONS, ...TOKEN_OPTIONS, ...TRUST_OPTIONS].flatMap(([name, { short }]) => [`--${name}`, `-${short}`]),
+      [...RUN_OPTIONS, ...TEST_OPTIONS, ...ID_OPTIONS, ...TOKEN_OPTIONS, ...TRUST_OPTIONS, ...KEY_OPTIONS].flatMap(([name, { short }]) => [
+        `--${name}`,
+        `-${short}`,
+      ]),
     )
     for (const document of OF_THE_PROJECT) {
       const code = [...spansOf(textOf(document)), ...blocksOf(textOf(document), 'sh')].filter((span) => /(?:^|\s)-{1,2}[a-z]/i.test(span))
@@ -155,7 +160,9 @@ describe('the options', () => {
 
   test('each that openmcp knows and has built is named in README.md or docs', () => {
     const text = DOCUMENTS.map(textOf).join('\n')
-    const built = [RUN_OPTIONS, TEST_OPTIONS, ID_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS].flatMap((table) => [...table]).filter(([, { notBuilt }]) => !notBuilt)
+    const built = [RUN_OPTIONS, TEST_OPTIONS, ID_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS, KEY_OPTIONS]
+      .flatMap((table) => [...table])
+      .filter(([, { notBuilt }]) => !notBuilt)
     const unnamed = built.filter(([name, { short }]) => !new RegExp(`(?<![\\w-])(?:--${name}${short === undefined ? '' : `|-${short}`})(?![\\w-])`).test(text))
     expect(unnamed.map(([name]) => name)).toEqual([])
   })
@@ -196,7 +203,7 @@ describe('the tables', () => {
 
   test('docs/architecture.md has every room, and whom it may import', () => {
     const [held = ''] = textOf('test/architecture.test.ts').split('const PACKAGES')
-    const arrows = [...held.matchAll(/^ {2}(\w+): \[(.*)\],$/gm)].map(([, room, others = '']) => [room, others.replaceAll("'", '')])
+    const arrows = [...held.matchAll(/^ {2}'?([\w-]+)'?: \[(.*)\],$/gm)].map(([, room, others = '']) => [room, others.replaceAll("'", '')])
     const told = tableOf(section('docs/architecture.md', 'Rooms')).map(([room = '', , others = '']) => [
       bare(room).replace(/\/$|\.ts$/, ''),
       others.replace('–', ''),
@@ -270,6 +277,7 @@ function mistakesIn(program: string, words: readonly string[]): string[] {
     ['id', ID_OPTIONS],
     ['token', TOKEN_OPTIONS],
     ['trust', TRUST_OPTIONS],
+    ['key', KEY_OPTIONS],
   ]).get(words[0] ?? '')
   if (table) return readWords(words.slice(1), table).mistakes.map(({ message }) => message)
   const { mistakes } = readArguments(words[0] === 'run' || words[0] === 'test' ? words.slice(1) : words, words[0] === 'test' ? TEST_OPTIONS : RUN_OPTIONS)
