@@ -27,6 +27,8 @@ const WORDS: ReadonlyMap<unknown, string> = new Map([
   ['invalid_proof', 'The signature does not fit this identity. See that the wallet signs with the account that is shown, and try again.'],
   ['too_many_keys', 'You have as many keys as an identity may have. Revoke one that you no longer use.'],
   ['unknown_key', 'This key is gone: it was revoked or replaced meanwhile. Choose again who you are to see the keys that are left.'],
+  ['already_rotated', 'This key was replaced or revoked already. Choose again who you are to see the keys that there are now.'],
+  ['no_keys_here', 'There are no keys to be had here. Use a client that logs in by itself, or ask whoever runs this server.'],
   ['invalid_scope', 'You may not use that yourself, so nothing can use it in your name. Choose something else, or ask whoever runs this server.'],
   ['invalid_request', 'The server does not take what was asked. Change it, or reload the page, and try again.'],
   ['too_many_requests', 'There were too many tries. Wait a minute, then try again.'],

@@ -1,9 +1,10 @@
 // A text of the server, signed by whoever is here: what every act on this page rests on.
 import { waitFor } from './acting.ts'
-import { Stopped, Told, type Identity } from './identity.ts'
+import { Told, type Identity } from './identity.ts'
 import { posted, STRANGE, type Asking, type Json } from './server.ts'
 
 export interface Signing extends Asking {
+  readonly signal: AbortSignal
   readonly challenge: string
   readonly act: string
   readonly more: Json
@@ -16,8 +17,7 @@ export async function signedRequest(identity: Identity, { challenge, act, more, 
   if (typeof message !== 'string') throw new Told(STRANGE)
   if (identity.asksPerson) waitFor('Open your wallet and sign the text there.', { stoppable: true })
   const signature = await identity.sign(message)
-  // Whoever stopped waiting has not agreed.
-  if (asking.signal?.aborted === true) throw new Stopped()
   waitFor('Asking the server…')
+  // Not sent once the signal is given: whoever stopped waiting has not agreed.
   return posted(act, { ...identity.asked, message, signature, ...more }, asking)
 }
