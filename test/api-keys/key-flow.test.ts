@@ -89,6 +89,22 @@ test.each(['EdDSA', 'ES256', 'ES256K'] as const)('a did:key of %s goes the same 
   expect((await ask(stage.url, { headers: bearer(secret), body: initializeMessage(1) })).status).toBe(200)
 })
 
+test('below a path, and under the public name, the message says where it is used', async () => {
+  const who = walletProver(testWallet())
+  const publicUrl = new URL('https://mcp.example.com')
+  const stage = await secured({ trusted: [who.did], listen: { pathPrefix: '/x', publicUrl, allowHosts: [publicUrl.host] } })
+  expect(await challengeFor(stage, who.asked)).toContain(`\nURI: ${stage.base}/keys\n`)
+  const { secret } = await keyOf(stage, who)
+  expect((await ask(stage.url, { headers: bearer(secret), body: initializeMessage(1) })).status).toBe(200)
+  const named = { host: publicUrl.host }
+  const message = String((await postJson(stage, '/challenge', who.asked, named)).json['message'])
+  expect(message).toMatch(/^mcp\.example\.com wants you to sign in/)
+  expect(message).toContain('\nURI: https://mcp.example.com/x/keys\n')
+  const body = { ...who.asked, message, signature: who.sign(message) }
+  expect((await postJson(stage, '/get-api-key', body)).status).toBe(401)
+  expect((await postJson(stage, '/get-api-key', body, named)).status).toBe(200)
+})
+
 describe('what a key may', () => {
   test('is what its identity may, at most', async () => {
     const who = keyProver()
@@ -97,6 +113,8 @@ describe('what a key may', () => {
     expect((await act(stage, who, '/gen-api-key', { scope: 'mcp:tools' })).json).toMatchObject({ key: { scopes: ['mcp:tools'] } })
     expect((await act(stage, who, '/gen-api-key', { scope: 'introspect' })).json['error']).toBe('invalid_scope')
     expect((await act(stage, who, '/gen-api-key', { scope: 'root' })).json['error']).toBe('invalid_request')
+    for (const seconds of [0, -1, 1.5, '60', 1e12]) expect((await act(stage, who, '/gen-api-key', { expires_in: seconds })).status).toBe(400)
+    for (const seconds of [-1, 604_801, '60']) expect((await act(stage, who, '/rotate-api-key', { overlap_seconds: seconds })).status).toBe(400)
   })
 
   test('ends with its time', async () => {
