@@ -87,8 +87,9 @@ function newKeyOf(word: string, reading: Reading): NewKey {
   const { mistakes, machine } = reading
   const identity = mistakes.attempt(() => {
     const id = identityOf(word)
-    if (parseIdentityPattern(id)?.kind === 'exact') return id
-    throw new OpenMcpError('usage', 'a key is of one identity, and this is none', { hint: SUBCOMMANDS.create.how })
+    // That it is missing was told before.
+    if (word === '' || parseIdentityPattern(id)?.kind === 'exact') return id
+    throw new OpenMcpError('usage', 'a key is of one identity, and this is none', { hint: "ID is a DID, or 'ISSUER|SUBJECT': openmcp trust list" })
   })
   const scopes = oneOf(reading, 'scope', (text, as) => {
     const asked = text.split(/\s+/).filter((scope) => scope !== '')

@@ -45,10 +45,10 @@ function announce({ url, enrolment }: OpenMcp, { target, listen }: OpenMcpOption
   if (!enrolment) return
   // Bound to every address it has no name that can be called, and on this machine loopback is one.
   if (['0.0.0.0', '[::]'].includes(enrolment.hostname)) enrolment.hostname = enrolment.hostname === '[::]' ? '[::1]' : '127.0.0.1'
-  log.warn('nobody is trusted yet, so nobody can come in; whoever redeems this link first, within 15 minutes, will be trusted')
+  log.warn(`nobody is trusted yet, so nobody can come in; whoever opens this link first, within 15 minutes, will be trusted: ${enrolment.href}`)
   // The link belongs to the issuer under the name that clients know.
   const resource = new URL(`${listen?.pathPrefix ?? ''}/mcp`, enrolment)
-  log.warn(`openmcp token ${resource.href} --enrol '${enrolment.href}'`)
+  log.warn(`or without a browser: openmcp token ${resource.href} --enrol '${enrolment.href}'`)
 }
 
 /** The first signal stops in order; the second ends everything now. */
