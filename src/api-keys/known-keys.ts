@@ -19,18 +19,29 @@ export interface KnownKeys {
 }
 
 export type KnownKeysOptions = Pick<KeyRingOptions, 'store' | 'hashing' | 'ends' | 'now'> &
-  Pick<SecurityOptions, 'keys' | 'keyServer' | 'dpop'> &
+  Pick<SecurityOptions, 'keys' | 'keyServer' | 'dpop' | 'tokenSeconds'> &
   Pick<KeyVerifierOptions, 'isStillThere'> & { log: Log }
 
 /** Fails with `usage` or `keys_unsafe`. */
-export async function createKnownKeys({ keys, keyServer, dpop, store, hashing, ends, isStillThere, log, now }: KnownKeysOptions): Promise<KnownKeys> {
+export async function createKnownKeys({
+  keys,
+  keyServer,
+  dpop,
+  store,
+  hashing,
+  ends,
+  isStillThere,
+  tokenSeconds,
+  log,
+  now,
+}: KnownKeysOptions): Promise<KnownKeys> {
   const ring = createKeyRing({ store, hashing, ends, now })
   const isBound = dpop !== 'optional'
   if (!keyServer) {
     await createHashingMark({ store, hashing }).check()
     return {
       ring,
-      verify: createKeyVerifier({ find: ring.find, used: ring.used, isStillThere, now }),
+      verify: createKeyVerifier({ find: ring.find, used: ring.used, isStillThere, openSeconds: undefined, now }),
       closed: undefined,
       noNewKeys: isBound ? BOUND : undefined,
     }
@@ -41,8 +52,9 @@ export async function createKnownKeys({ keys, keyServer, dpop, store, hashing, e
     })
   }
   const { url, id } = keyServer
+  // It does not tell of keys that it takes back: what they opened is held like what a token opened.
   const find = createKeyServer({ url, signer: await openIdentity(keys, id), fetch: globalThis.fetch, log, now })
-  return { ring, verify: createKeyVerifier({ find, used() {}, isStillThere, now }), closed: ELSEWHERE, noNewKeys: undefined }
+  return { ring, verify: createKeyVerifier({ find, used() {}, isStillThere, openSeconds: tokenSeconds, now }), closed: ELSEWHERE, noNewKeys: undefined }
 }
 
 const BOUND = 'whoever calls here proves a key with every request (DPoP), which nobody can do with an API key: get a token instead'

@@ -14,12 +14,14 @@ export interface KeyVerifierOptions {
   used: KeyRing['used']
   /** A key is all that its holder shows: nobody else asks whether the identity still is what it was. */
   isStillThere(identity: string): Promise<boolean>
+  /** So long what a key opened stays open without the key being shown again. Undefined: whoever takes it back tells. */
+  openSeconds: number | undefined
   now: () => number
 }
 
 const FRESH_MS = 60_000
 
-export function createKeyVerifier({ find, used, isStillThere, now }: KeyVerifierOptions): Verifier {
+export function createKeyVerifier({ find, used, isStillThere, openSeconds, now }: KeyVerifierOptions): Verifier {
   return async (secret): Promise<Verification> => {
     if (!API_KEY.test(secret)) return { rejected: 'not written as a key is' }
     const key = await find(secret)
@@ -28,13 +30,14 @@ export function createKeyVerifier({ find, used, isStillThere, now }: KeyVerifier
     if (!(await isStillThere(key.identity))) return { rejected: 'its identity is withdrawn' }
     used(key)
     const tokenId = keyTokenId(key.id)
+    const endMs = Math.min(key.expiresAtMs ?? Infinity, openSeconds === undefined ? Infinity : now() + openSeconds * 1000)
     const caller: Caller = {
       id: key.identity,
       via: 'key',
       scopes: key.scopes,
       act: [],
       tokenId,
-      expiresAt: key.expiresAtMs === undefined ? Infinity : key.expiresAtMs / 1000,
+      expiresAt: endMs / 1000,
       owner: ownerOf({ id: key.identity, act: [] }),
     }
     return { caller: Object.freeze(caller), jkt: undefined, audience: '', notBefore: 0, lineage: [tokenId], kid: undefined, freshUntilMs: now() + FRESH_MS }
