@@ -24,8 +24,7 @@ export function createAdapters({ rows, clientOf, now }: AdapterOptions): (model:
       const payload = await rows.get(kind, id)
       if (!payload) return undefined
       const used = (kind === 'AuthorizationCode' || kind === 'RefreshToken') && (await rows.isUsed(kind, id))
-      // Rows are looked at where they are read; what else is in them oidc-provider wrote itself.
-      return { ...payload, ...(used && { consumed: Math.floor(now() / 1000) }) } as AdapterPayload
+      return { ...payload, ...(used && { consumed: Math.floor(now() / 1000) }) }
     }
     return {
       ...NOT_KEPT,

@@ -8,10 +8,21 @@ import { DEFAULT_SCOPE } from '../metadata.ts'
 /** All that is kept of a login until it is proved comes from here. */
 const MOST_CHARACTERS = 8192
 const ASKED: ReadonlySet<string> = new Set([
-  ...['client_id', 'redirect_uri', 'response_type', 'response_mode', 'scope', 'state', 'resource'],
-  ...['code_challenge', 'code_challenge_method', 'dpop_jkt', 'prompt'],
+  'client_id',
+  'redirect_uri',
+  'response_type',
+  'response_mode',
+  'scope',
+  'state',
+  'resource',
+  'code_challenge',
+  'code_challenge_method',
+  'dpop_jkt',
+  'prompt',
   // Refused in their own words: they would say something else than the rest.
-  ...['request', 'request_uri', 'registration'],
+  'request',
+  'request_uri',
+  'registration',
 ])
 
 /** Undefined: it is longer than any client makes it. */

@@ -62,5 +62,5 @@ function oneLine(name: string): string {
     .slice(0, 1024)
     .replaceAll(/[\p{Z}\s]+/gu, ' ')
     .replaceAll(/[\p{C}\p{Default_Ignorable_Code_Point}]/gu, '')
-  return [...shown.trim()].slice(0, MOST_NAME).join('').trim()
+  return Array.from(shown.trim()).slice(0, MOST_NAME).join('').trim()
 }

@@ -3,8 +3,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
 export interface LoginCookies {
-  /** `Set-Cookie` for the browser that begins this login. */
-  made(base: string, uid: string): string
+  /** `Set-Cookie` for the browser that begins this login; of too many that it began the oldest end. */
+  made(req: IncomingMessage, base: string, uid: string): string[]
   /** `Set-Cookie` for one whose login is over. */
   ended(base: string, uid: string): string
   /** Whether this browser is the one that began it. */
@@ -15,7 +15,10 @@ export interface LoginCookies {
 export const LOGIN_SECONDS = 600
 /** Longer than the login, so that it can be told from one of another browser when it is over. */
 const COOKIE_SECONDS = 6 * LOGIN_SECONDS
+/** Any page can have a browser begin logins. With a cookie of each, its requests would grow too long for every server of this host. */
+const MOST = 16
 const UID = /^[\w-]{16,64}$/
+const NAME = /^(?:__Host-)?openmcp-login-([\w-]{16,64})$/
 
 export function createLoginCookies({ sealing }: { sealing: () => readonly Uint8Array[] }): LoginCookies {
   const sealOf = (key: Uint8Array, base: string, uid: string): string =>
@@ -23,10 +26,13 @@ export function createLoginCookies({ sealing }: { sealing: () => readonly Uint8A
       .update(JSON.stringify(['login', base, uid]))
       .digest('base64url')
   return {
-    made(base, uid) {
+    made({ headers: { cookie = '' } }, base, uid) {
       const [key] = sealing()
       if (!key) throw new Error('there is a key to seal with as long as the node runs')
-      return written(base, uid, sealOf(key, base, uid), COOKIE_SECONDS)
+      // A browser names its oldest ones first (RFC 6265 §5.4).
+      const begun = cookie.split(';').flatMap((one) => NAME.exec(one.trim().split('=', 1)[0] ?? '')?.[1] ?? [])
+      const tooMany = begun.slice(0, Math.max(0, begun.length - MOST + 1))
+      return [...tooMany.map((old) => written(base, old, '', 0)), written(base, uid, sealOf(key, base, uid), COOKIE_SECONDS)]
     },
     ended: (base, uid) => written(base, uid, '', 0),
     isOf({ headers: { cookie = '' } }, base, uid) {

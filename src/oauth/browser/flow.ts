@@ -67,7 +67,7 @@ export function createFlow(options: FlowOptions): Flow {
   const run = (base: string, step: Step): Promise<Answered> => at(base).answer(requestOf(base, pathPrefix, step))
 
   return {
-    authorize: (base, query) => run(base, { path: `/authorize?${query}` }),
+    authorize: (base, query) => run(base, { path: `/authorize?${query.toString()}` }),
     resume: (base, uid) => run(base, { path: `/authorize/${uid}`, uid }),
     token: (base, form) => run(base, { path: '/token', form }),
     async approve(base, uid, { identity, clientId, resource, scopes }) {

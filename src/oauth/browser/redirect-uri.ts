@@ -6,11 +6,12 @@ const MOST_CHARACTERS = 512
 /** A program on the person's own machine listens on any port of these (RFC 8252 §7.3). */
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 /** Schemes that run, show or send something by themselves; every other one belongs to a program (RFC 8252 §7.1). */
-const NO_PROGRAM: ReadonlySet<string> = new Set([
-  ...['javascript:', 'vbscript:', 'livescript:', 'data:', 'blob:', 'file:', 'filesystem:', 'about:', 'view-source:', 'jar:', 'resource:', 'chrome:'],
-  ...['chrome-extension:', 'moz-extension:', 'intent:', 'content:', 'ws:', 'wss:', 'ftp:', 'sftp:', 'ssh:', 'telnet:', 'ldap:', 'smb:', 'mailto:'],
-  ...['tel:', 'sms:', 'callto:', 'facetime:', 'urn:', 'did:', 'cid:', 'mid:', 'search-ms:', 'ms-msdt:', 'ms-officecmd:', 'shell:'],
-])
+const NO_PROGRAM: ReadonlySet<string> = new Set(
+  `javascript vbscript livescript data blob file filesystem about view-source jar resource chrome chrome-extension moz-extension intent content
+   ws wss ftp sftp ssh telnet ldap smb mailto tel sms callto facetime urn did cid mid search-ms ms-msdt ms-officecmd shell`
+    .split(/\s+/)
+    .map((scheme) => `${scheme}:`),
+)
 
 /** Undefined: no login leads there. */
 export function kindOfRedirect(uri: string): RedirectKind | undefined {

@@ -76,7 +76,7 @@ export function createLoginRouter({
     const asked = askedAtAuthorize(queryOf(req), places)
     if (!asked) return showPage(res, 'invalid_request')
     const answered = await (await flow()).authorize(base, asked)
-    if (answered.uid !== undefined) res.setHeader('set-cookie', cookies.made(base, answered.uid))
+    if (answered.uid !== undefined) res.setHeader('set-cookie', cookies.made(req, base, answered.uid))
     // Whoever likes registers any site: nobody is sent to one who has not said yes or no here (RFC 9700 §4.11.2).
     else if (URL.parse(answered.location ?? '')?.protocol === 'https:') return showPage(res, 'invalid_request')
     sendOn(res, answered)

@@ -25,13 +25,18 @@ async function everything(tab: Browser, { at, uid }: Begun, s: Secured): Promise
   ]
 }
 
-function expectClosed(answers: readonly Answer[]): void {
-  for (const { status, json, headers, text } of answers) {
-    expect([status, headers.location, headers['set-cookie']]).toEqual([403, undefined, undefined])
-    if (headers['content-type']?.startsWith('application/json')) expect(json).toEqual(NOT_YOURS)
-    else expect(text).toContain('<code>another_browser</code>')
-  }
+/** What each of them says, in JSON or in words. */
+function said(answers: readonly Answer[]): unknown[] {
+  return answers.map(({ status, json, headers, text }) => [
+    status,
+    headers.location,
+    headers['set-cookie'],
+    headers['content-type']?.startsWith('application/json') ? json : text.includes('<code>another_browser</code>') && NOT_YOURS,
+  ])
 }
+
+const CLOSED = [403, undefined, undefined, NOT_YOURS]
+const ALL_CLOSED = Array.from({ length: 5 }, () => CLOSED)
 
 describe('an attacker begins a login and sends its address to a victim', () => {
   test('whose browser gets nothing of it: not the page, not a challenge, not the approval, not the way back', async () => {
@@ -39,7 +44,7 @@ describe('an attacker begins a login and sends its address to a victim', () => {
     const s = await secured({ trusted: [victim.did] })
     const client = await registered(s)
     const begun = await begin(s, browser(), client)
-    expectClosed(await everything(browser(), begun, s))
+    expect(said(await everything(browser(), begun, s))).toEqual(ALL_CLOSED)
   })
 
   test('and not by a signature that the victim made for it either', async () => {
@@ -66,7 +71,7 @@ describe('an attacker begins a login and sends its address to a victim', () => {
     const tab = browser()
     const begun = await begin(s, tab, client)
     expect((await approve(tab, begun, victim)).status).toBe(200)
-    expectClosed([await browser().get(`${s.base}/authorize/${begun.uid}`)])
+    expect(said([await browser().get(`${s.base}/authorize/${begun.uid}`)])).toEqual([CLOSED])
     // The one that it belongs to goes on.
     expect((await tab.get(`${s.base}/authorize/${begun.uid}`)).headers.location).toContain('code=')
   })
@@ -79,7 +84,7 @@ describe('a cookie', () => {
     const [one, other] = [browser(), browser()]
     const begun = await begin(s, one, client)
     await begin(s, other, client)
-    expectClosed(await everything(other, begun, s))
+    expect(said(await everything(other, begun, s))).toEqual(ALL_CLOSED)
     // Nor under the name of this one.
     const [, value] = other.cookie().split('=')
     const { status, json } = await ask(new URL(begun.at), { headers: { cookie: `openmcp-login-${begun.uid}=${value}` } })
@@ -147,7 +152,7 @@ test('a name that is guessed says nothing about whether there is such a login', 
   const s = await secured()
   const begun = await begin(s, browser(), await registered(s))
   const guesses = [randomBytes(32).toString('base64url'), begun.uid.toLowerCase(), 'x', '__proto__', 'a'.repeat(500)]
-  for (const uid of guesses) expectClosed(await everything(browser(), { uid, at: `${s.base}/login/${uid}` }, s))
+  for (const uid of guesses) expect(said(await everything(browser(), { uid, at: `${s.base}/login/${uid}` }, s))).toEqual(ALL_CLOSED)
 })
 
 test('two tabs of one browser log in side by side, in any order', async () => {

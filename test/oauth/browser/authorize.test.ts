@@ -110,7 +110,7 @@ describe('a redirect URI', () => {
     ['of a program, exactly', 'cursor://anysphere.cursor-mcp/oauth/callback', 'cursor://anysphere.cursor-mcp/oauth/callback'],
   ])('%s is one', async (_what, _registered, redirect) => {
     const { s, client } = await stage()
-    await begin(s, browser(), client, { redirect_uri: redirect })
+    expect((await begin(s, browser(), client, { redirect_uri: redirect })).uid).not.toBe('')
   })
 
   test.each(['http://127.0.0.1/cb', 'http://[::1]/cb', 'http://localhost/cb', 'http://localhost:33418/cb'])(
@@ -223,7 +223,7 @@ describe('what is asked for', () => {
 
   test('a wish to log in anew or to be asked is granted anyway', async () => {
     const { s, client } = await stage()
-    for (const prompt of ['login', 'consent', 'select_account', 'login consent']) await begin(s, browser(), client, { prompt })
+    for (const prompt of ['login', 'consent', 'select_account', 'login consent']) expect((await begin(s, browser(), client, { prompt })).uid).not.toBe('')
   })
 
   test('the state comes back as it was sent, and so does none', async () => {

@@ -135,8 +135,13 @@ test('oauth4webapi, which is strict, finds, registers, logs in with a DPoP key, 
   const verifier = oauth.generateRandomCodeVerifier()
   const at = new URL(as.authorization_endpoint ?? '')
   at.search = new URLSearchParams({
-    ...{ client_id: clientId, response_type: 'code', redirect_uri: BACK, state: 'x', resource: s.url.href },
-    ...{ code_challenge: await oauth.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256' },
+    client_id: clientId,
+    response_type: 'code',
+    redirect_uri: BACK,
+    state: 'x',
+    resource: s.url.href,
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
   }).toString()
   // Looks at `iss` and `state` (RFC 9207).
   const params = oauth.validateAuthResponse(as, client, await person(s, at, who), 'x')

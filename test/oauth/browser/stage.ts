@@ -27,12 +27,17 @@ export async function registered(stage: Stage, more: Json = {}): Promise<string>
 /** What a browser is sent to; a complete request unless changed. */
 export function authorizeUrl(stage: Stage, clientId: string, more: Query = {}): URL {
   const asked: Query = {
-    ...{ client_id: clientId, response_type: 'code', redirect_uri: BACK, state: 'the-state', resource: stage.url.href },
-    ...{ code_challenge: CHALLENGE, code_challenge_method: 'S256' },
+    client_id: clientId,
+    response_type: 'code',
+    redirect_uri: BACK,
+    state: 'the-state',
+    resource: stage.url.href,
+    code_challenge: CHALLENGE,
+    code_challenge_method: 'S256',
     ...more,
   }
   const query = Object.entries(asked).flatMap(([name, value]) => (value === undefined ? [] : [value].flat().map((one): [string, string] => [name, one])))
-  return new URL(`${stage.base}/authorize?${new URLSearchParams(query)}`)
+  return new URL(`${stage.base}/authorize?${new URLSearchParams(query).toString()}`)
 }
 
 /** One browser: it keeps cookies, and follows nothing by itself. */
