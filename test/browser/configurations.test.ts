@@ -1,4 +1,10 @@
-import { describe, expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { secured } from '../support/secured.ts'
 import { makeKey, toolsAt } from './stage.ts'
@@ -15,6 +21,18 @@ interface Entry {
 }
 
 const TOOLS = ['echo', 'secret']
+const OPENMCP = fileURLToPath(new URL('../../dist/openmcp.mjs', import.meta.url))
+
+/** As a client sees them that starts what is written there, with the openmcp that is built here. */
+async function toolsOfCommand({ args = [], env = {} }: Entry): Promise<string[]> {
+  const home = await mkdtemp(join(tmpdir(), 'openmcp-'))
+  onTestFinished(() => rm(home, { recursive: true, force: true }))
+  const client = new Client({ name: 'test', version: '1' })
+  await client.connect(new StdioClientTransport({ command: process.execPath, args: [OPENMCP, ...args], env: { ...env, OPENMCP_HOME: home }, stderr: 'ignore' }))
+  const { tools } = await client.listTools()
+  await client.close()
+  return tools.map(({ name }) => name)
+}
 
 describe.skipIf(chromium.missing !== undefined)(`what goes into clients${SKIPPED}`, () => {
   const { visit } = visits()
@@ -81,6 +99,7 @@ describe.skipIf(chromium.missing !== undefined)(`what goes into clients${SKIPPED
       expect(headers).toEqual({ Authorization: `Bearer ${key}` })
       expect([client, await toolsAt(new URL(url), headers)]).toEqual([client, TOOLS])
     }
+    expect(await toolsOfCommand(only(JSON.parse(await textFor('Claude Desktop')).mcpServers))).toEqual(TOOLS)
     for (const [client, read] of Object.entries(SHARED)) {
       const text = await textFor(client)
       expect(text).not.toContain(key)
