@@ -30,7 +30,7 @@ Example:
 
 What is served:
   -e, --env NAME=VALUE      --env-file FILE     --pass-env NAME     --cwd DIR     (COMMAND)
-  -H, --header 'NAME: VALUE'                    --header-file FILE                (UPSTREAM)
+  -H, --header 'NAME: VALUE'                    --header-file FILE                (UPSTREAM; also OPENMCP_HEADER)
   --transport auto|http|sse|stdio               how to talk to it
   --isolation session|identity|shared           one child or connection per session, per caller, or one for all
   --id NAME                 who we are to the UPSTREAM (--keys DIR; --dpop required binds our token to a key)
