@@ -79,7 +79,7 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
   async function keysOf(identity: string): Promise<KeptKey[]> {
     const slots = await Promise.all(slotNames(identity).map((slot) => store.get('api_key_slots', slot)))
     const keys = await Promise.all(slots.flatMap((slot) => (slot ? [keyAt(slotIn(slot.value).hash)] : [])))
-    return keys.filter((key) => key !== undefined).filter((key) => key.identity === identity)
+    return keys.filter((key) => key !== undefined)
   }
   function made(of: Pick<ApiKey, 'identity' | 'label' | 'scopes' | 'expiresAtMs'>): NewKey & { hash: string } {
     const secret = `sk_${random(32).toString('base64url')}`
@@ -136,7 +136,7 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
       const old = (await keysOf(identity)).find((key) => key.id === id)
       if (!old) return undefined
       const { secret, key, hash } = made({ identity, label: old.label, scopes, expiresAtMs: old.expiresAtMs })
-      const endsMs = Math.min(now() + overlapSeconds * 1000, old.expiresAtMs ?? Infinity)
+      const endsMs = now() + overlapSeconds * 1000
       const stays = overlapSeconds > 0
       const slot = stays ? await takeSlot(identity, hash, key.expiresAtMs) : old.slot
       if (slot === undefined) return 'full'

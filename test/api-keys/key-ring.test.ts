@@ -212,3 +212,70 @@ test('somebody else does not see, rotate or revoke it', async () => {
   expect([await h.ring.listOf(BOB), await h.ring.rotate(BOB, id, change(0)), await h.ring.revoke(BOB, id)]).toEqual([[], undefined, false])
   expect(await idsOf(h)).toEqual([id])
 })
+
+describe('room', () => {
+  async function full(): Promise<House & { ids: string[] }> {
+    const h = await house()
+    const ids: string[] = []
+    for (let made = 0; made < MOST_KEYS; made++) ids.push((await newKey(h.ring)).id)
+    expect(await h.ring.create(OF_ANN)).toBe('full')
+    return { ...h, ids }
+  }
+
+  test('is there again as soon as a key is revoked or over, and a key is rotated without any', async () => {
+    const { ring, ids, pass } = await full()
+    const [one = '', two = ''] = ids
+    expect(await ring.rotate(ANN, one, change(30))).toBe('full')
+    expect(await ring.rotate(ANN, one, change(0))).toBeTypeOf('object')
+    expect(await ring.create(OF_ANN)).toBe('full')
+    await ring.revoke(ANN, two)
+    expect(await ring.create({ ...OF_ANN, expiresAtMs: Date.UTC(2026, 0, 1) + 1000 })).toBeTypeOf('object')
+    expect(await ring.create(OF_ANN)).toBe('full')
+    pass(1000)
+    expect(await ring.create(OF_ANN)).toBeTypeOf('object')
+  })
+
+  test('that somebody has just taken is theirs for a minute, before their key is there', async () => {
+    const h = await house()
+    for (let made = 0; made < MOST_KEYS; made++) {
+      // The mark, its slot, and dead before the key itself is written.
+      const steps = made === 0 ? 2 : 3 + made
+      await expect((await dying(h, steps)).create(OF_ANN)).rejects.toThrow('dead')
+    }
+    expect([await idsOf(h), await h.store.list('api_keys'), await h.ring.create(OF_ANN)]).toEqual([[], [], 'full'])
+    h.pass(60_000)
+    expect(await h.ring.create(OF_ANN)).toBeTypeOf('object')
+  })
+
+  test('is not lost to acts that are refused, and nothing else is left of them, nor of a key that was rotated', async () => {
+    const h = await house()
+    const rows = async (): Promise<number[]> => Promise.all((['api_keys', 'api_key_slots'] as const).map(async (table) => (await h.store.list(table)).length))
+    const { id } = await newKey(h.ring)
+    await h.ring.rotate(ANN, id, change(0))
+    const [other = ''] = await idsOf(h)
+    // One of the slots is the mark.
+    expect(await rows()).toEqual([1, 2])
+    await h.ring.rotate(ANN, other, change(600))
+    for (const seconds of [0, 600]) expect(await h.ring.rotate(ANN, other, change(seconds))).toBe('over')
+    expect(await rows()).toEqual([2, 3])
+  })
+})
+
+test('when a key was used is written once an hour', async () => {
+  const h = await house()
+  let writes = 0
+  const ring = await h.process((act) => {
+    writes += 1
+    return act()
+  })
+  const { secret } = await newKey(ring)
+  const key = await ring.find(secret)
+  if (!key) throw new Error('it is there')
+  const before = writes
+  for (let times = 0; times < 5; times++) ring.used(key)
+  expect(writes - before).toBe(1)
+  h.pass(3_600_000)
+  ring.used(key)
+  expect(writes - before).toBe(2)
+  expect(await h.ring.listOf(ANN)).toMatchObject([{ lastUsedMs: Date.UTC(2026, 0, 1, 1) }])
+})
