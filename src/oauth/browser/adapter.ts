@@ -15,7 +15,7 @@ const KEPT: readonly Kind[] = ['Interaction', 'Grant', 'AuthorizationCode', 'Ref
 export function createAdapters({ rows, clientOf, now }: AdapterOptions): (model: string) => Adapter {
   return (model) => {
     if (model === 'Client') return { ...NOT_KEPT, find: async (id) => registered(await clientOf(id)) }
-    const kind = KEPT.find((kept) => kept === model)
+    const kind = KEPT.find((one) => one === model)
     return kind ? kept(kind) : NOT_KEPT
   }
 

@@ -2,8 +2,7 @@
 // and answers into the void: what of it leaves is taken out by hand, so that no header, cookie or page of its own does.
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
-import type Provider from 'oidc-provider'
-import type { errors } from 'oidc-provider'
+import type { Provider, errors } from 'oidc-provider'
 
 import type { Log } from '../../observe/log.ts'
 import { isObject, type JsonObject } from '../../protocol/message.ts'

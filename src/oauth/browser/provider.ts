@@ -1,6 +1,6 @@
 // How oidc-provider is set up: authorize, PKCE, codes and refresh tokens. What it is not asked for is off, and it signs nothing.
 import { generateKeyPairSync } from 'node:crypto'
-import Provider, { errors, type Adapter, type Configuration } from 'oidc-provider'
+import { Provider, errors, type Adapter, type Configuration } from 'oidc-provider'
 
 import { MCP_SCOPES } from '../../policy/scopes.ts'
 import type { Standing } from '../../policy/shapes.ts'

@@ -53,8 +53,15 @@ export function createLoginTokens(options: LoginTokenOptions): (request: FormReq
     const scopes = scopesOf(access.scope, form, standingOf([access.accountId]))
     if (resource === undefined || scopes.length === 0) return refusal('invalid_scope', 'none of these scopes is given to this identity')
     const { token, expiresIn } = await mint({
-      ...{ issuer: base, subject: access.accountId, client: access.clientId, resource, scopes },
-      ...{ act: [], jkt: key?.jkt, origins: [originOf(access.grantId)], notAfter: Infinity },
+      issuer: base,
+      subject: access.accountId,
+      client: access.clientId,
+      resource,
+      scopes,
+      act: [],
+      jkt: key?.jkt,
+      origins: [originOf(access.grantId)],
+      notAfter: Infinity,
     })
     log.debug('a token was issued', { subject: access.accountId, client: access.clientId, resource, scope: scopes.join(' '), bound: key !== undefined })
     return {

@@ -162,5 +162,5 @@ test('oauth4webapi, which is strict, finds, registers, logs in with a DPoP key, 
   )
   expect(called.status).not.toBe(401)
   await oauth.processRevocationResponse(await oauth.revocationRequest(as, client, oauth.None(), second.refresh_token ?? '', loopback))
-  await expect(again(second.refresh_token)).rejects.toThrow()
+  await expect(again(second.refresh_token)).rejects.toMatchObject({ error: 'invalid_grant' })
 })
