@@ -7,7 +7,7 @@ export interface Wallet {
 }
 
 /** What the person does in the wallet later. */
-export interface News {
+interface News {
   otherAccount(was: Identity): void
   otherNetwork(identity: Identity): void
 }

@@ -1,11 +1,10 @@
 // Takes a picture of a page, and looks at it as axe does, at the size that it has and at the narrowest that there is.
-import { mkdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 
 const PICTURES = fileURLToPath(new URL('../../results/key-page/', import.meta.url))
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** WCAG 1.4.10: what a window of 1280 has at 400 %. */
 const NARROWEST = 320
 
@@ -19,7 +18,7 @@ interface Violation {
 export async function problemsOf(page: Page, picture: string): Promise<string[]> {
   mkdirSync(PICTURES, { recursive: true })
   await page.screenshot({ path: `${PICTURES}${picture}.png`, fullPage: true })
-  await page.evaluate(AXE)
+  await page.evaluate(axe.source)
   const { violations } = await page.evaluate<{ violations: Violation[] }>('axe.run()')
   const problems = violations.map(({ id, impact, nodes }) => `${impact} ${id} ${nodes.map(({ html }) => html).join(' ')}`)
   const size = page.viewportSize()
