@@ -24,12 +24,13 @@ export function createAdapters({ rows, clientOf, now }: AdapterOptions): (model:
       const payload = await rows.get(kind, id)
       if (!payload) return undefined
       const used = (kind === 'AuthorizationCode' || kind === 'RefreshToken') && (await rows.isUsed(kind, id))
-      return { ...payload, ...(used && { consumed: Math.floor(now() / 1000) }) }
+      return { ...payload, jti: id, ...(used && { consumed: Math.floor(now() / 1000) }) }
     }
     return {
       ...NOT_KEPT,
+      // `jti` is the code or the refresh token itself: a row holds its hash alone, and whoever finds the row has shown it.
       // The key that a login is bound to is a row of its own, and looked at where proofs are; here a code that names one would need one.
-      upsert: (id, payload, seconds) => rows.put(kind, id, { ...payload, dpopJkt: undefined }, now() + (seconds ?? LEAST_SECONDS) * 1000),
+      upsert: (id, payload, seconds) => rows.put(kind, id, { ...payload, jti: undefined, dpopJkt: undefined }, now() + (seconds ?? LEAST_SECONDS) * 1000),
       find,
       /** Of two that bring the same code or token at once one gets through; the other ends the login (RFC 9700 §4.14.2). */
       async consume(id) {
