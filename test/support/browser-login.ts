@@ -1,5 +1,5 @@
 // A person who logs in: a real Chromium goes to an authorize URL, proves a wallet or a key of the browser on the key page, and is sent on.
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page, Request } from 'playwright-core'
 
 import { findChromium, giveWallet, startChromium, type WalletOptions } from './chromium.ts'
 import { until } from './until.ts'
@@ -13,6 +13,8 @@ export interface BrowserLoginOptions {
   trust?: (did: string) => Promise<void>
   /** One that runs already, to save half a second; otherwise one is started and ended. */
   browser?: Browser
+  /** The browser is on another computer: what listens on loopback here is not reached by it. */
+  elsewhere?: boolean
 }
 
 /**
@@ -36,14 +38,14 @@ export async function logInByBrowser(authorize: string | URL, options: BrowserLo
   }
 }
 
-async function logIn(context: BrowserContext, authorize: URL, { wallet, deny = false, trust }: BrowserLoginOptions): Promise<URL> {
-  await context.route(
-    ({ hostname }) => !isLoopback(hostname),
-    (route) => route.abort(),
-  )
+async function logIn(context: BrowserContext, authorize: URL, { wallet, deny = false, trust, elsewhere = false }: BrowserLoginOptions): Promise<URL> {
+  if (elsewhere) {
+    // With another status the answer says where to, and nobody goes there.
+    await context.route(/\/authorize\/[^/?]+$/, async (route) => route.fulfill({ response: await route.fetch({ maxRedirects: 0 }), status: 200 }))
+  }
   if (wallet) await giveWallet(context, wallet)
   const page = await context.newPage()
-  const sentOn = whereSent(page, authorize.origin)
+  const sentOn = elsewhere ? whereSent(page, authorize.origin) : whereArrived(page, authorize.origin)
   await page.goto(authorize.href)
   if (deny) await page.getByRole('button', { name: 'Deny' }).click()
   else {
@@ -74,6 +76,22 @@ export function whereSent(page: Page, from: string): Promise<URL> {
   )
 }
 
+/** The same, once who listens on loopback has answered: a browser that is closed before goes nowhere. */
+async function whereArrived(page: Page, from: string): Promise<URL> {
+  const asked = new Promise<void>((resolve) => {
+    const isOnward = (request: Request): boolean => {
+      const before = request.redirectedFrom()
+      return before !== null && new URL(before.url()).origin === from && new URL(request.url()).origin !== from
+    }
+    const look = (request: Request): void => void (isOnward(request) && resolve())
+    page.on('requestfinished', look)
+    page.on('requestfailed', look)
+  })
+  const to = await whereSent(page, from)
+  if (to.protocol === 'http:') await asked
+  return to
+}
+
 async function alertOn(page: Page): Promise<string> {
   const alert = page.locator('#alert:not(:empty)')
   await alert.waitFor()
@@ -82,8 +100,4 @@ async function alertOn(page: Page): Promise<string> {
 
 function refused(words: string): never {
   throw new Error(`the key page says: ${words}`)
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]'
 }

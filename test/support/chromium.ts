@@ -5,6 +5,8 @@ import { chromium, type Browser, type BrowserContext, type Page } from 'playwrig
 import { rolldown } from 'rolldown'
 
 const NAMES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/opt/google/chrome/chrome']
+/** Also what a redirect leads to, which no route of playwright sees. */
+const LOOPBACK_ALONE = '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1'
 const WALLET = fileURLToPath(new URL('injected-wallet.ts', import.meta.url))
 
 export interface Chromium {
@@ -21,7 +23,7 @@ export function findChromium(): Chromium {
 
 export function startChromium({ executable, missing }: Chromium): Promise<Browser> {
   if (missing !== undefined) throw new Error(missing)
-  return chromium.launch({ executablePath: executable, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] })
+  return chromium.launch({ executablePath: executable, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', LOOPBACK_ALONE] })
 }
 
 export interface WalletOptions {

@@ -1,0 +1,58 @@
+// A host on loopback that is called by https, with a certificate that only those know who are told of it.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import type { Json } from './json.ts'
+
+/** Node can check a certificate but not make one. */
+export const hasOpenssl = spawnSync('openssl', ['version']).status === 0
+
+export interface TlsHost {
+  readonly origin: string
+  /** The certificate, as NODE_EXTRA_CA_CERTS takes it. */
+  readonly certificate: string
+  /** A document that is answered from now on. */
+  host(path: string, document: Json): void
+  /** Paths asked for so far. */
+  readonly asked: readonly string[]
+  stop(): Promise<void>
+}
+
+export async function tlsHost(): Promise<TlsHost> {
+  const directory = await mkdtemp(join(tmpdir(), 'openmcp-tls-'))
+  const [certificate, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')]
+  const named = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2']
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', certificate, ...named], {
+    stdio: 'ignore',
+  })
+  const hosted = new Map<string, Json>()
+  const asked: string[] = []
+  const server = createServer({ cert: await readFile(certificate), key: await readFile(key) }, (req, res) => {
+    const path = req.url ?? ''
+    asked.push(path)
+    const document = hosted.get(path)
+    if (!document) return void res.writeHead(404).end()
+    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(document))
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  if (typeof address !== 'object' || !address) throw new Error('a TCP listener has an address')
+  return {
+    origin: `https://127.0.0.1:${address.port}`,
+    certificate,
+    host: (path, document) => void hosted.set(path, document),
+    asked,
+    async stop() {
+      await new Promise((resolve) => {
+        server.close(resolve)
+        server.closeAllConnections()
+      })
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
