@@ -65,7 +65,7 @@ Words (all on stderr):
 'openmcp id' takes --method key|jwk|web, --curve Ed25519|P-256|secp256k1, --domain DOMAIN, --private, --now, --json, --keys, --store;
 'openmcp token' --id NAME, --dpop, --scope SCOPE, --enrol LINK, --keys; 'openmcp key' --label NAME, --scope, --until, --json, --keys, --store;
 'openmcp login' --client-id ID, --client-secret-file, --client-metadata-url, --scope, --dpop required, --timeout (300), --no-browser, --list;
-'openmcp trust' --scope, --tools, --until, --json, --store; 'openmcp test' as under 'What is served', and --timeout (30).
+'openmcp trust' --scope, --tools, --until, --json, --store; 'openmcp test' -e, --env-file, --pass-env, --cwd, -H, --header-file, --transport, --timeout (30).
 Exit codes: 0 done or stopped in order, 1 failed, 2 asked wrongly, 128+n when a second signal n ends it at once.
 known, not built yet: ${COMMANDS_NOT_BUILT.join(', ')}; ${OPTIONS_NOT_BUILT.join(', ')}; tcp, ws and did: upstreams
 `
