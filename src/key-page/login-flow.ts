@@ -51,7 +51,11 @@ function requestIn({ client, redirect, scopes, resource }: Json): LoginRequest {
 
 /** To this server alone, which sends on to the client: whatever stands in an answer, this page opens nobody else's door. */
 function onwards({ redirect_to: to }: Json): URL {
-  const url = typeof to === 'string' && URL.canParse(to, document.baseURI) ? new URL(to, document.baseURI) : undefined
-  if (url?.origin !== location.origin) throw new Told(STRANGE)
-  return url
+  try {
+    const url = new URL(textIn(to) ?? '', location.origin)
+    if (url.pathname !== '/' && url.origin === location.origin) return url
+  } catch {
+    // No URL is told like one that leads elsewhere.
+  }
+  throw new Told(STRANGE)
 }

@@ -45,7 +45,12 @@ export function got(path: string, asking: Asking = {}): Promise<Json> {
 }
 
 async function answered(path: string, request: RequestInit, { signal, withCookie = false }: Asking): Promise<Json> {
-  const tooLong = AbortSignal.timeout(TIMEOUT_MS)
+  // By hand: the browsers in wallets are old, and know no AbortSignal.any.
+  const ending = new AbortController()
+  const end = (): void => ending.abort()
+  const timer = setTimeout(end, TIMEOUT_MS)
+  if (signal?.aborted === true) end()
+  signal?.addEventListener('abort', end)
   let response
   let answer: unknown
   try {
@@ -54,13 +59,16 @@ async function answered(path: string, request: RequestInit, { signal, withCookie
       credentials: withCookie ? 'same-origin' : 'omit',
       redirect: 'error',
       cache: 'no-store',
-      signal: signal ? AbortSignal.any([signal, tooLong]) : tooLong,
+      signal: ending.signal,
     })
     answer = await response.json().catch((thrown: unknown) => {
       if (!(thrown instanceof SyntaxError)) throw thrown
     })
   } catch {
     throw new Told(AWAY)
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', end)
   }
   if (!isJson(answer)) throw new Told(response.status >= 500 ? AWAY : STRANGE)
   if (response.ok) return answer
