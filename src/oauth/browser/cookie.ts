@@ -18,7 +18,6 @@ const COOKIE_SECONDS = 6 * LOGIN_SECONDS
 /** Any page can have a browser begin logins. With a cookie of each, its requests would grow too long for every server of this host. */
 const MOST = 16
 const UID = /^[\w-]{16,64}$/
-const NAME = /^(?:__Host-)?openmcp-login-([\w-]{16,64})$/
 
 export function createLoginCookies({ sealing }: { sealing: () => readonly Uint8Array[] }): LoginCookies {
   const sealOf = (key: Uint8Array, base: string, uid: string): string =>
@@ -30,7 +29,8 @@ export function createLoginCookies({ sealing }: { sealing: () => readonly Uint8A
       const [key] = sealing()
       if (!key) throw new Error('there is a key to seal with as long as the node runs')
       // A browser names its oldest ones first (RFC 6265 §5.4).
-      const begun = cookie.split(';').flatMap((one) => NAME.exec(one.trim().split('=', 1)[0] ?? '')?.[1] ?? [])
+      const names = cookie.split(';').map((one) => one.trim().split('=', 1)[0] ?? '')
+      const begun = names.flatMap((name) => uidIn(base, name) ?? [])
       const tooMany = begun.slice(0, Math.max(0, begun.length - MOST + 1))
       return [...tooMany.map((old) => written(base, old, '', 0)), written(base, uid, sealOf(key, base, uid), COOKIE_SECONDS)]
     },
@@ -49,6 +49,11 @@ export function createLoginCookies({ sealing }: { sealing: () => readonly Uint8A
 /** One for each login: two tabs do not end each other's. `__Host-`: no other host and no plain connection can set it. */
 function nameOf(base: string, uid: string): string {
   return `${base.startsWith('https:') ? '__Host-' : ''}openmcp-login-${uid}`
+}
+
+function uidIn(base: string, name: string): string | undefined {
+  const uid = name.slice(nameOf(base, '').length)
+  return UID.test(uid) && name === nameOf(base, uid) ? uid : undefined
 }
 
 function written(base: string, uid: string, value: string, seconds: number): string {
