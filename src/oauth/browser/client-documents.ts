@@ -5,6 +5,7 @@ import type { GuardedFetch } from '../../identity/shapes.ts'
 import type { Log } from '../../observe/log.ts'
 import { isObject } from '../../protocol/message.ts'
 import { clientMetadataOf, isNoClient, type ClientMetadata } from './client-metadata.ts'
+import { isPlainHost } from './redirect-uri.ts'
 
 export interface ClientDocuments {
   /** Undefined when the id is no such URL, or what is there does not describe this client. */
@@ -86,6 +87,8 @@ export function createClientDocuments({ fetch, trustLoopback, now, log }: Client
 function documentUrl(id: string, trustLoopback: boolean): URL | undefined {
   const url = id.length <= MOST_CHARACTERS ? URL.parse(id) : null
   if (!url || url.href !== id || url.pathname === '/' || url.hash !== '' || url.username !== '' || url.password !== '') return undefined
+  // It is shown as the one who vouches.
+  if (!isPlainHost(url.hostname)) return undefined
   return url.protocol === 'https:' || (url.protocol === 'http:' && trustLoopback) ? url : undefined
 }
 
