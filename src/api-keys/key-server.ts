@@ -24,7 +24,6 @@ export interface KeyServerOptions {
 
 const TIMEOUT_MS = 5000
 const MOST_BYTES = 64 * 1024
-const MOST_SCOPES = 16
 /** Whoever shows keys by chance must not make us ask without an end. Keys that were good are asked about all the same. */
 const STRANGE = { limit: 50, perMs: 1000 }
 const MOST_REMEMBERED = 10_000
@@ -122,7 +121,7 @@ function keyIn(answer: unknown): ApiKey | undefined {
   if (typeof id !== 'string' || !/^[\w-]{1,64}$/.test(id)) return undefined
   // What stands for the operator's own keys is no identity that anybody vouches for.
   if (typeof did !== 'string' || parseIdentityPattern(did)?.kind !== 'exact') return undefined
-  if (!Array.isArray(scopes) || scopes.length > MOST_SCOPES || !scopes.every((scope) => typeof scope === 'string' && isScope(scope))) return undefined
+  if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === 'string' && isScope(scope))) return undefined
   const [createdAtMs, expiresAtMs] = [momentOf(createdAt), expiresAt === null ? undefined : momentOf(expiresAt)]
   if (Number.isNaN(createdAtMs) || Number.isNaN(expiresAtMs)) return undefined
   return { id, identity: did, label: '', scopes, createdAtMs, expiresAtMs }

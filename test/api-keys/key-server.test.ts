@@ -147,6 +147,15 @@ describe('a key server that', () => {
     expect(stage.log.join('')).not.toContain(NEVER_MADE)
   })
 
+  test('sends us elsewhere is not followed: the key goes nowhere else', async () => {
+    const server = await standIn(({ url }, res) => {
+      if (url === '/reverse-lookup') res.writeHead(308, { location: '/elsewhere' }).end()
+      else json(res, 200, KEY)
+    })
+    await expect(finder(server.origin, await identity())(NEVER_MADE)).rejects.toMatchObject({ code: 'key_server_away' })
+    expect(server.received.map(({ url }) => url)).toEqual(['/reverse-lookup'])
+  })
+
   test('says nothing is not waited for', async () => {
     const waiting: ServerResponse[] = []
     const server = await standIn((_received, res) => void waiting.push(res))
@@ -178,13 +187,19 @@ describe('a key server that', () => {
   })
 
   test('is asked seldom by whoever shows many that are none, and about good ones all the same', async () => {
-    const server = await standIn(({ body }, res) => (body['api_key'] === NEVER_MADE ? json(res, 200, KEY) : json(res, 404, { error: 'unknown_key' })))
+    let isRevoked = false
+    const server = await standIn(({ body }, res) =>
+      body['api_key'] === NEVER_MADE && !isRevoked ? json(res, 200, KEY) : json(res, 404, { error: 'unknown_key' }),
+    )
     const find = finder(server.origin, await identity())
     expect(await find(NEVER_MADE)).toMatchObject({ identity: KEY.did })
     const guessed = await Promise.allSettled(Array.from({ length: 100 }, (_, index) => find(`sk_${String(index).padStart(43, '0')}`)))
     expect(guessed.slice(49).map((each) => each.status)).toEqual(guessed.slice(49).map(() => 'rejected'))
     expect(server.received).toHaveLength(50)
     expect(await find(NEVER_MADE)).toMatchObject({ identity: KEY.did })
+    isRevoked = true
+    expect(await find(NEVER_MADE)).toBeUndefined()
+    await expect(find(NEVER_MADE)).rejects.toMatchObject({ code: 'busy' })
   })
 })
 
