@@ -60,10 +60,10 @@ export function createRevocationEndpoint(options: TokenStateOptions): Endpoint {
     places.baseOf(req)
     // A public client says its name alone (RFC 7009 §2.1): a token of another one is left as it is.
     const named = client ? undefined : form.get('client_id')
-    const refreshToken = await refreshTokens.find(token)
-    if (refreshToken) {
-      if (client && refreshToken.identity !== client.id) return refusal('invalid_client', NOT_PROVED, 'a token of somebody else')
-      if (named === undefined || named === refreshToken.client) await refreshTokens.end(refreshToken)
+    const login = await refreshTokens.find(token)
+    if (login) {
+      if (client && login.identity !== client.id) return refusal('invalid_client', NOT_PROVED, 'a token of somebody else')
+      if (named === undefined || named === login.client) await refreshTokens.end(login)
       return { body: {} }
     }
     const verdict = await look(token)

@@ -1,4 +1,4 @@
-// The doors of the issuer: everybody may knock, and each has its own rules. Logins in a browser have their own router.
+// The doors of the issuer: everybody may knock, and each has its own rules. Those of a login in a browser are in `browser/doors.ts`.
 import express, { Router, type ErrorRequestHandler, type RequestHandler } from 'express'
 
 import type { NodeKeys } from '../identity/shapes.ts'
@@ -57,7 +57,7 @@ export function createIssuer({ token, browserLogin, introspect, revoke, keys, pl
   post('/token', (request) => (LOGIN_GRANTS.includes(request.form.get('grant_type') ?? '') ? browserLogin.token(request) : token(request)))
   post('/introspect', introspect)
   post('/revoke', revoke)
-  router.use(browserLogin.router)
+  browserLogin.addTo(router)
   router.use(unreadable(log))
   return router
 }

@@ -282,8 +282,11 @@ test('agentgateway #2191: no secret is compared by an operator whose time tells 
     return lines.filter((line) => compared.test(line.replaceAll(/\b[A-Z_]{4,}\b/g, "''"))).map((line) => `${file}: ${line.trim()}`)
   })
   expect(files.length).toBeGreaterThan(50)
-  // Both are our own, of which nobody else has one to try.
-  expect(found).toEqual([expect.stringMatching(/^login\/credential\.ts: .*held\.token\.accessToken !== token/)])
+  // Both compare what we hold ourselves as a client, of which nobody else has one to try.
+  expect(found).toEqual([
+    expect.stringMatching(/^login\/credential\.ts: .*held\.token\.accessToken !== token/),
+    expect.stringMatching(/^login\/kept-token\.ts: .*instead\?\.accessToken !== accessToken/),
+  ])
 })
 
 test('MCP SDKs CVE-2025-66414, CVE-2025-66416, CVE-2026-34742: a name that was pointed at us reaches no door', async () => {
@@ -503,12 +506,20 @@ test('openmcp 0.1, verify mode: a public identifier is no credential', async () 
   expect(s.reached()).toEqual([])
 })
 
-test('FastMCP PR 2056, GHSA-rww4-4w9c-7733: there is no login in a browser to be tricked into, and nobody is redirected', async () => {
+test('FastMCP PR 2056, GHSA-rww4-4w9c-7733: a login is not approved by whoever was sent to it, and an unknown client has nobody redirected', async () => {
   const { s } = await withAnn()
   const query = 'response_type=code&client_id=a&redirect_uri=https://evil.example/&state=b&code_challenge=c&code_challenge_method=S256'
-  for (const asked of [{ method: 'GET' }, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: query }]) {
-    const answer = await ask(new URL(`/authorize?${query}`, s.base), asked)
-    expect([answer.status, answer.headers.location, answer.headers['set-cookie']]).toEqual([400, undefined, undefined])
-    expect(answer.text).not.toContain('evil.example')
+  const asked = await ask(new URL(`/authorize?${query}`, s.base))
+  expect([asked.status, asked.headers.location, asked.headers['set-cookie']]).toEqual([400, undefined, undefined])
+  expect(asked.text).not.toContain('evil.example')
+  const posted = await ask(new URL(`/authorize?${query}`, s.base), {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: query,
+  })
+  expect([posted.status, posted.headers.location, posted.headers['set-cookie']]).toEqual([405, undefined, undefined])
+  // A consent of an earlier visit is none: what a browser brings along opens no login that it did not begin (test/oauth/browser).
+  for (const path of ['/login/x/approve', '/login/x/deny']) {
+    expect((await ask(new URL(path, s.base), { body: {}, headers: { cookie: 'openmcp-login-x=y' } })).status).toBe(403)
   }
 })

@@ -23,11 +23,12 @@ import { createLoginRows } from './login-rows.ts'
 import { quietly } from './quietly.ts'
 import { createRefreshTokens, type RefreshTokens } from './refresh-tokens.ts'
 import { createRegistrations } from './registration.ts'
-import { createLoginRouter } from './router.ts'
+import { createLoginDoors } from './doors.ts'
 import { createLoginTokens } from './token.ts'
 
 export interface BrowserLogin {
-  router: Router
+  /** Puts its doors on a router. */
+  addTo(router: Router): void
   /** The grants of `LOGIN_GRANTS` at `/token`. */
   token(request: FormRequest): Promise<Answer | Refusal>
   refreshTokens: RefreshTokens
@@ -79,7 +80,7 @@ export function createBrowserLogin(options: BrowserLoginOptions): BrowserLogin {
   }
 
   return {
-    router: createLoginRouter({
+    addTo: createLoginDoors({
       ...options,
       endpoints: createLoginEndpoints({ ...options, rows, cookies, findClient, flow }),
       registrations,
