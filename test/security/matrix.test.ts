@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 
 import { createKeyRouter } from '../../src/api-keys/router.ts'
 import { createApp } from '../../src/http/app.ts'
-import { createLoginRouter } from '../../src/oauth/browser/router.ts'
+import { createLoginDoors } from '../../src/oauth/browser/doors.ts'
 import { createIssuer } from '../../src/oauth/issuer.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { addTrust, removeTrust } from '../../src/policy/rules.ts'
@@ -562,7 +562,7 @@ test('every route of the app is one of those above', () => {
   const places = { baseOf: nothing, isOwnIssuer: nothing, resourceOf: nothing }
   for (const pathPrefix of PREFIXES) {
     const act = nothing
-    const login = createLoginRouter({
+    const addLogin = createLoginDoors({
       endpoints: { shown: act, challenge: act, approve: act, deny: act },
       registrations: { register: nothing, find: nothing },
       rows: { put: nothing, get: nothing, remove: nothing, use: nothing, isUsed: nothing, secret: nothing, boundTo: nothing, bind: nothing, end: nothing },
@@ -577,7 +577,7 @@ test('every route of the app is one of those above', () => {
     })
     const issuer = createIssuer({
       token: nothing,
-      browserLogin: { router: login, token: nothing, refreshTokens: { find: nothing, end: nothing } },
+      browserLogin: { addTo: addLogin, token: nothing, refreshTokens: { find: nothing, end: nothing } },
       introspect: nothing,
       revoke: nothing,
       keys,
@@ -601,7 +601,7 @@ test('every route of the app is one of those above', () => {
       messages: nothing,
       log,
     })
-    const routes = [...routesIn(app.router), ...routesIn(issuer), ...routesIn(keyRouter), ...routesIn(login)]
+    const routes = [...routesIn(app.router), ...routesIn(issuer), ...routesIn(keyRouter)]
     const named = Object.keys(OPEN).map((path) => path.replace('AAAAAAAAAAAAAAAAAAAAAAAA', ':uid'))
     const known = [...GUARDED.map((path) => `PREFIX${path}`), ...named, 'PREFIX/keys/:file'].map((path) => path.replaceAll('PREFIX', pathPrefix))
     expect(routes.length).toBeGreaterThan(40)

@@ -12,7 +12,7 @@ export interface Registrations {
   find(id: string): ClientMetadata | undefined
 }
 
-export interface Registered {
+interface Registered {
   readonly client_id: string
   readonly client_id_issued_at: number
   readonly client_name?: string
