@@ -8,11 +8,12 @@ const REMEMBERED_MS = 7 * 24 * 3_600_000
 export function createKeyEnds({ revocation, now, ended }: { revocation: Revocation; now: () => number; ended(): void }): KeyEnds {
   return {
     async now(id) {
-      await revocation.revoke(keyTokenId(id), now() + REMEMBERED_MS).finally(ended)
+      await revocation.revoke(keyTokenId(id), Infinity).finally(ended)
     },
     async from(id, atMs) {
-      return revocation.revokeFrom(keyTokenId(id), atMs, Math.max(atMs, now()) + REMEMBERED_MS).finally(ended)
+      return revocation.revokeFrom(keyTokenId(id), atMs, Infinity).finally(ended)
     },
+    settled: (id, atMs) => revocation.shorten(keyTokenId(id), atMs ?? 0, Math.max(atMs ?? 0, now()) + REMEMBERED_MS),
   }
 }
 

@@ -45,6 +45,8 @@ export interface KeyEnds {
   now(id: string): Promise<void>
   /** From then on. False: its end was told before, and stays as it is. */
   from(id: string, atMs: number): Promise<boolean>
+  /** The key itself lets nobody in any more, now or from then on: its end need not be remembered for ever. */
+  settled(id: string, atMs?: number): Promise<void>
 }
 
 export interface KeyRingOptions {
@@ -151,6 +153,7 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
         return 'over'
       }
       if (!stays) await forget(old)
+      if (isIn) await ends.settled(id, endsMs)
       return { secret, key }
     },
     async revoke(identity, id) {
@@ -160,6 +163,7 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
       await ends.now(id)
       const wasThere = await forget(key)
       await turnSlot(key.slot, key.hash, undefined)
+      await ends.settled(id)
       return wasThere
     },
     used({ id, expiresAtMs }) {

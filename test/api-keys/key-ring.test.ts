@@ -162,28 +162,35 @@ describe('a process that dies between two steps', () => {
     ['rotates one with an overlap', (ring, id) => ring.rotate(ANN, id, change(30))],
     ['revokes one', (ring, id) => ring.revoke(ANN, id)],
   ]
-  test.each(acts)('as it %s leaves no key that works and is not listed, and room for twenty', async (_what, act) => {
-    let isDone = false
-    for (let steps = 0; !isDone; steps++) {
-      const h = await house()
-      const old = await newKey(h.ring)
-      isDone = await act(await dying(h, steps), old.id).then(
-        () => true,
-        () => false,
-      )
-      for (const ms of [0, 60_000, 8 * DAY_MS]) {
-        h.pass(ms)
-        const listed = await idsOf(h)
-        const isFound = (await h.ring.find(old.secret)) !== undefined
-        expect(isFound).toBe(listed.includes(old.id))
-        expect((await h.ring.all()).map(({ id }) => id).toSorted()).toEqual(listed.toSorted())
+  test.each(acts)(
+    'as it %s leaves no key that works and is not listed, none that works again when time has passed, and room for twenty',
+    async (_what, act) => {
+      let isDone = false
+      for (let steps = 0; !isDone; steps++) {
+        const h = await house()
+        const old = await newKey(h.ring)
+        isDone = await act(await dying(h, steps), old.id).then(
+          () => true,
+          () => false,
+        )
+        let worked = true
+        for (const ms of [0, 60_000, 8 * DAY_MS, 400 * DAY_MS]) {
+          h.pass(ms)
+          const does = await works(h, old.secret)
+          expect(does && !worked).toBe(false)
+          worked = does
+          const listed = await idsOf(h)
+          const isFound = (await h.ring.find(old.secret)) !== undefined
+          expect(isFound).toBe(listed.includes(old.id))
+          expect((await h.ring.all()).map(({ id }) => id).toSorted()).toEqual(listed.toSorted())
+        }
+        // Whatever it left can be revoked, and is no room that is lost.
+        for (const id of await idsOf(h)) expect(await h.ring.revoke(ANN, id)).toBe(true)
+        for (let made = 0; made < MOST_KEYS; made++) await newKey(h.ring)
+        expect([await h.ring.create(OF_ANN), await works(h, old.secret)]).toEqual(['full', false])
       }
-      // Whatever it left can be revoked, and is no room that is lost.
-      for (const id of await idsOf(h)) expect(await h.ring.revoke(ANN, id)).toBe(true)
-      for (let made = 0; made < MOST_KEYS; made++) await newKey(h.ring)
-      expect([await h.ring.create(OF_ANN), await works(h, old.secret)]).toEqual(['full', false])
-    }
-  })
+    },
+  )
 })
 
 test('a key that was rotated with an overlap is not rotated again, and its end is not put off', async () => {
@@ -195,6 +202,18 @@ test('a key that was rotated with an overlap is not rotated again, and its end i
   expect(await h.ring.listOf(ANN)).toHaveLength(2)
   h.pass(31_000)
   expect(await works(h, old.secret)).toBe(false)
+})
+
+test('what has ended is remembered for a week after nothing of it is left', async () => {
+  const h = await house()
+  const old = await newKey(h.ring)
+  const next = await h.ring.rotate(ANN, old.id, change(30))
+  if (typeof next !== 'object') throw new Error('not rotated')
+  await h.ring.revoke(ANN, next.key.id)
+  h.pass(7 * DAY_MS)
+  expect(await Promise.all([old.id, next.key.id].map(h.isEnded))).toEqual([true, false])
+  h.pass(31_000)
+  expect([await h.isEnded(old.id), await works(h, old.secret), await h.store.list('revoked')]).toEqual([false, false, []])
 })
 
 test('one that somebody revokes during its overlap ends at once', async () => {
