@@ -16,7 +16,7 @@ export function createStrangers({ log, now }: { log: Log; now: () => number }): 
   return {
     untrusted(id) {
       if (!isNewIdentity(id)) return
-      log.info('a token was refused: nobody has said that this identity is trusted', { id, hint: `openmcp trust add ${quoted(id)}` })
+      log.info('an identity was proved and refused: nobody has said that it is trusted', { id, hint: `openmcp trust add ${quoted(id)}` })
     },
     unproved(why) {
       if (isNewReason(why)) log.info('a proof was refused', { why })
