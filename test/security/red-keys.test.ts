@@ -219,7 +219,7 @@ describe('a key', () => {
     const s = await secured({ durable: true, trusted: [ann.did] })
     const keys = await openNodeKeys(join(s.home, 'keys'), { now: s.now, log: createLog({ level: 'error', format: 'text', write() {}, now: s.now }) })
     onTestFinished(keys.close)
-    const ends = { now: () => Promise.resolve(), from: () => Promise.resolve(true) }
+    const ends = { now: async () => {}, from: async () => true, settled: async () => {} }
     const ring = createKeyRing({ store: await s.otherProcess(), hashing: keys.hashing, ends, now: s.now })
     const made = await ring.create({ identity: ann.did, label: '', scopes: ['mcp'], expiresAtMs: undefined })
     if (made === 'full') throw new Error('there is room')
