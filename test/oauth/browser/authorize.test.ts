@@ -208,6 +208,7 @@ describe('what is asked for', () => {
     ['none: where MCP is served', () => undefined, (s) => `${s.base}/mcp`],
     ['with a slash at its end', (s) => `${s.base}/mcp/`, (s) => `${s.base}/mcp`],
     ['the base', (s) => s.base, (s) => s.base],
+    ['the base with a slash at its end', (s) => `${s.base}/`, (s) => s.base],
     ['the older way in', (s) => `${s.base}/sse`, (s) => `${s.base}/sse`],
   ])('as resource, %s', async (_what, resource, found) => {
     const who = keyProver()

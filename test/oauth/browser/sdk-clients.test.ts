@@ -2,7 +2,7 @@
 import { auth as authV1 } from '@modelcontextprotocol/sdk/client/auth.js'
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import { auth as authV2, Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from '@modelcontextprotocol/client'
+import { auth as authV2, Client as ClientV2, DpopSession, StreamableHTTPClientTransport as TransportV2 } from '@modelcontextprotocol/client'
 import * as oauth from 'oauth4webapi'
 import { describe, expect, test } from 'vitest'
 
@@ -27,7 +27,7 @@ interface Kept {
   provider: AuthProvider
   /** The URL that was to be opened. */
   opened(): URL
-  tokens(): { access_token: string; refresh_token?: string | undefined }
+  tokens(): { access_token: string; token_type: string; refresh_token?: string | undefined }
   registeredAs(): string | undefined
 }
 
@@ -106,6 +106,26 @@ describe.each(['', '/below'])('with the path prefix "%s"', (pathPrefix) => {
     expect((await client.callTool({ name: 'echo' })).content).toEqual([{ type: 'text', text: 'echo' }])
     await client.close()
   })
+})
+
+test.each(['required', 'nonce'] as const)('the SDK v2 with a DPoP session logs in, calls a tool and refreshes where that is %s', async (dpop) => {
+  const who = keyProver()
+  const s = await secured({ trusted: [who.did], security: { dpop } })
+  const { provider: plain, opened, tokens } = keeper()
+  const session = await DpopSession.create()
+  const provider = { ...plain, dpop: () => session }
+  expect(await authV2(provider, { serverUrl: s.url })).toBe('REDIRECT')
+  const back = await person(s, opened(), who)
+  expect(await authV2(provider, { serverUrl: s.url, authorizationCode: back.searchParams.get('code') ?? '', iss: s.base })).toBe('AUTHORIZED')
+  expect(tokens().token_type).toBe('DPoP')
+  const client = new ClientV2({ name: 'test', version: '1' })
+  await client.connect(new TransportV2(s.url, { authProvider: provider }))
+  expect((await client.callTool({ name: 'echo' })).content).toEqual([{ type: 'text', text: 'echo' }])
+  const before = tokens().access_token
+  expect(await authV2(provider, { serverUrl: s.url })).toBe('AUTHORIZED')
+  expect(tokens().access_token).not.toBe(before)
+  expect((await client.callTool({ name: 'echo' })).content).toEqual([{ type: 'text', text: 'echo' }])
+  await client.close()
 })
 
 test('the SDK registers anew by itself when its registration is over', async () => {
