@@ -3,11 +3,14 @@ import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
+import { challengeOf, postJson, walletProver } from '../api-keys/stage.ts'
+import { VERIFIER, authorizeUrl, exchange, refresh, registered, tokensIn } from '../oauth/browser/stage.ts'
 import { didHost } from '../support/did-host.ts'
 import { assertionClaims, holder, nodeKey, proofKey, signerOf, type Holder, type ProofKey } from '../support/did.ts'
 import { callMessage, initializeMessage } from '../support/openmcp.ts'
 import { CLIENT_ASSERTION, JWT_BEARER, bearer, secured, sessionWith, type Secured } from '../support/secured.ts'
 import { forThisTest } from '../support/tidy.ts'
+import { testWallet } from '../support/wallet.ts'
 import { ask, type Answer, type Asked } from '../support/wire.ts'
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -184,6 +187,109 @@ test('nor the secret of the enrolment link, redeemed, replayed or wrong', async 
   expect(leaks(s, trail)).toEqual([])
   // Who looks for leaks finds one.
   expect(leaks({ ...s, log: [`redeemed ${secret}`] }, trail)).toHaveLength(1)
+})
+
+test('nor a key, a signature, a cookie, a code, a refresh token or a verifier, by whatever way they come in or go out', async () => {
+  const [who, server] = [walletProver(testWallet()), await holder()]
+  const s = await secured({ trusted: [who.did, { id: server.did, scopes: ['mcp', 'introspect'] }] })
+  const trail = trailOf(s)
+  /** Notes the answer without what belongs into it, which is a secret from then on. */
+  const given = (name: string, answer: Answer, found: RegExp): string => {
+    const [, value = ''] = found.exec(`${answer.text} ${[answer.headers['set-cookie'] ?? '', answer.headers.location ?? ''].flat().join(' ')}`) ?? []
+    if (value === '') throw new Error(`no ${name}: ${answer.status} ${answer.text}`)
+    const clean = (text: string): string => text.replaceAll(value, '')
+    const [cookies, location] = [answer.headers['set-cookie'], answer.headers.location]
+    const headers = { ...answer.headers, ...(cookies && { 'set-cookie': cookies.map(clean) }), ...(location !== undefined && { location: clean(location) }) }
+    trail.answers.push({ ...answer, text: clean(answer.text), headers })
+    return trail.secret(`${name} ${trail.secrets.size}`, value)
+  }
+  const noted = async (answering: Promise<Answer>): Promise<number> => {
+    const answer = await answering
+    trail.answers.push(answer)
+    return answer.status
+  }
+  const signedBy = async (challenge: string, headers: Readonly<Record<string, string>> = {}): Promise<Record<string, unknown>> => {
+    const answer = await postJson(s, challenge, who.asked, headers)
+    const message = challengeOf(answer)
+    trail.answers.push(answer)
+    return { ...who.asked, message, signature: trail.secret(`a signature ${trail.secrets.size}`, who.sign(message)) }
+  }
+  const rpc = (headers: Readonly<Record<string, string>>, url = s.url): Promise<number> => noted(ask(url, { headers, body: callMessage(1, 'echo') }))
+
+  // Keys: made, used, looked up, rotated, revoked, and shown where they do not belong.
+  const first = given('a key', await postJson(s, '/gen-api-key', await signedBy('/challenge')), /"api_key":"([^"]+)"/)
+  expect(await rpc(bearer(first))).toBe(200)
+  expect(await rpc({ 'x-api-key': first })).toBe(200)
+  const assertion = async (): Promise<Record<string, string>> => ({
+    client_id: server.did,
+    client_assertion_type: CLIENT_ASSERTION,
+    client_assertion: await assertionOf(server, s, trail, `a client assertion ${trail.secrets.size}`),
+  })
+  expect(await noted(postJson(s, '/reverse-lookup', { api_key: first, ...(await assertion()) }))).toBe(200)
+  expect(await noted(postJson(s, '/reverse-lookup', { api_key: `${first.slice(0, -1)}A`, ...(await assertion()) }))).toBe(404)
+  expect(await noted(postJson(s, '/reverse-lookup', { api_key: first }))).toBe(401)
+  const second = given('a key', await postJson(s, '/rotate-api-key', await signedBy('/challenge')), /"api_key":"([^"]+)"/)
+  expect(await rpc(bearer(first))).toBe(401)
+  const used = await signedBy('/challenge')
+  for (const path of ['/get-api-key', '/get-api-key', '/revoke-api-key']) await noted(postJson(s, path, used))
+  await noted(postJson(s, '/get-api-key', { ...used, signature: `${String(used['signature']).slice(0, -2)}00`, label: second, key_id: second }))
+  await noted(postJson(s, '/gen-api-key', { ...(await signedBy('/challenge')), label: second.slice(0, 10), scope: second, enrolment: second }))
+  await noted(postJson(s, '/challenge', { did: second, hex_string: second }))
+  await noted(postJson(s, '/challenge', `{"did":"${second}`))
+  for (const path of ['/mcp', '/with-key/mcp', '/keys', '/status', '/get-api-key', '/authorize', `/login/${second}`, `/authorize/${second}`, `/keys/${second}`])
+    await noted(ask(new URL(`${s.base}${path}?api_key=${second}&login=${second}&client_id=${second}`)))
+  await rpc({ ...bearer(second), 'x-api-key': second })
+  await rpc({ authorization: `DPoP ${second}` })
+  await rpc({ 'mcp-session-id': second, ...bearer(second) })
+  await noted(s.post('/introspect', { token: second, ...(await assertion()) }))
+  await noted(s.post('/revoke', { token: second }))
+  await noted(s.post('/token', { grant_type: second, client_id: second, refresh_token: second, code: second }))
+  expect(await noted(postJson(s, '/revoke-api-key', await signedBy('/challenge')))).toBe(200)
+
+  // A login, from its beginning to its end, and what is wrong on its way.
+  trail.secret('the verifier', VERIFIER)
+  const client = await registered(s)
+  const begun = await ask(authorizeUrl(s, client))
+  const uid = new URL(begun.headers.location ?? '').searchParams.get('login') ?? ''
+  const cookie = `openmcp-login-${uid}=${given('a cookie', begun, /openmcp-login-[\w-]+=([^;]+)/)}`
+  const login = `/login/${uid}`
+  const origin = new URL(s.base).origin
+  await noted(ask(new URL(`${s.base}${login}`), { headers: { cookie } }))
+  await noted(ask(new URL(`${s.base}${login}`), { headers: { cookie: `${cookie}x` } }))
+  await noted(postJson(s, `${login}/approve`, await signedBy('/challenge'), { cookie, origin }))
+  await noted(postJson(s, `${login}/approve`, { ...(await signedBy(`${login}/challenge`, { cookie, origin })), enrolment: VERIFIER }, { origin }))
+  expect(await noted(postJson(s, `${login}/approve`, await signedBy(`${login}/challenge`, { cookie, origin }), { cookie, origin }))).toBe(200)
+  const back = await ask(new URL(`${s.base}/authorize/${uid}`), { headers: { cookie } })
+  const code = given('a code', back, /[?&]code=([^& ]+)/)
+  expect(await noted(ask(new URL(`${s.base}/authorize/${uid}?code=${code}`), { headers: { cookie } }))).toBe(404)
+  await noted(exchange(s, client, code, { code_verifier: `${VERIFIER.slice(1)}x` }))
+  await noted(exchange(s, client, code, { redirect_uri: `https://evil.example/${code}` }))
+  const answer = await exchange(s, client, code)
+  const { access, refresh: token } = tokensIn(answer)
+  trail.secret('an access token', access)
+  given('a refresh token', { ...answer, text: answer.text.replace(access, '') }, /"refresh_token":"([^"]+)"/)
+  expect(await rpc(bearer(access))).toBe(200)
+  await rpc(bearer(token))
+  await rpc(bearer(code))
+  await noted(s.post('/introspect', { token, ...(await assertion()) }))
+  await noted(refresh(s, client, token, { scope: 'introspect' }))
+  await noted(refresh(s, 'other', token))
+  const renewed = await refresh(s, client, token)
+  trail.secret('another access token', tokensIn(renewed).access)
+  given('a refresh token', { ...renewed, text: renewed.text.replace(tokensIn(renewed).access, '') }, /"refresh_token":"([^"]+)"/)
+  expect(await noted(refresh(s, client, token))).toBe(400)
+  expect(await noted(exchange(s, client, code))).toBe(400)
+  await noted(s.post('/revoke', { token: tokensIn(renewed).refresh }))
+  await noted(ask(authorizeUrl(s, client, { state: code, redirect_uri: `https://evil.example/?${code}`, code_verifier: VERIFIER })))
+
+  for (const file of await readdir(join(s.home, 'keys'))) {
+    const text = await readFile(join(s.home, 'keys', file), 'utf8')
+    for (const [, value] of text.matchAll(/"(?:d|k|secret|privateKey)"\s*:\s*"([^"]{24,})"/g)) trail.secret(`the private key in ${file}`, value ?? '')
+  }
+  expect(trail.secrets.size).toBeGreaterThan(20)
+  expect(leaks(s, trail)).toEqual([])
+  // Who looks for leaks finds each of them.
+  for (const [name, value] of trail.secrets) expect(leaks({ ...s, log: [`told ${value}`] }, trail).some((leak) => leak.startsWith(`${name} in log`))).toBe(true)
 })
 
 test('nor what a host of documents answers, or was asked with', async () => {
