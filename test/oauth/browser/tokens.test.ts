@@ -6,6 +6,7 @@ import { keyProver, type Prover } from '../../api-keys/stage.ts'
 import { assertionClaims, keyHolder, proofKey, type ProofKey, type Signer } from '../../support/did.ts'
 import { CLIENT_ASSERTION, bearer, secured, sessionWith, type Secured, type SecuredOptions } from '../../support/secured.ts'
 import { ask, open, type Answer } from '../../support/wire.ts'
+import { nodeSigner } from '../../security/node-signer.ts'
 import { BACK, VERIFIER, codeFor, exchange, logIn, refresh, registered, tokensIn, type Query, type Tokens } from './stage.ts'
 
 interface Stage {
@@ -187,6 +188,19 @@ describe('of a client whose registration is over', () => {
     s.pass(3600)
     expect(refused(await refresh(s, client, token))).toEqual([401, 'invalid_client', false, false])
   })
+})
+
+test('when the keys of the node are changed, all at once, logins and registrations go on', async () => {
+  const where = await stage()
+  const { s, who, client } = where
+  const before = await loggedIn(where)
+  expect(await isLetIn(where, before.access)).toBe(true)
+  const node = await nodeSigner(s)
+  await node.keys.rotate({ leadSeconds: 0, dropOld: true })
+  await expect.poll(() => isLetIn(where, before.access)).toBe(false)
+  const after = tokensIn(await refresh(s, client, before.refresh))
+  expect(await isLetIn(where, after.access)).toBe(true)
+  expect((await exchange(s, client, await codeFor(s, who, client))).status).toBe(200)
 })
 
 describe('with a DPoP key', () => {
