@@ -14,7 +14,7 @@ import { SSEClientTransport as SseTransportV1 } from '@modelcontextprotocol/sdk/
 import { StreamableHTTPClientTransport as HttpTransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { onTestFinished } from 'vitest'
 
-export interface Setting {
+interface Setting {
   url: URL
   /** Goes where the program sends its person. */
   person: (authorize: URL) => Promise<unknown>
