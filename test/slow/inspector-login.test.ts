@@ -22,6 +22,8 @@ const REQUIRED = process.env['OPENMCP_TEST_REQUIRE_ALL'] === '1'
 const chromium = findChromium()
 const inspector = fetchInspector()
 const missing = chromium.missing ?? inspector.missing
+// A suite that is skipped as a whole is not named.
+if (missing !== undefined) console.log(`skipped: ${missing}`)
 
 const secretKey = '1'.repeat(64)
 const wallet = testWallet(Uint8Array.from({ length: 32 }, () => 0x11))
