@@ -1,13 +1,13 @@
 // What the documents promise: their examples are run as a user would, their tables are compared with the source.
 import { existsSync, readdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import * as z from 'zod'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { readArguments, readWords } from '../../src/cli/arguments.ts'
-import { ID_OPTIONS, KEY_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from '../../src/cli/option-table.ts'
+import { ID_OPTIONS, KEY_OPTIONS, LOGIN_OPTIONS, RESET_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from '../../src/cli/option-table.ts'
 import { runOptions } from '../../src/cli/run-options.ts'
 import { USAGE } from '../../src/cli/usage.ts'
 import { EXIT_CODE, HTTP_STATUS, JSON_RPC_CODE } from '../../src/errors.ts'
@@ -32,7 +32,9 @@ import {
   commandOf,
   fencedIn,
   fromTerminal,
+  isOfPeople,
   isSecured,
+  linesOf,
   section,
   spansOf,
   tableOf,
@@ -50,7 +52,20 @@ const NOT_RUN: ReadonlyMap<string, string> = new Map([
 /** Programs whose options the documents may name because they are not ours. */
 const OTHER_PROGRAMS = ['supergateway', 'mcp-remote', 'mcp-proxy', 'claude', 'npm', 'npx']
 
-const RUNNABLE = EXAMPLES.filter((example) => !NOT_RUN.has(example.block) && example.document !== 'TSP_EXTEND.md' && !isSecured(example))
+const COMMANDS = new Map([
+  ['run', RUN_OPTIONS],
+  ['test', TEST_OPTIONS],
+  ['id', ID_OPTIONS],
+  ['token', TOKEN_OPTIONS],
+  ['trust', TRUST_OPTIONS],
+  ['key', KEY_OPTIONS],
+  ['login', LOGIN_OPTIONS],
+  ['reset', RESET_OPTIONS],
+])
+
+const RUNNABLE = EXAMPLES.filter(
+  (example) => !NOT_RUN.has(example.block) && example.document !== 'TSP_EXTEND.md' && !isSecured(example) && !isOfPeople(example),
+)
 
 describe('the examples', () => {
   /** What stands at port 8000 in the examples. */
@@ -76,7 +91,7 @@ describe('the examples', () => {
       ({ language }) => language !== 'sh',
     )
     expect(others.filter(({ language, block }) => language === '' && /^\W*(?:openmcp|npm|npx|node) /m.test(block))).toEqual([])
-    // Each of these is read below, in docs-security.test.ts or in docs-api-keys.test.ts; one more wants a test of its own.
+    // Each of these is read below or in another of the tests of documents; one more wants a test of its own.
     expect(others.filter(({ language }) => language !== '').map(({ document, language }) => `${document}: ${language}`)).toEqual([
       'README.md: json',
       'docs/api-keys.md: bash',
@@ -85,6 +100,7 @@ describe('the examples', () => {
       'docs/security.md: ts',
       'docs/security.md: json',
       'docs/security.md: json',
+      'docs/upstream-login.md: json',
     ])
   })
 
@@ -142,14 +158,9 @@ describe('the examples', () => {
 
 describe('the options', () => {
   test('each that a document names is one of openmcp, or stands behind the name of another program', () => {
-    const known = new Set(
-      [...RUN_OPTIONS, ...TEST_OPTIONS, ...ID_OPTIONS, ...TOKEN_OPTIONS, ...TRUST_OPTIONS, ...KEY_OPTIONS].flatMap(([name, { short }]) => [
-        `--${name}`,
-        `-${short}`,
-      ]),
-    )
+    const known = new Set([...COMMANDS.values()].flatMap((table) => [...table]).flatMap(([name, { short }]) => [`--${name}`, `-${short}`]))
     for (const document of OF_THE_PROJECT) {
-      const code = [...spansOf(textOf(document)), ...blocksOf(textOf(document), 'sh')].filter((span) => /(?:^|\s)-{1,2}[a-z]/i.test(span))
+      const code = [...spansOf(textOf(document)), ...blocksOf(textOf(document), 'sh').flatMap(linesOf)].filter((span) => /(?:^|\s)-{1,2}[a-z]/i.test(span))
       const unknown = code.flatMap((span) => {
         const [program = '', ...words] = wordsOf(span)
         return program.startsWith('-') ? optionsIn([program, ...words]).filter((option) => !known.has(option)) : mistakesIn(program, words)
@@ -160,9 +171,7 @@ describe('the options', () => {
 
   test('each that openmcp knows and has built is named in README.md or docs', () => {
     const text = DOCUMENTS.map(textOf).join('\n')
-    const built = [RUN_OPTIONS, TEST_OPTIONS, ID_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS, KEY_OPTIONS]
-      .flatMap((table) => [...table])
-      .filter(([, { notBuilt }]) => !notBuilt)
+    const built = [...COMMANDS.values()].flatMap((table) => [...table]).filter(([, { notBuilt }]) => !notBuilt)
     const unnamed = built.filter(([name, { short }]) => !new RegExp(`(?<![\\w-])(?:--${name}${short === undefined ? '' : `|-${short}`})(?![\\w-])`).test(text))
     expect(unnamed.map(([name]) => name)).toEqual([])
   })
@@ -241,8 +250,8 @@ describe('the ways from one document to another', () => {
   })
 
   test('every file of ours that a document names is there', () => {
-    const rooms = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
-    const places = ['', 'src', ...rooms.map(({ name }) => join('src', name))]
+    const rooms = readdirSync(join(ROOT, 'src'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory())
+    const places = ['', 'src', ...rooms.map(({ name, parentPath }) => relative(ROOT, join(parentPath, name)))]
     const named = OF_THE_PROJECT.flatMap((document) => spansOf(textOf(document)).map((path) => ({ document, path }))).filter(({ path }) => isPath(path))
     expect(named.length).toBeGreaterThan(10)
     expect(named.filter(({ path }) => !places.some((place) => existsSync(join(ROOT, place, path))))).toEqual([])
@@ -273,12 +282,8 @@ function modeOf(block: string): string | undefined {
 function mistakesIn(program: string, words: readonly string[]): string[] {
   if (OTHER_PROGRAMS.includes(program)) return []
   if (program !== 'openmcp') return [`${program} is not known to have options`]
-  const table = new Map([
-    ['id', ID_OPTIONS],
-    ['token', TOKEN_OPTIONS],
-    ['trust', TRUST_OPTIONS],
-    ['key', KEY_OPTIONS],
-  ]).get(words[0] ?? '')
+  const [command = ''] = words
+  const table = ['run', 'test'].includes(command) ? undefined : COMMANDS.get(command)
   if (table) return readWords(words.slice(1), table).mistakes.map(({ message }) => message)
   const { mistakes } = readArguments(words[0] === 'run' || words[0] === 'test' ? words.slice(1) : words, words[0] === 'test' ? TEST_OPTIONS : RUN_OPTIONS)
   return mistakes.filter(({ code }) => code === 'usage').map(({ message }) => message)

@@ -14,12 +14,21 @@ import type { End, Program } from '../support/program.ts'
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 export const DOCUMENTS = ['README.md', 'TSP_EXTEND.md', ...readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`)]
 export const OF_THE_PROJECT = [...DOCUMENTS, 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'keys/README.md']
-/** What a reader types, and where it says so. */
-export const EXAMPLES = DOCUMENTS.flatMap((document) => blocksOf(textOf(document), 'sh').map((block) => ({ document, block })))
+/** What a reader types, line by line, and where it says so. */
+export const EXAMPLES = DOCUMENTS.flatMap((document) =>
+  blocksOf(textOf(document), 'sh')
+    .flatMap(linesOf)
+    .map((block) => ({ document, block })),
+)
 
 /** Examples of `--security`: run on a home of their own, by whoever proves an identity. */
 export function isSecured({ document, block }: (typeof EXAMPLES)[number]): boolean {
   return document !== 'TSP_EXTEND.md' && /^openmcp (?:run --security|token) /.test(block)
+}
+
+/** Examples of logins at a server of somebody else: one depends on the one before, so docs-people.test.ts types them. */
+export function isOfPeople({ document }: (typeof EXAMPLES)[number]): boolean {
+  return document === 'docs/upstream-login.md'
 }
 
 /** What `npm ci &&` stands before: the tests run in a tree in which it was done. */
@@ -90,6 +99,10 @@ export function blocksOf(text: string, language: string): string[] {
   return fencedIn(text)
     .filter((fenced) => fenced.language === language)
     .map(({ block }) => block)
+}
+
+export function linesOf(block: string): string[] {
+  return block.split('\n')
 }
 
 export function fencedIn(text: string): { language: string; block: string }[] {
