@@ -112,7 +112,8 @@ function showRequest({ client, vouchedBy, redirectHost, loopback, scopes, resour
   at('login-scopes').textContent = scopes.length === 0 ? 'nothing yet' : wordsOfScopes(scopes)
   at('login-server').textContent = resource
   at('login-redirect').replaceChildren(...placeWords(redirectHost, loopback))
-  at('beware').hidden = !unsure
+  // A host vouches for a name, and not for who listens on this computer.
+  at('beware').hidden = !unsure && !loopback
   at('beware').textContent = loopback
     ? 'Any program on this computer can take this name. Go on only if you have just begun this login yourself, in the program that you mean.'
     : 'Anybody can take this name. Go on only if you have just begun this login yourself, and know where access goes to.'
