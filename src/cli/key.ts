@@ -17,7 +17,7 @@ import { machineOf } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { subcommandOf, type Subcommand } from './subcommand.ts'
 import { oneOf, type Reading } from './target-options.ts'
-import { print, say } from './terminal.ts'
+import { clean, print, say } from './terminal.ts'
 import { identityOf } from './trust-rule.ts'
 import { parseUntil } from './values.ts'
 
@@ -68,7 +68,7 @@ async function list(ring: KeyRing & KeyList, identity: string | undefined, args:
   const keys = await (identity === undefined ? ring.all() : ring.listOf(identity))
   if (args.given.has('json')) await print(io, `${JSON.stringify(keys.map(toJson), null, 2)}\n`)
   else if (keys.length === 0) say(io, 'there is no key: openmcp key create ID')
-  else await print(io, keys.map((one) => `${shownKey(one)}\n`).join(''))
+  else await print(io, keys.map((one) => `${clean(shownKey(one))}\n`).join(''))
   return 0
 }
 
