@@ -79,8 +79,8 @@ export function jsonEndpoint(name: string, log: Log, act: Act): RequestHandler {
   }
 }
 
-/** A share of what costs us something, given back unless whoever asks proved nothing that counts here. */
-export function limited(name: string, log: Log, takeTurn: TakeTurn): RequestHandler {
+/** A share of what costs us something, given back for what leaves no cost behind: unless told otherwise, for every proof that holds. */
+export function limited(name: string, log: Log, takeTurn: TakeTurn, isHarmless: (status: number) => boolean = isProved): RequestHandler {
   return (req, res, next) => {
     const turn = takeTurn(req)
     if (turn.waitSeconds > 0) {
@@ -88,10 +88,14 @@ export function limited(name: string, log: Log, takeTurn: TakeTurn): RequestHand
       return refuseWith(res, name, jsonRefusal('too_many_requests', 'too many tries: wait as long as Retry-After says'), log)
     }
     res.once('finish', () => {
-      if (res.statusCode !== 401 && res.statusCode !== 403) turn.giveBack()
+      if (isHarmless(res.statusCode)) turn.giveBack()
     })
     next()
   }
+}
+
+function isProved(status: number): boolean {
+  return status !== 401 && status !== 403
 }
 
 export function refuseWith(res: Response, name: string, { error, description, why, more }: JsonRefusal, log: Log): void {

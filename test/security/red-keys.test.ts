@@ -250,6 +250,16 @@ describe('a key', () => {
   })
 })
 
+test('whoever makes identities where any is trusted makes keys no faster than one a second', async () => {
+  const s = await secured({ trusted: ['any'], durable: true })
+  const statuses: number[] = []
+  for (let count = 0; count < 70; count++) statuses.push((await act(s, keyProver(), '/gen-api-key')).status)
+  expect(new Set(statuses)).toEqual(new Set([200, 429]))
+  expect((await (await s.otherProcess()).list('api_keys')).length).toBe(statuses.filter((status) => status === 200).length)
+  s.pass(60)
+  expect((await act(s, keyProver(), '/gen-api-key')).status).toBe(200)
+})
+
 describe('a challenge', () => {
   test.each(['', '/x/y'])('of one name of ours is none under another (prefix "%s")', async (pathPrefix) => {
     const who = walletProver(testWallet())
