@@ -1,5 +1,6 @@
 // `openmcp login URL` as people type it, against a node of ours: Chromium is the browser that it opens, or one on another computer.
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { get } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -7,13 +8,17 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { logInByBrowser } from '../support/browser-login.ts'
+import { nodeHome } from '../support/node-home.ts'
 import { PROGRAM, serve, typed, type Proxy } from '../support/openmcp.ts'
 import { startProgram, type Program } from '../support/program.ts'
-import { secured, type Secured } from '../support/secured.ts'
+import { secured, toolServer, type Secured } from '../support/secured.ts'
 import { forThisTest } from '../support/tidy.ts'
+import { hasOpenssl, tlsHost } from '../support/tls-host.ts'
 import { until } from '../support/until.ts'
+import { upstream } from '../support/upstream.ts'
 import { chromium, secretKey, SKIPPED, visits, wallet } from './visit.ts'
 
+const REQUIRED = process.env['OPENMCP_TEST_REQUIRE_ALL'] === '1'
 const ECHOED = { content: [{ type: 'text', text: 'echo' }] }
 
 describe.skipIf(chromium.missing !== undefined)(`a login at the terminal${SKIPPED}`, () => {
@@ -45,7 +50,7 @@ describe.skipIf(chromium.missing !== undefined)(`a login at the terminal${SKIPPE
     }
   }
 
-  const startLogin = ({ env }: Person, ...args: string[]): Promise<Program> =>
+  const startLogin = ({ env }: Pick<Person, 'env'>, ...args: string[]): Promise<Program> =>
     forThisTest(Object.assign(startProgram(process.execPath, [PROGRAM, 'login', ...args], { env })))
 
   /** A client that knows nothing of all this, behind an openmcp that is logged in. */
@@ -69,7 +74,8 @@ describe.skipIf(chromium.missing !== undefined)(`a login at the terminal${SKIPPE
       const ann = await person()
       expect(await typed(['test', node.url.href], { env: ann.env })).toMatchObject({ code: 1, stderr: expect.stringContaining('openmcp login') })
       const program = await startLogin(ann, node.url.href, ...(dpop === 'required' ? ['--dpop', 'required'] : []))
-      await logInByBrowser(await ann.opened(), { browser: browser(), wallet: { secretKey } })
+      const authorize = await ann.opened()
+      await logInByBrowser(authorize, { browser: browser(), wallet: { secretKey } })
       expect(await program.ended).toEqual({ code: 0, signal: null })
       expect(program.stderr.at(-1)).toBe(`openmcp: logged in at ${node.base} for ${node.url.href}; it is renewed by itself`)
       expect(program.stdout).toEqual([])
@@ -122,4 +128,30 @@ describe.skipIf(chromium.missing !== undefined)(`a login at the terminal${SKIPPE
     expect(await typed(['login', '--list'], { env: ann.env })).toMatchObject({ code: 0, stdout: '' })
     expect(node.reached()).toEqual([])
   })
+
+  test.skipIf(!hasOpenssl && !REQUIRED)(
+    `goes the same way by https and below a path, where the browser keeps a cookie that no other host can set${hasOpenssl ? '' : ' (skipped: there is no openssl)'}`,
+    async () => {
+      const [home, ann, behind, { certificate, key }] = await Promise.all([nodeHome(), person(), forThisTest(upstream(toolServer)), forThisTest(tlsHost())])
+      await home.run('trust', 'add', wallet.did)
+      const options = ['--security', '--tls-cert', certificate, '--tls-key', key, '--path-prefix', '/below']
+      const node = await forThisTest(serve({ options, upstream: `${behind.origin}/mcp`, env: home.env }))
+      expect(node.url.href).toMatch(/^https:.*\/below\/mcp$/)
+      const env = { ...ann.env, NODE_EXTRA_CA_CERTS: certificate }
+      const program = await startLogin({ env }, node.url.href)
+      const authorize = await ann.opened()
+      await logInByBrowser(authorize, { browser: browser(), wallet: { secretKey }, anyCertificate: true })
+      expect(await program.ended).toEqual({ code: 0, signal: null })
+      expect(await cookiesAt(authorize, await readFile(certificate))).toEqual([expect.stringMatching(/^__Host-openmcp-login-[\w-]+=.*; Secure/)])
+      expect(await typed(['test', node.url.href], { env })).toMatchObject({ code: 0 })
+      expect(behind.received.filter(({ headers }) => headers.authorization !== undefined)).toEqual([])
+    },
+  )
 })
+
+/** What a browser that goes there is told to keep. */
+function cookiesAt(url: string, ca: Buffer): Promise<readonly string[]> {
+  return new Promise((resolve, reject) => {
+    get(url, { ca, agent: false }, (res) => resolve(res.resume().headers['set-cookie'] ?? [])).once('error', reject)
+  })
+}

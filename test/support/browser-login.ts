@@ -15,6 +15,8 @@ export interface BrowserLoginOptions {
   browser?: Browser
   /** The browser is on another computer: what listens on loopback here is not reached by it. */
   elsewhere?: boolean
+  /** Takes every certificate: those of tests are made for them. */
+  anyCertificate?: boolean
 }
 
 /**
@@ -26,7 +28,7 @@ export interface BrowserLoginOptions {
 export async function logInByBrowser(authorize: string | URL, options: BrowserLoginOptions = {}): Promise<URL> {
   const browser = options.browser ?? (await startChromium(findChromium()))
   try {
-    const context = await browser.newContext()
+    const context = await browser.newContext({ ignoreHTTPSErrors: options.anyCertificate ?? false })
     try {
       context.setDefaultTimeout(15_000)
       return await logIn(context, new URL(authorize), options)

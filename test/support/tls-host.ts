@@ -12,8 +12,10 @@ export const hasOpenssl = spawnSync('openssl', ['version']).status === 0
 
 export interface TlsHost {
   readonly origin: string
-  /** The certificate, as NODE_EXTRA_CA_CERTS takes it. */
+  /** The file of its certificate, as NODE_EXTRA_CA_CERTS takes it. */
   readonly certificate: string
+  /** The file of its private key. */
+  readonly key: string
   /** A document that is answered from now on. */
   host(path: string, document: Json): void
   /** Paths asked for so far. */
@@ -45,6 +47,7 @@ export async function tlsHost(): Promise<TlsHost> {
   return {
     origin: `https://127.0.0.1:${address.port}`,
     certificate,
+    key,
     host: (path, document) => void hosted.set(path, document),
     asked,
     async stop() {
