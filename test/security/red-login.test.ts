@@ -258,6 +258,13 @@ describe('what is written at /authorize', () => {
     expect(s.log.join('')).not.toContain('internal error')
   })
 
+  test.each(['x', 'x'.repeat(3000), `${'x'.repeat(43)}=`, '__proto__', `${'x'.repeat(42)} `])('as a key that is none begins nothing: %s', async (key) => {
+    const s = await secured({ durable: true })
+    const { status, headers } = await ask(authorizeUrl(s, await registered(s), { dpop_jkt: key }))
+    expect([status, headers.location, headers['set-cookie']]).toEqual([400, undefined, undefined])
+    expect(await (await s.otherProcess()).list('login')).toEqual([])
+  })
+
   test('as another client, another way in or another key does not get past the one who approved', async () => {
     const who = keyProver()
     const s = await secured({ trusted: [who.did], durable: true })

@@ -7,6 +7,8 @@ import { DEFAULT_SCOPE } from '../metadata.ts'
 
 /** All that is kept of a login until it is proved comes from here. */
 const MOST_CHARACTERS = 8192
+/** RFC 9449 §10. */
+const THUMBPRINT = /^[\w-]{43}$/
 const ASKED: ReadonlySet<string> = new Set([
   'client_id',
   'redirect_uri',
@@ -25,11 +27,13 @@ const ASKED: ReadonlySet<string> = new Set([
   'registration',
 ])
 
-/** Undefined: it is longer than any client makes it. */
+/** Undefined: it is longer than any client makes it, or bound to what is no key. */
 export function askedAtAuthorize(query: string, places: Pick<Places, 'resourceOf'>): URLSearchParams | undefined {
   if (query.length > MOST_CHARACTERS) return undefined
   const given = new URLSearchParams(query)
   const asked = new URLSearchParams([...given].filter(([name]) => ASKED.has(name)))
+  // Told before a person has said yes to what nobody could use.
+  if (asked.getAll('dpop_jkt').some((jkt) => jkt !== '' && !THUMBPRINT.test(jkt))) return undefined
   if (asked.getAll('scope').length < 2) asked.set('scope', scopeAsked(asked.get('scope') ?? ''))
   // Each login is proved anew: to ask for that changes nothing, and what asks for the contrary is refused.
   if (asked.get('prompt') !== 'none') asked.delete('prompt')
