@@ -67,10 +67,11 @@ export function startKeys(): void {
 
   function notTrusted(thrown: unknown): boolean {
     if (!(thrown instanceof NotTrusted)) return false
+    const link = enrolment
     // A link that did not help is used up.
     enrolment = undefined
     hideSecret()
-    showUntrusted(thrown)
+    showUntrusted(thrown, link)
     return true
   }
 

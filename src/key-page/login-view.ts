@@ -77,9 +77,10 @@ export function startLogin(uid: string): void {
   /** What cannot be told in a line, and tried again. */
   function over(thrown: unknown): boolean {
     if (thrown instanceof NotTrusted) {
+      const link = enrolment
       enrolment = undefined
       at('approve').hidden = true
-      showUntrusted(thrown)
+      showUntrusted(thrown, link)
       return true
     }
     if (!(thrown instanceof LoginOver)) return false

@@ -10,7 +10,8 @@ export interface UntrustedOptions {
   again(enrolment: string | undefined): void
 }
 
-export function startUntrusted({ beside, again }: UntrustedOptions): (why: NotTrusted) => void {
+/** `link` is the secret of one that did not help. */
+export function startUntrusted({ beside, again }: UntrustedOptions): (why: NotTrusted, link: string | undefined) => void {
   onCopy('copy-ask', 'The line', () => at('ask').textContent)
   onClick('try-again', () => again(undefined))
   onSubmit('link-form', () => {
@@ -22,8 +23,9 @@ export function startUntrusted({ beside, again }: UntrustedOptions): (why: NotTr
     field('link').value = ''
     again(link)
   })
-  return ({ how }) => {
-    if (!at('untrusted').hidden) complain('This identity is still not trusted here. A link lets in whoever opens it first, for a quarter of an hour.')
+  return ({ how }, link) => {
+    if (link !== undefined) complain('This link lets nobody in any more. It is good once, for a quarter of an hour, while nobody is trusted.')
+    else if (!at('untrusted').hidden) complain('This identity is still not trusted here. A link lets in whoever opens it first, for a quarter of an hour.')
     at('ask').textContent = how
     show('me', 'untrusted', ...beside)
     at('untrusted-title').focus()

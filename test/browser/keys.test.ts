@@ -226,6 +226,19 @@ describe.skipIf(chromium.missing !== undefined)(`the key page in a browser${SKIP
     expect(await statusWith(stage, await makeKey(page))).toBe(200)
   })
 
+  test('whoever opens the link of the first start when it is over reads that, and how to ask', async () => {
+    const stage = await secured()
+    const first = await visit(stage.enrolment?.href ?? '', WALLET)
+    await button(first.page, 'Test Wallet').click()
+    await makeKey(first.page)
+    const { page } = await visit(stage.enrolment?.href ?? '')
+    await button(page, 'Key in this browser').click()
+    await button(page, 'Make a key').click()
+    await heading(page, 'Not trusted here yet').waitFor()
+    expect(await alertOn(page)).toContain('This link lets nobody in any more')
+    expect(await page.locator('#ask').innerText()).toMatch(/^openmcp trust add did:key:/)
+  })
+
   /** One for each word of the server, or this does not compile. */
   const TOLD: Readonly<Record<Exclude<keyof typeof STATUS, 'not_trusted' | 'another_browser' | 'expired_login'>, string>> = {
     invalid_request: 'does not take what was asked',
