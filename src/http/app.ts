@@ -53,7 +53,8 @@ export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state
     app.use(security.issuer) //                by OAuth
   }
 
-  app.use((_req, res) => refuse(res, new OpenMcpError('not_found', 'there is nothing at this path', { hint: 'MCP is served at /mcp and /sse' }), { log }))
+  const hint = `MCP is served at /mcp and /sse${security ? ', and people get keys at /keys' : ''}`
+  app.use((_req, res) => refuse(res, new OpenMcpError('not_found', 'there is nothing at this path', { hint }), { log }))
   app.use(lastResort(log))
   return app
 }
