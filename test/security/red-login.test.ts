@@ -1,6 +1,6 @@
 // Logins in a browser, attacked: places that lie about themselves, floods, a browser that is made to begin too much, mixed names of ours.
 import { createHash, sign } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { addTrust, removeTrust } from '../../src/policy/rules.ts'
 import { keyProver, postJson, walletProver, type Prover } from '../api-keys/stage.ts'
@@ -21,7 +21,7 @@ import {
 } from '../oauth/browser/stage.ts'
 import { didHost } from '../support/did-host.ts'
 import { assertionClaims, holder, nodeKey } from '../support/did.ts'
-import { CLIENT_ASSERTION, bearer, secured, type Secured } from '../support/secured.ts'
+import { CLIENT_ASSERTION, bearer, secured, type Secured, type SecuredOptions } from '../support/secured.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
 import { testWallet } from '../support/wallet.ts'
@@ -30,6 +30,13 @@ import { ask, type Answer } from '../support/wire.ts'
 const LIST = { jsonrpc: '2.0', id: 1, method: 'tools/list' }
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
+
+/** Behind it nothing was reached when the test ends. */
+async function unreached(options: SecuredOptions = {}): Promise<Secured> {
+  const s = await secured(options)
+  onTestFinished(() => expect(s.reached()).toEqual([]))
+  return s
+}
 
 async function statusWith(s: Secured, token: string): Promise<number> {
   return (await ask(s.url, { headers: bearer(token), body: LIST })).status
@@ -76,7 +83,7 @@ describe('a redirect URI', () => {
     'https://127.0.0.1/cb',
     'https://localhost/cb',
   ])('that does not say plainly where it leads is not registered: %s', async (uri) => {
-    const s = await secured()
+    const s = await unreached()
     expect((await registerAnswer(s, { redirect_uris: [uri] })).json).toMatchObject({ error: 'invalid_redirect_uri' })
     // Nor beside one that does.
     expect((await registerAnswer(s, { redirect_uris: ['http://127.0.0.1/cb', uri] })).json).not.toHaveProperty('client_id')
@@ -91,7 +98,7 @@ describe('a redirect URI', () => {
      afp://x/y nfs://x/y smb://x/y ftp://x/y ssh://x telnet://x vnc://x rdp://x ldap://x webdav://x davs://x/y mailto:x tel:1 sms:1 magnet:?x steam://run/1
      ws://x/ wss://x/ gopher://x shell:startup res://x jar:https://x!/ wyciwyg://x`.split(/\s+/),
   )('of a scheme that does something by itself is not registered: %s', async (uri) => {
-    const s = await secured()
+    const s = await unreached()
     expect((await registerAnswer(s, { redirect_uris: [uri] })).json).toMatchObject({ error: 'invalid_redirect_uri' })
   })
 
@@ -103,7 +110,7 @@ describe('a redirect URI', () => {
     'zed://x',
     'raycast://oauth',
   ])('of a program is: %s', async (uri) => {
-    const s = await secured()
+    const s = await unreached()
     expect((await registerAnswer(s, { redirect_uris: [uri] })).status).toBe(201)
   })
 })
@@ -111,7 +118,7 @@ describe('a redirect URI', () => {
 test.each(['https://claude.ai(known),evil.example/client', 'https://claude.ai!evil.example/client', "https://claude'.evil.example/client"])(
   'no client is named by a host that does not read as one, and nothing is fetched from it: %s',
   async (id) => {
-    const s = await secured()
+    const s = await unreached()
     const { status, headers, text } = await ask(authorizeUrl(s, id))
     expect([status, headers.location, /<code>(\w+)/.exec(text)?.[1]]).toEqual([400, undefined, 'invalid_client'])
     expect(s.log.join('')).not.toContain('client metadata document')
@@ -120,7 +127,7 @@ test.each(['https://claude.ai(known),evil.example/client', 'https://claude.ai!ev
 
 describe('a page that sends a browser here again and again', () => {
   test('does not make its requests grow: of many logins that were begun the newest go on, and the oldest are over for it', async () => {
-    const s = await secured()
+    const s = await unreached()
     const client = await registered(s)
     const tab = browser()
     const begun = []
@@ -133,7 +140,7 @@ describe('a page that sends a browser here again and again', () => {
   })
 
   test('does not have those of another server on this host ended, nor what only looks like one', async () => {
-    const s = await secured()
+    const s = await unreached()
     const client = await registered(s)
     const others = Array.from({ length: 30 }, (_, index) => `session${index}=x; openmcp-login-=y; openmcp-login-short${index}=z`).join('; ')
     const { headers } = await ask(authorizeUrl(s, client), { headers: { cookie: others } })
@@ -143,7 +150,7 @@ describe('a page that sends a browser here again and again', () => {
 
 describe('a registered name', () => {
   test('cannot be changed, mixed, shortened or taken to another node', async () => {
-    const [s, other] = [await secured(), await secured()]
+    const [s, other] = [await unreached(), await unreached()]
     const [mine, evil] = [await registered(s), await registered(s, { redirect_uris: ['https://evil.example/cb'] })]
     const [, text = '', seal = ''] = mine.split('.')
     const [, evilText = '', evilSeal = ''] = evil.split('.')
@@ -184,7 +191,7 @@ describe('a registered name', () => {
     ['a body too long', JSON.stringify({ redirect_uris: ['http://127.0.0.1/cb'], x: 'x'.repeat(20_000) })],
     ['half a text', '{"redirect_uris":["http://127.0.0.1/cb"'],
   ])('is given for no %s', async (_what, body) => {
-    const s = await secured()
+    const s = await unreached()
     const { status, json, text } = await postJson(s, '/register', body)
     expect([400, 413]).toContain(status)
     expect(json).toEqual({ error: expect.any(String), error_description: expect.any(String) })
@@ -198,7 +205,7 @@ describe('a registered name', () => {
     { 'content-type': 'application/x-www-form-urlencoded' },
     { 'content-type': '' },
   ])('is given for no body that is written in another way: %j', async (headers) => {
-    const s = await secured()
+    const s = await unreached()
     expect((await postJson(s, '/register', { redirect_uris: ['http://127.0.0.1/cb'] }, headers)).status).toBe(415)
   })
 })
@@ -206,7 +213,7 @@ describe('a registered name', () => {
 describe('by two names of ours', () => {
   test('a login that was begun under one goes on under no other', async () => {
     const who = keyProver()
-    const s = await secured({ trusted: [who.did], listen: { allowHosts: ['mcp.example.com'] } })
+    const s = await unreached({ trusted: [who.did], listen: { allowHosts: ['mcp.example.com'] } })
     const client = await registered(s)
     const tab = browser()
     const { uid, at: login } = await begin(s, tab, client)
@@ -222,7 +229,7 @@ describe('by two names of ours', () => {
   test('there is room for few at once, and a login outlives those that push its own away', async () => {
     const who = keyProver()
     const hosts = Array.from({ length: 12 }, (_, index) => `h${index}.example.com`)
-    const s = await secured({ trusted: [who.did], listen: { allowHosts: hosts } })
+    const s = await unreached({ trusted: [who.did], listen: { allowHosts: hosts } })
     const client = await registered(s)
     const tab = browser()
     const begun = await begin(s, tab, client)
@@ -247,7 +254,7 @@ describe('what is written at /authorize', () => {
     ['many names', Array.from({ length: 1500 }, (_, index) => `a${index}=`).join('&')],
     ['a name many times', 'ui_locales=x&'.repeat(500)],
   ])('stays what it is: %s', async (_what, more) => {
-    const s = await secured()
+    const s = await unreached()
     const client = await registered(s)
     const url = new URL(`${authorizeUrl(s, client, { state: undefined }).href}&${more}`)
     const { status, headers, text } = await ask(url)
@@ -259,7 +266,7 @@ describe('what is written at /authorize', () => {
   })
 
   test.each(['x', 'x'.repeat(3000), `${'x'.repeat(43)}=`, '__proto__', `${'x'.repeat(42)} `])('as a key that is none begins nothing: %s', async (key) => {
-    const s = await secured({ durable: true })
+    const s = await unreached({ durable: true })
     const { status, headers } = await ask(authorizeUrl(s, await registered(s), { dpop_jkt: key }))
     expect([status, headers.location, headers['set-cookie']]).toEqual([400, undefined, undefined])
     expect(await (await s.otherProcess()).list('login')).toEqual([])
@@ -267,7 +274,7 @@ describe('what is written at /authorize', () => {
 
   test('as another client, another way in or another key does not get past the one who approved', async () => {
     const who = keyProver()
-    const s = await secured({ trusted: [who.did], durable: true })
+    const s = await unreached({ trusted: [who.did], durable: true })
     const [client, evil] = [await registered(s), await registered(s, { client_name: 'Evil' })]
     const code = await codeFor(s, who, client)
     const verifier = createHash('sha256').update('another').digest('base64url')
@@ -325,7 +332,7 @@ describe('a login', () => {
     const document = { id: did, verificationMethod: [method], authentication: [method.id] }
     host.host('ann', document)
     const ann: Prover = { asked: { did }, did, sign: (message) => sign(null, Buffer.from(message), key.privateKey).toString('base64url') }
-    const s = await secured({ trusted: [did] })
+    const s = await unreached({ trusted: [did] })
     const { client, refresh: token } = await loggedIn(s, ann)
     host.host('ann', 410)
     for (let minutes = 0; minutes < 5; minutes++) {
@@ -344,7 +351,8 @@ describe('a login', () => {
     await addTrust(store, { id: who.did })
     const { client, access, refresh: token } = await until('trust', () => loggedIn(s, who).catch(() => undefined))
     await removeTrust(store, who.did)
-    await until('the end', async () => (await statusWith(s, access)) === 401)
+    // What is in flight just then is cut.
+    await until('the end', async () => (await statusWith(s, access).catch(() => 0)) === 401)
     s.reached()
     expect((await refresh(s, client, token)).json).toMatchObject({ error: 'invalid_grant' })
     expect(s.reached()).toEqual([])
@@ -352,7 +360,7 @@ describe('a login', () => {
 
   test('that two people answer at once is of one of them, and gives one code', async () => {
     const [ann, bob] = [keyProver(), walletProver(testWallet())]
-    const s = await secured({ trusted: [ann.did, bob.did] })
+    const s = await unreached({ trusted: [ann.did, bob.did] })
     const client = await registered(s)
     const tab = browser()
     const begun = await begin(s, tab, client)
@@ -368,7 +376,7 @@ describe('a login', () => {
 
   test('leads nowhere after no, whatever is approved then', async () => {
     const who = keyProver()
-    const s = await secured({ trusted: [who.did] })
+    const s = await unreached({ trusted: [who.did] })
     const client = await registered(s)
     const tab: Browser = browser()
     const begun = await begin(s, tab, client)
@@ -382,7 +390,7 @@ describe('a login', () => {
 })
 
 test('no door of a login says who we are made of, or what went wrong inside', async () => {
-  const s = await secured()
+  const s = await unreached()
   const client = await registered(s)
   const answers = await Promise.all([
     ask(new URL(`${s.base}/authorize`)),

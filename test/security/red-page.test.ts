@@ -1,10 +1,10 @@
 // The key page, attacked: framed, fed, asked under other names, and reached from other pages. What runs in it is tested in a browser.
 import { readFile } from 'node:fs/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { keyProver } from '../api-keys/stage.ts'
 import { approve, authorizeUrl, begin, browser, registered } from '../oauth/browser/stage.ts'
-import { bearer, secured } from '../support/secured.ts'
+import { bearer, secured, type Secured, type SecuredOptions } from '../support/secured.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
 import { ask, openSocket, type Answer } from '../support/wire.ts'
@@ -21,6 +21,13 @@ const ALONE = {
   'cross-origin-resource-policy': 'same-origin',
 }
 
+/** Behind it nothing was reached when the test ends. */
+async function unreached(options: SecuredOptions = {}): Promise<Secured> {
+  const s = await secured(options)
+  onTestFinished(() => expect(s.reached()).toEqual([]))
+  return s
+}
+
 function rulesOf({ headers }: Answer): Map<string, string> {
   const [policy = ''] = [headers['content-security-policy']].flat()
   return new Map(policy.split(';').map((rule): [string, string] => [rule.split(' ')[0] ?? '', rule.slice(rule.indexOf(' ') + 1)]))
@@ -28,7 +35,7 @@ function rulesOf({ headers }: Answer): Map<string, string> {
 
 describe.each(['', '/x/y'])('with the path prefix "%s"', (pathPrefix) => {
   test('the page runs what is ours alone, is framed by nobody, and says so in every answer', async () => {
-    const s = await secured({ listen: { pathPrefix, allowOrigins: ['https://app.example'] } })
+    const s = await unreached({ listen: { pathPrefix, allowOrigins: ['https://app.example'] } })
     for (const path of FILES) {
       const url = new URL(`${s.base}${path}`)
       const whole = await ask(url)
@@ -53,7 +60,7 @@ describe.each(['', '/x/y'])('with the path prefix "%s"', (pathPrefix) => {
   })
 
   test('nothing that was sent is in it, nor is it another page for another query, header or name of ours', async () => {
-    const s = await secured({ listen: { pathPrefix, allowHosts: ['mcp.example.com'] } })
+    const s = await unreached({ listen: { pathPrefix, allowHosts: ['mcp.example.com'] } })
     const { text } = await ask(new URL(`${s.base}/keys`))
     const forwarded = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https', 'x-forwarded-prefix': '/evil', forwarded: 'host=evil.example' }
     const others = [
@@ -69,7 +76,7 @@ describe.each(['', '/x/y'])('with the path prefix "%s"', (pathPrefix) => {
   })
 
   test('there is no way from it to another file', async () => {
-    const s = await secured({ listen: { pathPrefix } })
+    const s = await unreached({ listen: { pathPrefix } })
     const paths = String.raw`/keys/../keys/page.js/.. /keys/..%2f..%2fpackage.json /keys/%2e%2e/%2e%2e/package.json /keys/..\package.json /keys/....//page.js
        /keys/page.js%00.html /keys/page.js/ /keys//page.js /keys/page.JS /keys/page.js;x /keys/constructor /keys/__proto__ /keys/. /keys/index.html
        /keys/ /keys// /keys/page.js.map /keys/% /keys/%ff /keys/page.ts`.split(/\s+/)
@@ -101,7 +108,7 @@ describe('from another page', () => {
   test('no answer lets a script read it with the cookie of a login, also for an origin that the operator named', async () => {
     const who = keyProver()
     const origin = 'https://app.example'
-    const s = await secured({ trusted: [who.did], listen: { allowOrigins: [origin] } })
+    const s = await unreached({ trusted: [who.did], listen: { allowOrigins: [origin] } })
     const client = await registered(s)
     const tab = browser()
     const { uid, at } = await begin(s, tab, client)
@@ -122,7 +129,7 @@ describe('from another page', () => {
     'at "%s" nothing of a login is asked, begun or answered',
     async (origin) => {
       const who = keyProver()
-      const s = await secured({ trusted: [who.did] })
+      const s = await unreached({ trusted: [who.did] })
       const client = await registered(s)
       const tab = browser()
       const begun = await begin(s, tab, client)
@@ -145,7 +152,7 @@ describe('from another page', () => {
   )
 
   test('a form posts nothing: neither as what forms are, nor as a text that looks like JSON', async () => {
-    const s = await secured()
+    const s = await unreached()
     const client = await registered(s)
     const tab = browser()
     const { at } = await begin(s, tab, client)
@@ -166,7 +173,7 @@ describe('from another page', () => {
   })
 
   test('a redirect says where to by our own names, whatever a header says', async () => {
-    const s = await secured()
+    const s = await unreached()
     const client = await registered(s)
     const headers = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https', 'x-forwarded-port': '1', forwarded: 'host=evil.example;proto=https' }
     const { headers: told } = await ask(authorizeUrl(s, client), { headers })
@@ -176,7 +183,7 @@ describe('from another page', () => {
 })
 
 test('a key opens no page, and no page needs one', async () => {
-  const s = await secured({ security: { apiKeys: ['0f9d3c1e7a5b8246d1f0c3b7e9a82465'] } })
+  const s = await unreached({ security: { apiKeys: ['0f9d3c1e7a5b8246d1f0c3b7e9a82465'] } })
   const [open, shown] = [await ask(new URL(`${s.base}/keys`)), await ask(new URL(`${s.base}/keys`), { headers: bearer('0f9d3c1e7a5b8246d1f0c3b7e9a82465') })]
   expect([shown.status, shown.text]).toEqual([open.status, open.text])
 })
