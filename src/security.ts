@@ -71,6 +71,7 @@ export interface SecurityPlace {
 const SWEEP_MS = 500
 /** So long what was taken back elsewhere may stay unknown; then nobody is let in until the store can be read. */
 const BLIND_MS = 30_000
+const ON_ITS_WAY_MS = 60_000
 const LEAST_KEY_CHARACTERS = 32
 /** Logins that are begun: each leaves a row of a kilobyte or two for ten minutes. */
 const LOGINS = { each: { limit: 30, perMs: 60_000 }, all: { limit: 600, perMs: 60_000 } }
@@ -168,7 +169,8 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   }
   const browserLogin = createBrowserLogin({
     store,
-    revoke: (origin) => revoke(origin, now() + tokenSeconds * 1000),
+    // A token of this login may be on its way while it ends.
+    revoke: (origin) => revoke(origin, now() + tokenSeconds * 1000 + ON_ITS_WAY_MS),
     ...{
       fetch: forClients.fetch,
       trustLoopback,
