@@ -70,7 +70,7 @@ describe('a server that is secured', () => {
     await typed(['trust', 'add', did], { env: node.env })
     const first = await secure(node.env)
     const { stdout: before } = await typed(['id', 'show'], { env: node.env })
-    expect(before).toMatch(/^tokens active \S+\nseal active \S+$/)
+    expect(before).toMatch(/^tokens active \S+\nseal active \S+\napi-keys active \S+$/)
     await first.stop()
     const second = await secure(node.env)
     expect(await typed(['id', 'show'], { env: node.env })).toMatchObject({ stdout: before })
