@@ -57,8 +57,11 @@ describe.skipIf(chromium.missing !== undefined)(`programs that log in through a 
   }
 
   describe.each(PROGRAMS)('$name', ({ name, connect }) => {
-    // Over SSE the stream is the session, and it ends with its token.
-    const outlivesItsToken = !name.endsWith('SSE')
+    /** Over SSE the stream is the session, and it ends with its token. */
+    const afterItsToken = async (s: Secured, client: Connected): Promise<void> => {
+      s.pass(901)
+      if (name.endsWith('SSE')) await client.reconnect()
+    }
 
     test('registers, and somebody with a wallet lets it call a tool', async () => {
       const s = await secured({ trusted: [wallet.did] })
@@ -70,7 +73,7 @@ describe.skipIf(chromium.missing !== undefined)(`programs that log in through a 
       expect(claims).toMatchObject({ iss: s.base, sub: wallet.did, scope: 'mcp', client_id: client.sent[0]?.searchParams.get('client_id') })
       expect(claims['client_id']).toMatch(/^reg\./)
       expect(s.log.filter((line) => line.includes('a client registered'))).toHaveLength(1)
-      if (outlivesItsToken) await expectRefreshed(client, () => s.pass(901))
+      await expectRefreshed(client, () => afterItsToken(s, client))
       expectKept(client.secrets(), { received: s.upstream.received, log: s.log })
     })
 
@@ -79,7 +82,7 @@ describe.skipIf(chromium.missing !== undefined)(`programs that log in through a 
       const client = await connect({ url: s.url, person: withBrowserKey((did) => trustAt(s, did)) })
       expect(await client.callTool('echo')).toEqual(ECHOED)
       expect(decodeJwt(client.tokens().access_token).sub).toMatch(/^did:key:z6Mk/)
-      if (outlivesItsToken) await expectRefreshed(client, () => s.pass(901))
+      await expectRefreshed(client, () => afterItsToken(s, client))
       expectKept(client.secrets(), { received: s.upstream.received, log: s.log })
     })
   })
