@@ -3,12 +3,17 @@ import { OpenMcpError } from '../errors.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import { shownUrl } from './shown-url.ts'
 
+/** To the parser of URLs `$(id).example` and `a;b` are hosts as well. A person is shown it, and some browsers are opened by a shell. */
+const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])$/
+
 /** https; http for loopback alone, and loopback only `beside` what is there too: another could point us at our own machine. */
 export function requireSafe(url: URL, beside: string, what: string): void {
   const loopback = isLoopbackHost(url.hostname)
   if (loopback && !isLoopbackHost(beside)) throw new OpenMcpError('login_failed', `${what} would be on this machine, and ${beside} is not`)
-  if (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) return
-  throw new OpenMcpError('login_failed', `${what} is not reached over https, so nothing is proved to it`, { hint: 'http is for loopback alone' })
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) {
+    throw new OpenMcpError('login_failed', `${what} is not reached over https, so nothing is proved to it`, { hint: 'http is for loopback alone' })
+  }
+  if (!HOST.test(url.hostname)) throw new OpenMcpError('login_failed', `${what} would be at a host that is not written like one`)
 }
 
 /** An endpoint that an issuer names in its metadata; undefined when it names none. */
