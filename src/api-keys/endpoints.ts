@@ -1,10 +1,12 @@
 // The documented key flow: prove a wallet or a DID by a signature, and make, see, rotate or revoke its API keys.
+import type { Request } from 'express'
+
 import type { Vid } from '../identity/vid.ts'
 import { walletOf } from '../identity/wallet.ts'
-import type { Admit } from '../oauth/admit.ts'
 import { NOT_PROVED, clientOf } from '../oauth/client.ts'
+import { isJsonRefusal, jsonRefusal, type Act, type Body, type JsonRefusal } from '../oauth/json-endpoint.ts'
 import { isRefusal } from '../oauth/refusal.ts'
-import { createProvedBy, identityIn, type ProvedBy } from '../oauth/signed-proof.ts'
+import { identityIn, type ProvedBy } from '../oauth/signed-proof.ts'
 import { intersection, isScope } from '../policy/scopes.ts'
 import type { Standing } from '../policy/shapes.ts'
 import type { JsonObject } from '../protocol/message.ts'
@@ -12,23 +14,19 @@ import type { Assertions } from '../tokens/assertion.ts'
 import type { Challenges, Purpose } from '../tokens/challenge.ts'
 import type { Places } from '../tokens/places.ts'
 import type { Replay } from '../tokens/replay.ts'
-import type { Prove } from '../tokens/signed-challenge.ts'
 import { scopesIn } from '../tokens/verifier.ts'
-import { isJsonRefusal, jsonRefusal, type Act, type Body, type JsonRefusal } from '../oauth/json-endpoint.ts'
 import type { ApiKey } from './kept-key.ts'
 import { MOST_KEYS, type KeyRing, type ShownKey } from './key-ring.ts'
 import { MOST_LABEL, isLabel } from './label.ts'
-import type { Request } from 'express'
 
 export interface KeyEndpointOptions {
   ring: KeyRing
   /** Why no new keys are made. */
   noNewKeys: string | undefined
   challenges: Challenges
-  prove: Prove
+  provedBy: ProvedBy
   assertions: Assertions
   replay: Replay
-  admit: Admit
   standingOf(identities: readonly string[]): Standing | undefined
   places: Pick<Places, 'baseOf'>
   now: () => number
@@ -47,9 +45,7 @@ const MOST_SECONDS = 10 * 365 * 24 * 3600
 const MOST_OVERLAP_SECONDS = 7 * 24 * 3600
 
 export function createKeyEndpoints(options: KeyEndpointOptions): KeyEndpoints {
-  const { ring, noNewKeys, challenges, prove, assertions, replay, admit, standingOf, places, now } = options
-
-  const provedBy = createProvedBy({ prove, admit })
+  const { ring, noNewKeys, challenges, provedBy, assertions, replay, standingOf, places, now } = options
   const proved = (body: Body, req: Request): ReturnType<ProvedBy> => provedBy(body, keysOf(places.baseOf(req)))
 
   async function listed(identity: Vid): Promise<JsonObject> {

@@ -85,7 +85,7 @@ export function createKeyRing({ store, hashing, ends, now, random = randomBytes 
   }
   function made(of: Pick<ApiKey, 'identity' | 'label' | 'scopes' | 'expiresAtMs'>): NewKey & { hash: string } {
     const secret = `sk_${random(32).toString('base64url')}`
-    const key: ApiKey = { ...of, id: random(9).toString('base64url'), createdAtMs: now() }
+    const key: ApiKey = { ...of, id: random(8).toString('hex'), createdAtMs: now() }
     return { secret, key, hash: hashOf(secret) }
   }
   async function write(hash: string, slot: string, { expiresAtMs, ...value }: ApiKey): Promise<void> {

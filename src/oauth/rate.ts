@@ -50,7 +50,7 @@ export function createRate({ limit, perMs, now, most = MOST }: RateOptions): Rat
   }
 }
 
-export interface Turn {
+interface Turn {
   /** 0: go on. */
   readonly waitSeconds: number
   /** It did no harm: whoever proved who they are is no flood. */

@@ -19,7 +19,7 @@ describe('openmcp key', () => {
     expect(made.code).toBe(0)
     expect(made.stdout).toMatch(/^sk_[\w-]{43}\n$/)
     const listed = await typed('list')
-    expect(listed.stdout).toMatch(/^[\w-]{12} of did:web:ann\.example \("Laptop", mcp:tools, until 2127-01-31T00:00:00\.000Z, never used\)\n$/)
+    expect(listed.stdout).toMatch(/^[\da-f]{16} of did:web:ann\.example \("Laptop", mcp:tools, until 2127-01-31T00:00:00\.000Z, never used\)\n$/)
     expect(listed.stdout).not.toContain(made.stdout.slice(3, -1))
     expect(JSON.parse((await typed('list', ANN, '--json')).stdout)).toMatchObject([{ did: ANN, label: 'Laptop' }])
     expect((await typed('list', 'did:web:other.example')).stdout).toBe('')

@@ -1,0 +1,91 @@
+// What everything that is asked of a caller rests on: keys, rows, documents, trust, and what was taken back.
+import { OpenMcpError } from '../errors.ts'
+import { API_KEY_HOLDER } from '../http/guard.ts'
+import type { HostRules } from '../http/hosts.ts'
+import { createPlaces } from '../http/places.ts'
+import { createGuardedFetch } from '../identity/guarded-fetch.ts'
+import { openNodeKeys } from '../identity/key-store.ts'
+import { createResolver } from '../identity/resolver.ts'
+import type { GuardedFetch, NodeKeys, Resolver } from '../identity/shapes.ts'
+import type { SecurityOptions } from '../oauth/options.ts'
+import type { Log } from '../observe/log.ts'
+import type { Standing, Trust } from '../policy/shapes.ts'
+import { createTrust } from '../policy/trust.ts'
+import { openStore } from '../store/open-store.ts'
+import type { Store } from '../store/shapes.ts'
+import { createLiveness, type Liveness } from '../tokens/liveness.ts'
+import type { Places } from '../tokens/places.ts'
+import { createReplay, type Replay } from '../tokens/replay.ts'
+import { createRevocation, type Revocation } from '../tokens/revocation.ts'
+
+export interface SecurityPlace {
+  rules: Pick<HostRules, 'allowsHost'>
+  tls: boolean
+  publicUrl: URL | undefined
+  pathPrefix: string
+}
+
+export interface Ground {
+  readonly keys: NodeKeys
+  readonly store: Store
+  readonly resolver: Resolver
+  /** What the operator named does not wait behind what strangers name. */
+  readonly fetchForIssuers: GuardedFetch
+  readonly fetchForClients: GuardedFetch
+  readonly places: Places
+  readonly trust: Trust
+  readonly revocation: Revocation
+  readonly liveness: Liveness
+  readonly replay: Replay
+  /** Undefined: somebody of them is not trusted, or not there any more. */
+  standingOf(identities: readonly string[]): Standing | undefined
+  isTrusted(identity: string): boolean
+  close(): Promise<void>
+}
+
+const LEAST_KEY_CHARACTERS = 32
+/** Documents that strangers name at a login: they describe one client. */
+const CLIENT_BYTES = 10_240
+
+/** Fails with `keys_unsafe`, `store_failed` or `usage`: then nothing is served. */
+export async function openGround(options: SecurityOptions, place: SecurityPlace, { log, now }: { log: Log; now: () => number }): Promise<Ground> {
+  const { tokenSeconds, trustLoopback, apiKeys, didSeconds } = options
+  if (apiKeys.some((key) => key.length < LEAST_KEY_CHARACTERS)) {
+    throw new OpenMcpError('usage', 'an API key is too short', { hint: `${LEAST_KEY_CHARACTERS} characters at least, by chance: openssl rand -hex 32` })
+  }
+  const keys = await openNodeKeys(options.keys, { now, log, tokenLifeSeconds: tokenSeconds })
+  const store = await openStore(options.store, { now })
+  const forDocuments = createGuardedFetch({ trustLoopback })
+  const forIssuers = createGuardedFetch({ trustLoopback })
+  const forClients = createGuardedFetch({ trustLoopback, maxBytes: CLIENT_BYTES })
+  const resolver = createResolver({ fetch: forDocuments.fetch, now, log, trustLoopback })
+  const trust = await createTrust({ store, configured: options.trust.identities, now, log })
+  const liveness = createLiveness({ resolver, maxAgeMs: didSeconds * 1000, now })
+  const standingOf: Ground['standingOf'] = (identities) => {
+    if (identities.length === 1 && identities[0] === API_KEY_HOLDER) return EVERYTHING
+    return identities.some(liveness.isGone) ? undefined : trust.standingOf(identities)
+  }
+
+  return {
+    keys,
+    store,
+    resolver,
+    fetchForIssuers: forIssuers.fetch,
+    fetchForClients: forClients.fetch,
+    places: createPlaces(place),
+    trust,
+    revocation: await createRevocation({ store, now }),
+    liveness,
+    replay: createReplay(store),
+    standingOf,
+    isTrusted: (identity) => standingOf([identity]) !== undefined,
+    async close() {
+      keys.close()
+      for (const fetch of [forDocuments, forIssuers, forClients]) fetch.close()
+      await store.close()
+    },
+  }
+}
+
+/** Whoever holds a key of the operator. */
+const EVERYTHING: Standing = { scopes: ['mcp'], restricted: false, mayUse: () => true }
