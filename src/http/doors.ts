@@ -41,7 +41,7 @@ export function checkOrigin(rules: HostRules, exposeHeaders: readonly string[], 
   return (req, res, next) => {
     const { origin } = req.headers
     if (origin === undefined) return next()
-    if (!rules.allowsOrigin(origin)) {
+    if (!rules.allowsOrigin(origin, req.socket.localAddress)) {
       return refuse(
         res,
         new OpenMcpError('forbidden_origin', 'this Origin may not call here', { hint: '--allow-origin adds one', detail: `Origin: ${origin}` }),

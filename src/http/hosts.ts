@@ -8,7 +8,7 @@ export interface HostRules {
   /** `Host` headers that are ours. */
   allowsHost(host: string | undefined, localAddress: string | undefined): boolean
   /** Web origins that may call: our own, and those the operator named. */
-  allowsOrigin(origin: string): boolean
+  allowsOrigin(origin: string, localAddress: string | undefined): boolean
   /** Whether CORS headers are due: only for origins the operator named. */
   grantsOrigin(origin: string): boolean
 }
@@ -27,15 +27,22 @@ const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]']
 export function createHostRules(options: HostOptions): HostRules {
   let known: Names | undefined
   const names = (): Names => (known ??= namesOf(options))
+  /** Bound to every address: the one this connection came in on is ours too. No name can be pointed at an address literal. */
+  const arrivedAt = (localAddress: string | undefined): string[] => {
+    const { anyAddress, withPort } = names()
+    return anyAddress && localAddress !== undefined ? withPort(bracketed(localAddress.replace(/^::ffff:/, ''))) : []
+  }
   return {
     allowsHost(host, localAddress) {
       if (host === undefined) return false
-      const { hosts, anyAddress, withPort } = names()
-      if (hosts.has(host) || hosts.has(host.toLowerCase())) return true
-      // Bound to every address: the one this connection came in on is ours too. No name can be pointed at an address literal.
-      return anyAddress && localAddress !== undefined && withPort(bracketed(localAddress.replace(/^::ffff:/, ''))).includes(host.toLowerCase())
+      const { hosts } = names()
+      return hosts.has(host) || hosts.has(host.toLowerCase()) || arrivedAt(localAddress).includes(host.toLowerCase())
     },
-    allowsOrigin: (origin) => names().origins.has(origin.toLowerCase()),
+    allowsOrigin(origin, localAddress) {
+      const { origins, scheme } = names()
+      const asked = origin.toLowerCase()
+      return origins.has(asked) || arrivedAt(localAddress).some((host) => asked === `${scheme}://${host}`)
+    },
     grantsOrigin: (origin) => names().granted.has(origin.toLowerCase()),
   }
 }
@@ -45,11 +52,13 @@ interface Names {
   origins: ReadonlySet<string>
   granted: ReadonlySet<string>
   anyAddress: boolean
+  scheme: 'http' | 'https'
   withPort(name: string): string[]
 }
 
 function namesOf({ host, port: portOf, tls, allowHosts, allowOrigins }: HostOptions): Names {
   const port = portOf()
+  const scheme = tls ? 'https' : 'http'
   const isDefaultPort = port === (tls ? 443 : 80)
   const withPort = (name: string): string[] => (isDefaultPort ? [name, `${name}:${port}`] : [`${name}:${port}`])
   const anyAddress = host === '0.0.0.0' || host === '::'
@@ -57,8 +66,8 @@ function namesOf({ host, port: portOf, tls, allowHosts, allowOrigins }: HostOpti
   const named = allowHosts.map((name) => name.toLowerCase()).flatMap((name) => (/:\d+$/.test(name) ? [name] : [name, ...withPort(name)]))
   const hosts = new Set([...own.flatMap(withPort), ...named])
   const granted = new Set(allowOrigins.map((origin) => origin.toLowerCase()))
-  const origins = new Set([...granted, ...[...hosts].map((name) => `${tls ? 'https' : 'http'}://${name}`)])
-  return { hosts, origins, granted, anyAddress, withPort }
+  const origins = new Set([...granted, ...[...hosts].map((name) => `${scheme}://${name}`)])
+  return { hosts, origins, granted, anyAddress, scheme, withPort }
 }
 
 function bracketed(host: string): string {

@@ -129,7 +129,7 @@ describe('an Origin header', () => {
     ['file://', false],
     ['__proto__', false],
   ])('%s may call: %s', (origin, allowed) => {
-    expect(rulesOf().allowsOrigin(origin)).toBe(allowed)
+    expect(rulesOf().allowsOrigin(origin, '127.0.0.1')).toBe(allowed)
     expect(rulesOf().grantsOrigin(origin)).toBe(false)
   })
 
@@ -137,12 +137,31 @@ describe('an Origin header', () => {
     const rules = rulesOf({ allowOrigins: ['https://App.example', 'null'] })
     expect(['https://app.example', 'HTTPS://APP.EXAMPLE', 'null'].map(rules.grantsOrigin)).toEqual([true, true, true])
     const strangers = ['http://app.example', 'https://app.example:8443', 'https://x.app.example', 'https://app.example/']
-    expect(strangers.map((origin) => rules.allowsOrigin(origin) || rules.grantsOrigin(origin))).toEqual([false, false, false, false])
+    expect(strangers.map((origin) => rules.allowsOrigin(origin, '127.0.0.1') || rules.grantsOrigin(origin))).toEqual([false, false, false, false])
+  })
+
+  test.each<[string, string, string | undefined, boolean]>([
+    ['0.0.0.0', 'http://10.0.0.5:8000', '10.0.0.5', true],
+    ['::', 'http://10.0.0.5:8000', '::ffff:10.0.0.5', true],
+    ['::', 'http://[2001:db8::1]:8000', '2001:db8::1', true],
+    ['0.0.0.0', 'http://10.0.0.6:8000', '10.0.0.5', false],
+    ['0.0.0.0', 'https://10.0.0.5:8000', '10.0.0.5', false],
+    ['0.0.0.0', 'http://10.0.0.5:8001', '10.0.0.5', false],
+    ['0.0.0.0', 'http://10.0.0.5', '10.0.0.5', false],
+    ['0.0.0.0', 'http://10.0.0.5:8000', undefined, false],
+    ['127.0.0.1', 'http://10.0.0.5:8000', '10.0.0.5', false],
+  ])('bound to %s, %s may call at %s: %s', (host, origin, localAddress, allowed) => {
+    const rules = rulesOf({ host })
+    expect([rules.allowsOrigin(origin, localAddress), rules.grantsOrigin(origin)]).toEqual([allowed, false])
   })
 
   test('of an allowed host may call, in the scheme that is served', () => {
     const rules = rulesOf({ allowHosts: ['proxy.example'], tls: true, port: 443 })
-    expect(['https://proxy.example', 'http://proxy.example', 'https://localhost'].map(rules.allowsOrigin)).toEqual([true, false, true])
+    expect(['https://proxy.example', 'http://proxy.example', 'https://localhost'].map((origin) => rules.allowsOrigin(origin, '127.0.0.1'))).toEqual([
+      true,
+      false,
+      true,
+    ])
     expect(rules.grantsOrigin('https://proxy.example')).toBe(false)
   })
 })
