@@ -95,7 +95,7 @@ describe.skipIf(chromium.missing !== undefined)(`a login at the terminal${SKIPPE
       expect(await typed(['reset', node.url.href], { env: ann.env })).toMatchObject({ code: 0, stderr: forgotten })
       node.reached()
       // Its session ends with the login, which it may have heard before it asks again.
-    await expect(client.callTool({ name: 'echo' })).rejects.toThrow(/wants a login|does not take the token|session not found/)
+      await expect(client.callTool({ name: 'echo' })).rejects.toThrow(/wants a login|does not take the token|session not found/)
       expect(await typed(['test', node.url.href], { env: ann.env })).toMatchObject({ code: 1, stderr: expect.stringContaining('openmcp login') })
       expect(node.reached().filter(({ method }) => method === 'POST')).toEqual([])
     },
