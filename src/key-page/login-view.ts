@@ -17,6 +17,9 @@ const OVER: Readonly<Record<LoginOver['why'], readonly [title: string, text: str
   expired_login: ['This login is over', 'It was answered already, or it waited too long. To log in, begin again in your program.'],
 }
 
+/** So long whoever has chosen an identity looks at what they would say yes to. */
+const LOOK_MS = 500
+
 export function startLogin(uid: string): void {
   const flow = loginFlow(uid)
   let enrolment = takeEnrolment(location)
@@ -35,6 +38,9 @@ export function startLogin(uid: string): void {
   const who = startWho({
     beside: ['request', 'decide'],
     chosen() {
+      // The other half of a double click, or a click that another page had somebody aim here, is no yes.
+      at('approve').toggleAttribute('disabled', true)
+      setTimeout(() => at('approve').toggleAttribute('disabled', false), LOOK_MS)
       at('approve').hidden = false
       show('request', 'me', 'decide')
       at('me-title').focus()

@@ -46,6 +46,29 @@ describe.skipIf(chromium.missing !== undefined)(`the key page under attack${SKIP
     }
   })
 
+  test('whoever clicks twice has chosen who they are, and approved nothing', async () => {
+    const stage = await secured({ trusted: [wallet.did] })
+    const { page } = await visit(authorizeUrl(stage, await registered(stage)))
+    await button(page, 'Key in this browser').waitFor()
+    const isOpenAtOnce = await page.evaluate(`new Promise((resolve) => {
+      const approve = document.querySelector('#approve')
+      new MutationObserver((_news, observer) => {
+        if (approve.hidden) return
+        observer.disconnect()
+        approve.click()
+        resolve(!approve.disabled)
+      }).observe(document.body, { attributes: true, subtree: true })
+      document.querySelector('#identities button').click()
+    })`)
+    expect(isOpenAtOnce).toBe(false)
+    await page.getByRole('button', { name: 'Approve', disabled: false }).waitFor()
+    expect([await heading(page, 'You').isVisible(), await page.locator('#alert:not(:empty)').count(), page.url().startsWith(stage.base)]).toEqual([
+      true,
+      0,
+      true,
+    ])
+  })
+
   test('a page that frames it, or opens it, gets nothing of it', async () => {
     const stage = await secured({ trusted: [wallet.did] })
     const elsewhere = createServer((_req, res) => {
