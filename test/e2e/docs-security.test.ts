@@ -347,6 +347,24 @@ test('every line of the log that docs/operations.md explains is one of the sourc
   expect(missing).toEqual([])
 })
 
+test('the shares of one address in docs/operations.md are those that it has', async () => {
+  const told = tableOf(section('docs/operations.md', 'With `--security`'), 'what').map(([, each = '']) => Number.parseInt(each, 10))
+  const s = await secured()
+  const asking: (() => Promise<Answer>)[] = [
+    () => ask(new URL('/authorize', s.url)),
+    () =>
+      ask(new URL('/gen-api-key', s.url), { body: { did: 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK', message: 'none', signature: 'none' } }),
+  ]
+  const found = await Promise.all(asking.map((one) => triesBefore429(one)))
+  expect(found).toEqual(told.filter((each) => !Number.isNaN(each)))
+})
+
+async function triesBefore429(tryOnce: () => Promise<Answer>): Promise<number> {
+  let tries = 0
+  while ((await tryOnce()).status !== 429) tries++
+  return tries
+}
+
 const MCP_SERVERS = z.strictObject({ mcpServers: z.record(z.string(), z.strictObject({ command: z.string(), args: z.array(z.string()) })) })
 const METADATA = z.looseObject({ did_methods_supported: z.array(z.string()) })
 const RULES = z.array(z.looseObject({ id: z.string() }))
