@@ -123,7 +123,19 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const state = { ...issuing, look, holding, revocation: { ...revocation, revoke }, refreshTokens: browserLogin.refreshTokens }
 
   return {
-    guard: createGuard({ admission, dpop, replay, places, live, isBlind: () => following.silentMs() > BLIND_MS, apiKeys, dpopMode, pathPrefix, log }),
+    guard: createGuard({
+      admission,
+      dpop,
+      replay,
+      places,
+      live,
+      isBlind: () => following.silentMs() > BLIND_MS,
+      apiKeys,
+      mayTryKey: proofs.mayTryKey,
+      dpopMode,
+      pathPrefix,
+      log,
+    }),
     gate,
     issuer: createIssuer({
       token: createTokenEndpoint({ ...issuing, grants: createGrants({ assertions, holding, resolver }) }),

@@ -14,7 +14,7 @@ import { isApiKey } from '../tokens/api-key.ts'
 import { DPOP_ALGORITHMS, type Dpop } from '../tokens/dpop.ts'
 import type { Places } from '../tokens/places.ts'
 import type { Replay } from '../tokens/replay.ts'
-import type { Verdict } from '../tokens/verifier.ts'
+import type { Verdict, Verification } from '../tokens/verifier.ts'
 import { heldBy, hold } from './held-caller.ts'
 import type { Live } from './live.ts'
 import { countOf } from './raw-headers.ts'
@@ -29,6 +29,8 @@ export interface GuardOptions {
   isBlind(): boolean
   /** Secrets of the operator; whoever holds one is `API_KEY_HOLDER`. */
   apiKeys: readonly string[]
+  /** A share of the keys that somebody may show and that are none: each is looked up, perhaps at another server. */
+  mayTryKey(req: IncomingMessage): { readonly waitSeconds: number; giveBack(): void }
   dpopMode: 'optional' | 'required' | 'nonce'
   pathPrefix: string
   log: Log
@@ -65,7 +67,7 @@ const WORDS = {
   insufficient_scope: 'the token does not hold the scopes that this needs',
 }
 
-export function createGuard({ admission, dpop, replay, places, live, isBlind, apiKeys, dpopMode, pathPrefix, log }: GuardOptions): Guard {
+export function createGuard({ admission, dpop, replay, places, live, isBlind, apiKeys, mayTryKey, dpopMode, pathPrefix, log }: GuardOptions): Guard {
   const keys = apiKeys.map(digestOf)
   const holders = keys.map((digest): Caller => holderOf(digest))
 
@@ -98,11 +100,19 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
   async function look(req: IncomingMessage, res: ServerResponse, next: () => void, { scheme, token }: Credential): Promise<void> {
     // The name it came in by is learnt before the token is read, which may be from that name.
     places.baseOf(req)
-    const verdict = admission.known(token) ?? (await admission.look(token))
+    const verdict = admission.known(token) ?? (isApiKey(token) ? await lookAtKey(req, token) : await admission.look(token))
     const wrong = 'rejected' in verdict ? verdict.rejected : (admission.wrong(verdict) ?? wrongScheme(scheme, verdict))
     if ('rejected' in verdict || wrong !== undefined) return challenge(req, res, { scheme, error: 'invalid_token' }, wrong)
     if (verdict.jkt !== undefined && !(await isProved(req, res, token, verdict.jkt))) return
     if (!res.destroyed) enter(req, res, next, verdict.caller)
+  }
+
+  async function lookAtKey(req: IncomingMessage, key: string): Promise<Verification> {
+    const turn = mayTryKey(req)
+    if (turn.waitSeconds > 0) throw new OpenMcpError('busy', 'too many API keys that are none are shown from your address', { hint: 'try again later' })
+    const verdict = await admission.look(key)
+    if (!('rejected' in verdict)) turn.giveBack()
+    return verdict
   }
 
   /** A bound token without its proof is a stolen one; a proof for a token that is not bound proves nothing (RFC 9449 §7.1). */

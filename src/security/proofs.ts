@@ -31,12 +31,17 @@ export interface Proofs {
   readonly mayProve: TakeTurn
   /** A share of the logins that are begun. */
   readonly mayBegin: TakeTurn
+  /** A share of the keys that are shown and are none. */
+  readonly mayTryKey: TakeTurn
 }
 
 /** Proofs that prove nothing. What costs most, the address behind a wallet's signature, takes a millisecond: 3 % of one core. */
 const PROOFS = { each: { limit: 60, perMs: 60_000 }, all: { limit: 300, perMs: 10_000 } }
 /** Logins that are begun: each leaves a row of a kilobyte or two for ten minutes. */
 const LOGINS = { each: { limit: 30, perMs: 60_000 }, all: { limit: 600, perMs: 60_000 } }
+
+/** Keys that are none. For all of them there is the key server's own bound: of one address there must be something left of it for others. */
+const KEYS = { each: { limit: 20, perMs: 1000 }, all: { limit: Infinity, perMs: 1000 } }
 
 export function createProofs(ground: Ground, options: SecurityOptions, { publicUrl }: SecurityPlace, { log, now }: { log: Log; now: () => number }): Proofs {
   const { keys, store, resolver, fetchForIssuers, trust, replay, standingOf, isTrusted } = ground
@@ -69,5 +74,6 @@ export function createProofs(ground: Ground, options: SecurityOptions, { publicU
     strangers,
     mayProve: createTakeTurn({ ...PROOFS, ...turns }),
     mayBegin: createTakeTurn({ ...LOGINS, ...turns }),
+    mayTryKey: createTakeTurn({ ...KEYS, ...turns }),
   }
 }

@@ -31,6 +31,7 @@ async function guarded(isBlind: boolean): Promise<{ call: (headers: Readonly<Rec
     live: createLive(Date.now),
     isBlind: () => isBlind,
     apiKeys: [KEY],
+    mayTryKey: () => ({ waitSeconds: 0, giveBack() {} }),
     dpopMode: 'optional',
     pathPrefix: '',
     log,

@@ -433,6 +433,21 @@ test('a proof is good for one act: seen on its way it makes no second key', asyn
   expect((await (await s.otherProcess()).list('api_keys')).length).toBeLessThanOrEqual(1)
 })
 
+test('whoever shows keys that are none does it twenty times a second, and others come in meanwhile', async () => {
+  const who = keyProver()
+  const s = await secured({ trusted: [who.did] })
+  const { secret } = await keyOf(s, who)
+  const guesses = Array.from({ length: 100 }, (_, index) => statusWith(s, `sk_${String(index).padStart(43, '0')}`))
+  const statuses = await Promise.all(guesses)
+  expect(new Set(statuses)).toEqual(new Set([401, 503]))
+  expect(s.reached()).toEqual([])
+  s.pass(1)
+  expect(await statusWith(s, secret)).toBe(200)
+  // A key that is known costs nothing, and is no guess.
+  await Promise.all(Array.from({ length: 100 }, (_, index) => statusWith(s, `sk_${String(index).padStart(43, '1')}`)))
+  expect(await statusWith(s, secret)).toBe(200)
+})
+
 test('an initialize by a key that is none reaches nobody', async () => {
   const s = await secured({ trusted: ['any'] })
   for (const path of ['/mcp', '/with-key/mcp']) {
