@@ -114,7 +114,7 @@ function showEnd(title: string, text: string): void {
 function showRequest({ client, vouchedBy, redirectHost, loopback, scopes, resource }: LoginRequest): void {
   const unsure = vouchedBy === undefined
   at('client-name').textContent = client === '' ? 'A program without a name' : client
-  at('client-said').textContent = unsure ? 'Not verified: the program chose this name itself.' : `Known to ${vouchedBy}.`
+  at('client-said').textContent = unsure ? 'Not verified: the program chose this name itself.' : `${vouchedBy} gives it this name.`
   at('client-said').classList.toggle('unsure', unsure)
   at('login-scopes').textContent = scopes.length === 0 ? 'nothing yet' : wordsOfScopes(scopes)
   at('login-server').textContent = resource

@@ -305,7 +305,7 @@ describe.skipIf(chromium.missing !== undefined)(`a login in a browser${SKIPPED}`
     }
     const { page } = await visit(`${stage.base}/authorize?${new URLSearchParams(asked).toString()}`, WALLET)
     await heading(page, 'Example Chat').waitFor()
-    expect(await page.locator('#client-said').innerText()).toBe(`Known to ${host}.`)
+    expect(await page.locator('#client-said').innerText()).toBe(`${host} gives it this name.`)
     expect(await page.locator('#login-scopes').innerText()).toBe('tools, prompts')
     expect(await page.locator('#login-redirect').innerText()).toBe('chat.example')
     expect(await page.locator('#beware').isVisible()).toBe(false)

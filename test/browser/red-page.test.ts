@@ -26,7 +26,7 @@ describe.skipIf(chromium.missing !== undefined)(`the key page under attack${SKIP
     const { port } = documents.address() as AddressInfo // a TCP listener has one
     const { page } = await visit(authorizeUrl(stage, `http://127.0.0.1:${port}/client.json`))
     await heading(page, 'Example Code').waitFor()
-    expect(await page.locator('#client-said').innerText()).toBe(`Known to 127.0.0.1:${port}.`)
+    expect(await page.locator('#client-said').innerText()).toBe(`127.0.0.1:${port} gives it this name.`)
     expect(await page.locator('#beware').innerText()).toContain('Any program on this computer can take this name')
   })
 

@@ -45,7 +45,8 @@ export function createLoginEndpoints({ rows, cookies, findClient, flow, challeng
       return jsonRefusal('another_browser', 'this login was begun in another browser, or not at all: begin again where you want to log in')
     const row = await rows.get('Interaction', uid)
     const asked = askedIn(row?.['params'])
-    return asked ? { ...asked, base, uid, exp: Number(row?.['exp']) } : over()
+    // Yes or no was said: it only waits for the browser to go back.
+    return asked && row?.['result'] === undefined ? { ...asked, base, uid, exp: Number(row?.['exp']) } : over()
   }
 
   return {
