@@ -89,7 +89,7 @@ describe.skipIf(chromium.missing !== undefined)(`wallets in a browser${SKIPPED}`
     const sent: string[] = []
     page.on('request', (request) => void (request.url().endsWith('/get-api-key') && sent.push(request.url())))
     await button(page, 'Test Wallet').click()
-    await page.waitForFunction('testWallet[0].answer !== undefined')
+    await expect.poll(() => page.evaluate('testWallet[0].answer !== undefined')).toBe(true)
     await button(page, 'Stop waiting').click()
     await heading(page, 'Who are you?').waitFor()
     await page.evaluate('testWallet[0].answer()')

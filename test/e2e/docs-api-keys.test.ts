@@ -58,7 +58,7 @@ describe('the example', () => {
     writeFileSync(join(directory, 'cast'), CAST)
     chmodSync(join(directory, 'cast'), 0o755)
     const script = block.replace('http://127.0.0.1:8000', proxy.url.origin)
-    const program = startProgram('bash', ['-euo', 'pipefail', '-c', script], { env: { PATH: [directory, process.env['PATH']].join(delimiter) } })
+    const program = startProgram('bash', ['--norc', '-euo', 'pipefail', '-c', script], { env: { PATH: [directory, process.env['PATH']].join(delimiter) } })
     expect({ ...(await program.ended), stderr: program.stderr, more }).toEqual({ code: 0, signal: null, stderr: [], more: [] })
     const [key = ''] = program.stdout
     expect([program.stdout.length, key]).toEqual([1, expect.stringMatching(/^sk_[\w-]{43}$/)])

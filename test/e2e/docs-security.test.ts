@@ -348,7 +348,9 @@ test('every line of the log that docs/operations.md explains is one of the sourc
 })
 
 test('the shares of one address in docs/operations.md are those that it has', async () => {
-  const told = tableOf(section('docs/operations.md', 'With `--security`'), 'what').map(([, each = '']) => Number.parseInt(each, 10))
+  const shares = tableOf(section('docs/operations.md', 'With `--security`'), 'what').map(([, each = '']) => each)
+  // What comes back within a second is tried with a clock of its own.
+  const told = shares.filter((each) => each.endsWith('a minute')).map((each) => Number.parseInt(each, 10))
   const s = await secured()
   const asking: (() => Promise<Answer>)[] = [
     () => ask(new URL('/authorize', s.url)),
@@ -356,7 +358,7 @@ test('the shares of one address in docs/operations.md are those that it has', as
       ask(new URL('/gen-api-key', s.url), { body: { did: 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK', message: 'none', signature: 'none' } }),
   ]
   const found = await Promise.all(asking.map((one) => triesBefore429(one)))
-  expect(found).toEqual(told.filter((each) => !Number.isNaN(each)))
+  expect(found).toEqual(told)
 })
 
 async function triesBefore429(tryOnce: () => Promise<Answer>): Promise<number> {
