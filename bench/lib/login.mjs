@@ -1,6 +1,6 @@
 // How the generator proves who it is to an openmcp with --security: a did:key of its own, tokens from /token, proofs for DPoP.
 // What a slice needs is signed and fetched before it begins.
-import { createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
@@ -100,7 +100,7 @@ function createKeyLogin(kind, keys) {
 }
 
 function createIdentity() {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const { privateKey, publicKey } = newPair('ed25519')
   const bytes = Buffer.concat([Buffer.from(ED25519), Buffer.from(publicKey.export({ format: 'jwk' }).x, 'base64url')])
   const multibase = `z${base58(bytes)}`
   const did = `did:key:${multibase}`
@@ -117,7 +117,7 @@ function createIdentity() {
 
 /** ES256, as most clients use. */
 function createProofKey() {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { privateKey, publicKey } = newPair('ec', { namedCurve: 'P-256' })
   const header = part({ alg: 'ES256', typ: 'dpop+jwt', jwk: publicKey.export({ format: 'jwk' }) })
   return {
     proof(htm, htu, token) {
@@ -137,4 +137,11 @@ function base58(bytes) {
   let text = ''
   for (; number > 0n; number /= 58n) text = BASE58[Number(number % 58n)] + text
   return text
+}
+
+/** Through DER: Node 20 can wait for ever when a pair that it has just made is exported as a JWK. */
+function newPair(type, options) {
+  const der = { privateKeyEncoding: { type: 'pkcs8', format: 'der' }, publicKeyEncoding: { type: 'spki', format: 'der' } }
+  const privateKey = createPrivateKey({ key: generateKeyPairSync(type, { ...options, ...der }).privateKey, ...der.privateKeyEncoding })
+  return { privateKey, publicKey: createPublicKey(privateKey) }
 }

@@ -1,10 +1,11 @@
 // One key of the node as it stands in its file. What is not exactly as it was written is refused, with the path and nothing of the key.
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto'
 import { calculateJwkThumbprint, importJWK, type CryptoKey } from 'jose'
 
 import { OpenMcpError } from '../errors.ts'
 import type { PublicJwk } from './document.ts'
 import { membersOf } from './json.ts'
+import { newPrivateKey } from './new-key.ts'
 import type { NodeKey } from './shapes.ts'
 
 export type Purpose = NodeKey['purpose']
@@ -62,7 +63,7 @@ function newSeal(): { kid: string; jwk: object } {
 }
 
 async function newSigning(): Promise<{ kid: string; jwk: object }> {
-  const { x = '', d = '' } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
+  const { x = '', d = '' } = newPrivateKey('Ed25519').export({ format: 'jwk' })
   return { kid: await calculateJwkThumbprint({ kty: 'OKP', crv: 'Ed25519', x }), jwk: { kty: 'OKP', crv: 'Ed25519', x, d } }
 }
 

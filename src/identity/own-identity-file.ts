@@ -1,10 +1,11 @@
 // One of our own identities as it stands in its file: its DID and the keys it has had.
-import { createECDH, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createECDH, createPrivateKey, createPublicKey } from 'node:crypto'
 import { calculateJwkThumbprint } from 'jose'
 
 import { OpenMcpError } from '../errors.ts'
 import type { PublicJwk, SignatureAlgorithm } from './document.ts'
 import { membersOf } from './json.ts'
+import { newPrivateKey } from './new-key.ts'
 import { multibaseOf, publicKeyOfJwk } from './public-key.ts'
 import { methodOf, parseVid, type Vid } from './vid.ts'
 
@@ -38,8 +39,7 @@ export function algorithmOf(jwk: PublicJwk): SignatureAlgorithm {
 }
 
 export function newPair(curve: Curve): { jwk: PublicJwk; d: string } {
-  const { privateKey } = curve === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: NODE_CURVES[curve] })
-  return pairOf(membersOf(privateKey.export({ format: 'jwk' })) ?? new Map())
+  return pairOf(membersOf(newPrivateKey(curve).export({ format: 'jwk' })) ?? new Map())
 }
 
 /** Throws when the members are no private key of the three curves, or a private key beside another's public one. */

@@ -1,5 +1,5 @@
 // did:webvh: logs that the library writes, and what becomes of them when somebody touches one.
-import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto'
+import { createPublicKey, sign, verify } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -19,6 +19,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import type { Resolution } from '../../src/identity/document.ts'
 import { createGuardedFetch } from '../../src/identity/guarded-fetch.ts'
+import { newPrivateKey } from '../../src/identity/new-key.ts'
 import { createResolver } from '../../src/identity/resolver.ts'
 import { parseVid } from '../../src/identity/vid.ts'
 
@@ -40,8 +41,8 @@ const verifier: Verifier = {
 }
 
 function newKey(): Key {
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
-  const bytes = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')
+  const privateKey = newPrivateKey('Ed25519')
+  const bytes = Buffer.from(privateKey.export({ format: 'jwk' }).x ?? '', 'base64url')
   const multibase = multibaseEncode(Buffer.concat([Buffer.from('ed01', 'hex'), bytes]), 'z')
   const signer: Signer = {
     getVerificationMethodId: () => `did:key:${multibase}#${multibase}`,

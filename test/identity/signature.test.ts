@@ -1,7 +1,8 @@
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { createPublicKey, sign } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 
 import type { PublicJwk, SignatureAlgorithm, VerificationKey } from '../../src/identity/document.ts'
+import { newPrivateKey } from '../../src/identity/new-key.ts'
 import { keyForKid, verifySignature } from '../../src/identity/signature.ts'
 import { parseVid } from '../../src/identity/vid.ts'
 import { DID_KEYS, DID_PEER_4, DID_PEER_4_SHORT } from './vectors.ts'
@@ -12,10 +13,10 @@ interface Pair {
 }
 
 function pairFor(alg: SignatureAlgorithm): Pair {
-  const curves = { ES256: 'P-256', ES256K: 'secp256k1' } as const
-  const { publicKey, privateKey } = alg === 'EdDSA' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: curves[alg] })
+  const curves = { EdDSA: 'Ed25519', ES256: 'P-256', ES256K: 'secp256k1' } as const
+  const privateKey = newPrivateKey(curves[alg])
   // Node exports a JWK of the curve it was asked for.
-  const jwk = publicKey.export({ format: 'jwk' }) as unknown as PublicJwk
+  const jwk = createPublicKey(privateKey).export({ format: 'jwk' }) as unknown as PublicJwk
   return {
     key: { id: 'did:example:a#1', alg, jwk },
     sign: (text) => sign(alg === 'EdDSA' ? null : 'sha256', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' }),

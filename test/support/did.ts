@@ -1,8 +1,9 @@
 // Identities that tests hold: a DID, its key, and what they sign with it.
-import { createHash, generateKeyPairSync, randomUUID, sign as signBytes, type KeyObject } from 'node:crypto'
+import { createHash, createPublicKey, randomUUID, sign as signBytes, type KeyObject } from 'node:crypto'
 import { SignJWT, calculateJwkThumbprint, exportJWK, generateKeyPair, type CryptoKey, type JWK } from 'jose'
 
 import { toBase58 } from '../../src/identity/base58.ts'
+import { newPrivateKey } from '../../src/identity/new-key.ts'
 import type { Json } from './json.ts'
 
 export interface Holder {
@@ -74,9 +75,9 @@ export async function proofKey(alg: Holder['alg'] = 'ES256'): Promise<ProofKey> 
 export type Signer = Pick<Holder, 'did' | 'kid' | 'sign'>
 
 const CURVES = {
-  EdDSA: { codec: [0xed, 0x01], generate: () => generateKeyPairSync('ed25519') },
-  ES256: { codec: [0x80, 0x24], generate: () => generateKeyPairSync('ec', { namedCurve: 'prime256v1' }) },
-  ES256K: { codec: [0xe7, 0x01], generate: () => generateKeyPairSync('ec', { namedCurve: 'secp256k1' }) },
+  EdDSA: { codec: [0xed, 0x01], curve: 'Ed25519' },
+  ES256: { codec: [0x80, 0x24], curve: 'P-256' },
+  ES256K: { codec: [0xe7, 0x01], curve: 'secp256k1' },
 } as const
 
 export interface NodeKey {
@@ -89,9 +90,9 @@ export interface NodeKey {
 
 /** A key of any algorithm that a DID may have; WebCrypto has no secp256k1. */
 export function nodeKey(alg: NodeKey['alg']): NodeKey {
-  const { codec, generate } = CURVES[alg]
-  const { privateKey, publicKey } = generate()
-  const publicJwk = publicKey.export({ format: 'jwk' }) as JWK // node's type of it is another
+  const { codec, curve } = CURVES[alg]
+  const privateKey = newPrivateKey(curve)
+  const publicJwk = createPublicKey(privateKey).export({ format: 'jwk' }) as JWK // node's type of it is another
   const x = Buffer.from(publicJwk.x ?? '', 'base64url')
   const y = Buffer.from(publicJwk.y ?? '', 'base64url')
   const point = alg === 'EdDSA' ? x : Buffer.concat([Buffer.from([2 + ((y.at(-1) ?? 0) & 1)]), x])

@@ -1,7 +1,7 @@
 // How oidc-provider is set up: authorize, PKCE, codes and refresh tokens. What it is not asked for is off, and it signs nothing.
-import { generateKeyPairSync } from 'node:crypto'
 import { Provider, errors, type Adapter, type Configuration } from 'oidc-provider'
 
+import { newPrivateKey } from '../../identity/new-key.ts'
 import { MCP_SCOPES } from '../../policy/scopes.ts'
 import type { Standing } from '../../policy/shapes.ts'
 import type { Places } from '../../tokens/places.ts'
@@ -88,6 +88,6 @@ const COOKIE = { httpOnly: true, sameSite: 'lax', path: '/', signed: false } as 
 
 /** It wants one to start. Nobody publishes it, so that ours can change while it runs. */
 function throwAwayKey(): { kty: 'EC'; crv: 'P-256'; x: string; y: string; d: string; use: 'sig'; alg: 'ES256' } {
-  const { x = '', y = '', d = '' } = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+  const { x = '', y = '', d = '' } = newPrivateKey('P-256').export({ format: 'jwk' })
   return { kty: 'EC', crv: 'P-256', x, y, d, use: 'sig', alg: 'ES256' }
 }
