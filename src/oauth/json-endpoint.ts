@@ -1,5 +1,5 @@
 // What endpoints that a page talks to have in common: JSON in, JSON out, never cached, and no word that helps to guess.
-import type { Request, RequestHandler, Response } from 'express'
+import express, { type Request, type RequestHandler, type Response } from 'express'
 
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
@@ -76,6 +76,32 @@ export function jsonEndpoint(name: string, log: Log, act: Act): RequestHandler {
     }
     log.error('an internal error of openmcp', { detail: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) })
     return jsonRefusal('server_error', 'an internal error of openmcp')
+  }
+}
+
+/** Any other method is refused, and so is a body that every page could send without a question: a form or a text, which JSON is not. */
+export function only(method: 'GET' | 'POST', name: string, log: Log): RequestHandler {
+  return (req, res, next) => {
+    if (req.method !== method) {
+      res.setHeader('allow', method)
+      return refuseWith(res, name, jsonRefusal('method_not_allowed', `only ${method} is a method of this endpoint`), log)
+    }
+    if (method === 'POST' && !req.is('application/json'))
+      return refuseWith(res, name, jsonRefusal('unsupported_media', 'the body must be application/json'), log)
+    next()
+  }
+}
+
+/** JSON that is too large, compressed or not to be read: the client's mistake, told with the parser's status. */
+export function jsonBody(mostBytes: number, log: Log): RequestHandler {
+  const parse = express.json({ limit: mostBytes, inflate: false, strict: true, type: 'application/json' })
+  return (req, res, next) => {
+    parse(req, res, (error: unknown) => {
+      const status = error instanceof Error && 'status' in error ? Number(error.status) : 500
+      if (error === undefined || !(status >= 400 && status < 500)) return next(error)
+      const word = status === 413 ? 'too_large' : status === 415 ? 'unsupported_media' : 'invalid_request'
+      refuseWith(res, req.path, jsonRefusal(word, 'the body is too large or cannot be read'), log)
+    })
   }
 }
 

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { PassThrough, Writable } from 'node:stream'
+import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { main } from '../../src/cli/main.ts'
 import { browserFor } from '../../src/cli/open-browser.ts'
@@ -20,7 +20,7 @@ import { testWallet } from '../support/wallet.ts'
 import { ask } from '../support/wire.ts'
 import { SILENT } from '../upstream/scripted-pipe.ts'
 import { ownHome } from './home.ts'
-import { type, type Transcript } from './terminal.ts'
+import { listening, type, type Transcript } from './terminal.ts'
 
 interface Typed {
   /** The address that the person is to open. */
@@ -31,14 +31,7 @@ interface Typed {
 
 /** A command while it runs. */
 function typing(argv: readonly string[], env: Record<string, string>): Typed {
-  const said = { stdout: '', stderr: '' }
-  const stream = (name: 'stdout' | 'stderr') =>
-    new Writable({
-      write(chunk, _encoding, done) {
-        said[name] += String(chunk)
-        done()
-      },
-    })
+  const { said, stream } = listening()
   const stdin = new PassThrough()
   const { platform } = process
   const code = main({ argv, env: { BROWSER: 'none', ...env }, platform, cwd: process.cwd(), stdin, stdout: stream('stdout'), stderr: stream('stderr') })
@@ -104,10 +97,9 @@ describe('openmcp login', () => {
   test('goes on waiting for the browser when nobody is at the terminal', async () => {
     const { env } = ownHome()
     const issuer = await started()
-    const said: string[] = []
-    const stderr = new Writable({ write: (chunk, _encoding, done) => (said.push(String(chunk)), done()) })
-    const done = type(['login', issuer.resource.href], { env: { ...env, BROWSER: 'none' }, stderr })
-    await browse(await until('an address to open', () => /^http\S+$/m.exec(said.join(''))?.[0]))
+    const { said, stream } = listening()
+    const done = type(['login', issuer.resource.href], { env: { ...env, BROWSER: 'none' }, stderr: stream('stderr') })
+    await browse(await until('an address to open', () => /^http\S+$/m.exec(said.stderr)?.[0]))
     expect(await done).toMatchObject({ code: 0 })
   })
 

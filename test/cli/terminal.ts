@@ -10,14 +10,7 @@ export interface Transcript {
 }
 
 export async function type(argv: readonly string[], surroundings: Partial<Io> = {}, run: Run = notExpected): Promise<Transcript> {
-  const said = { stdout: '', stderr: '' }
-  const stream = (name: 'stdout' | 'stderr') =>
-    new Writable({
-      write(chunk, _encoding, done) {
-        said[name] += String(chunk)
-        done()
-      },
-    })
+  const { said, stream } = listening()
   const io: Io = {
     argv,
     env: process.env,
@@ -30,6 +23,21 @@ export async function type(argv: readonly string[], surroundings: Partial<Io> = 
   }
   const code = await main(io, { loadRun: async () => run })
   return { code, ...said }
+}
+
+/** What is said on both streams, while it is said. */
+export function listening(): { said: Pick<Transcript, 'stdout' | 'stderr'>; stream(name: 'stdout' | 'stderr'): Writable } {
+  const said = { stdout: '', stderr: '' }
+  return {
+    said,
+    stream: (name) =>
+      new Writable({
+        write(chunk, _encoding, done) {
+          said[name] += String(chunk)
+          done()
+        },
+      }),
+  }
 }
 
 async function notExpected(): Promise<number> {

@@ -8,6 +8,7 @@ import { forThisTest } from '../support/tidy.ts'
 import { ask, raw } from '../support/wire.ts'
 import { send } from './little-issuer.ts'
 import { browse, littleLogin, type LittleLogin, type WrongLogin } from './little-login.ts'
+import { refusalOf } from './refusal.ts'
 
 interface Stage {
   issuer: LittleLogin
@@ -45,15 +46,6 @@ async function staged(wrong: WrongLogin = {}, more: Partial<LogInOptions> = {}):
   })
   made.catch(() => {})
   return { issuer, shown, made, told, paste: (line) => hear(line), end: (reason) => ending.abort(reason) }
-}
-
-async function refusalOf(asking: Promise<unknown>): Promise<OpenMcpError> {
-  const thrown: unknown = await asking.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  if (thrown instanceof OpenMcpError) return thrown
-  throw new Error('nothing was refused', { cause: thrown })
 }
 
 /** A login in which the person does what they are shown. */

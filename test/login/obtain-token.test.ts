@@ -1,10 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { OpenMcpError } from '../../src/errors.ts'
+import type { OpenMcpError } from '../../src/errors.ts'
 import { createDpopKey } from '../../src/login/dpop-key.ts'
 import { obtainToken, type LoginOptions } from '../../src/login/obtain-token.ts'
 import type { ObtainedToken } from '../../src/login/token-endpoint.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { littleIssuer, send, type LittleIssuer, type Misbehaviour, type TokenAnswer } from './little-issuer.ts'
+import { refusalOf } from './refusal.ts'
 import { testSigner, type TestSigner } from './signer.ts'
 
 let signer: TestSigner
@@ -16,15 +17,6 @@ const started = (wrong: Misbehaviour = {}): Promise<LittleIssuer> => forThisTest
 
 function obtain(resource: URL, more: Partial<LoginOptions> = {}): Promise<ObtainedToken> {
   return obtainToken({ resource, signer, fetch: globalThis.fetch, now: Date.now, ...more })
-}
-
-async function refusalOf(asking: Promise<unknown>): Promise<OpenMcpError> {
-  const thrown: unknown = await asking.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  if (thrown instanceof OpenMcpError) return thrown
-  throw new Error('nothing was refused', { cause: thrown })
 }
 
 async function refusedWith(wrong: Misbehaviour, more: Partial<LoginOptions> = {}): Promise<OpenMcpError & { issuer: LittleIssuer }> {

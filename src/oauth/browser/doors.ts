@@ -1,11 +1,11 @@
 // The doors of a login in a browser: two that a browser is sent to, those that the key page asks, and the one where clients register.
-import express, { type Request, type RequestHandler, type Response, type Router } from 'express'
+import type { Request, RequestHandler, Response, Router } from 'express'
 
 import { OpenMcpError } from '../../errors.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Standing } from '../../policy/shapes.ts'
 import type { Places } from '../../tokens/places.ts'
-import { jsonEndpoint, jsonRefusal, limited, refuseWith, type Act } from '../json-endpoint.ts'
+import { jsonBody, jsonEndpoint, limited, only, type Act } from '../json-endpoint.ts'
 import type { TakeTurn } from '../rate.ts'
 import { askedAtAuthorize } from './asked.ts'
 import type { NoClient } from './client-metadata.ts'
@@ -32,7 +32,7 @@ export interface LoginDoorOptions {
   log: Log
 }
 
-const JSON_BODY = { limit: 16 * 1024, inflate: false, strict: true, type: 'application/json' } as const
+const MOST_BYTES = 16 * 1024
 const PAGE_STATUS: Readonly<Record<PageError, number>> = {
   invalid_client: 400,
   invalid_redirect_uri: 400,
@@ -59,7 +59,7 @@ export function createLoginDoors({
   log,
 }: LoginDoorOptions): (router: Router) => void {
   return (router) => {
-    const json = jsonBody(log)
+    const json = jsonBody(MOST_BYTES, log)
 
     const browserDoor = (path: string, open: (req: Request, res: Response) => Promise<void>): void => {
       router.all(`${pathPrefix}${path}`, only('GET', path, log), (req, res) => {
@@ -115,19 +115,6 @@ export function createLoginDoors({
   }
 }
 
-function only(method: 'GET' | 'POST', name: string, log: Log): RequestHandler {
-  return (req, res, next) => {
-    if (req.method !== method) {
-      res.setHeader('allow', method)
-      return refuseWith(res, name, jsonRefusal('method_not_allowed', `only ${method} is a method of this endpoint`), log)
-    }
-    // A form or a text can be sent from any page without a question; JSON cannot.
-    if (method === 'POST' && !req.is('application/json'))
-      return refuseWith(res, name, jsonRefusal('unsupported_media', 'the body must be application/json'), log)
-    next()
-  }
-}
-
 const withoutBody: RequestHandler = (req, _res, next) => {
   req.body = {}
   next()
@@ -171,17 +158,4 @@ function identityIn(result: unknown): string | undefined {
 
 function isNoRegistration(value: object): value is NoClient {
   return 'error' in value
-}
-
-/** JSON that is too large, compressed or not to be read: the client's mistake, told with the parser's status. */
-function jsonBody(log: Log): RequestHandler {
-  const parse = express.json(JSON_BODY)
-  return (req, res, next) => {
-    parse(req, res, (error: unknown) => {
-      const status = error instanceof Error && 'status' in error ? Number(error.status) : 500
-      if (error === undefined || !(status >= 400 && status < 500)) return next(error)
-      const word = status === 413 ? 'too_large' : status === 415 ? 'unsupported_media' : 'invalid_request'
-      refuseWith(res, req.path, jsonRefusal(word, 'the body is too large or cannot be read'), log)
-    })
-  }
 }
