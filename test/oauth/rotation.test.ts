@@ -9,13 +9,20 @@ import { until } from '../support/until.ts'
 import { ask, open } from '../support/wire.ts'
 import { nodeSigner } from '../security/node-signer.ts'
 
-async function kidsOf(s: Secured): Promise<string[]> {
-  const [jwks, document] = await Promise.all(['/jwks', '/.well-known/did.json'].map(async (path) => (await ask(new URL(path, s.base))).json))
-  const keys: unknown[] = Array.isArray(jwks?.['keys']) ? jwks['keys'] : []
-  const methods: unknown[] = Array.isArray(document?.['verificationMethod']) ? document['verificationMethod'] : []
-  const kids = keys.filter(isJson).map(({ kid }) => String(kid))
-  expect(methods.filter(isJson).map(({ id }) => String(id).split('#')[1])).toEqual(kids)
-  return kids
+/** Both documents name the same keys: they are asked one after the other, and a change may come in between. */
+function kidsOf(s: Secured): Promise<string[]> {
+  return until('the same keys in both documents', async () => {
+    const [jwks, document] = await Promise.all(['/jwks', '/.well-known/did.json'].map(async (path) => (await ask(new URL(path, s.base))).json))
+    const keys: unknown[] = Array.isArray(jwks?.['keys']) ? jwks['keys'] : []
+    const methods: unknown[] = Array.isArray(document?.['verificationMethod']) ? document['verificationMethod'] : []
+    const kids = keys.filter(isJson).map(({ kid }) => String(kid))
+    return (
+      methods
+        .filter(isJson)
+        .map(({ id }) => String(id).split('#')[1])
+        .join() === kids.join() && kids
+    )
+  })
 }
 
 async function statusWith(s: Secured, token: string): Promise<number> {
