@@ -15,9 +15,9 @@ import type { Challenges, Purpose } from '../tokens/challenge.ts'
 import type { Places } from '../tokens/places.ts'
 import type { Replay } from '../tokens/replay.ts'
 import { scopesIn } from '../tokens/verifier.ts'
-import type { ApiKey } from './kept-key.ts'
 import { MOST_KEYS, type KeyRing, type ShownKey } from './key-ring.ts'
 import { MOST_LABEL, isLabel } from './label.ts'
+import { shownOf } from './shown-key.ts'
 
 export interface KeyEndpointOptions {
   ring: KeyRing
@@ -180,17 +180,4 @@ function full(): JsonRefusal {
 function named(identity: string): JsonObject {
   const wallet = walletOf(identity)
   return { ...(wallet && { hex_string: wallet.address }), did: identity }
-}
-
-function shownOf(key: ApiKey | ShownKey): JsonObject {
-  const { id, label, scopes, createdAtMs, expiresAtMs } = key
-  const used = 'lastUsedMs' in key ? key.lastUsedMs : undefined
-  return {
-    id,
-    label,
-    scopes,
-    created_at: new Date(createdAtMs).toISOString(),
-    expires_at: expiresAtMs === undefined ? null : new Date(expiresAtMs).toISOString(),
-    last_used_at: used === undefined ? null : new Date(used).toISOString(),
-  }
 }

@@ -1,5 +1,6 @@
 // A key as its row in the store has it.
 import { OpenMcpError } from '../errors.ts'
+import { jsonIn } from '../protocol/json.ts'
 import { isObject } from '../protocol/message.ts'
 import type { Row } from '../store/shapes.ts'
 
@@ -21,7 +22,7 @@ export interface KeptKey extends ApiKey {
 
 /** Throws `store_failed`. */
 export function readKey({ key: hash, value, expiresAtMs }: Row): KeptKey {
-  const row = parsed(value)
+  const row = jsonIn(value)
   if (isObject(row)) {
     const { id, identity, label, scopes, createdAtMs, slot } = row
     const isNamed = typeof id === 'string' && typeof identity === 'string' && typeof label === 'string'
@@ -31,12 +32,4 @@ export function readKey({ key: hash, value, expiresAtMs }: Row): KeptKey {
     }
   }
   throw new OpenMcpError('store_failed', 'the store does not hold what it should', { detail: 'a row of api_keys' })
-}
-
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

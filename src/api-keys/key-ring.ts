@@ -2,11 +2,12 @@
 // stands in one of so many slots of its identity. The slots are the cap, and the list: a key whose slot names another one is none.
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 
+import { jsonIn } from '../protocol/json.ts'
 import { isObject } from '../protocol/message.ts'
 import type { Row, Store } from '../store/shapes.ts'
 import { API_KEY } from '../tokens/api-key.ts'
 import { createHashingMark } from './hashing-mark.ts'
-import { parsed, readKey, type ApiKey, type KeptKey } from './kept-key.ts'
+import { readKey, type ApiKey, type KeptKey } from './kept-key.ts'
 
 export interface ShownKey extends ApiKey {
   /** To the hour; undefined: never. */
@@ -193,7 +194,7 @@ function slotNames(identity: string): string[] {
 
 /** What cannot be read is nobody's, and stays. */
 function slotIn(value = ''): { hash: string; atMs: number } {
-  const row = parsed(value)
+  const row = jsonIn(value)
   const isWhole = isObject(row) && typeof row['hash'] === 'string' && typeof row['atMs'] === 'number'
   return isWhole ? { hash: String(row['hash']), atMs: Number(row['atMs']) } : { hash: '', atMs: Infinity }
 }

@@ -3,12 +3,14 @@ import { createHash, randomUUID } from 'node:crypto'
 
 import { OpenMcpError } from '../errors.ts'
 import type { IdentitySigner } from '../identity/shapes.ts'
+import { CLIENT_ASSERTION } from '../oauth/client.ts'
 import { createRate } from '../oauth/rate.ts'
 import type { Log } from '../observe/log.ts'
 import { parseIdentityPattern } from '../policy/patterns.ts'
 import { isScope } from '../policy/scopes.ts'
+import { jsonIn } from '../protocol/json.ts'
 import { isObject } from '../protocol/message.ts'
-import { parsed, type ApiKey } from './kept-key.ts'
+import type { ApiKey } from './kept-key.ts'
 import type { FindKey } from './verify.ts'
 
 export interface KeyServerOptions {
@@ -27,7 +29,6 @@ const MOST_BYTES = 64 * 1024
 /** Whoever shows keys by chance must not make us ask without an end. Keys that were good are asked about all the same. */
 const STRANGE = { limit: 50, perMs: 1000 }
 const MOST_REMEMBERED = 10_000
-const CLIENT_ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /** Fails with `key_server_away`: whether a key is good is not known then, and the caller is not to be told that it is bad. */
 export function createKeyServer({ url, signer, fetch, log, now, timeoutMs = TIMEOUT_MS }: KeyServerOptions): FindKey {
@@ -64,7 +65,7 @@ export function createKeyServer({ url, signer, fetch, log, now, timeoutMs = TIME
     const { status, text } = await asked(secret)
     if (status === 404 && isUnknown(text)) return undefined
     if (status !== 200) throw away(`it answered ${status}`)
-    const key = keyIn(parsed(text))
+    const key = keyIn(jsonIn(text))
     if (!key) throw away('its answer is not one of a key server')
     return key
   }
@@ -111,7 +112,7 @@ export function createKeyServer({ url, signer, fetch, log, now, timeoutMs = TIME
 
 /** A page that is not there is no word about a key. */
 function isUnknown(text: string): boolean {
-  const answer = parsed(text)
+  const answer = jsonIn(text)
   return isObject(answer) && answer['error'] === 'unknown_key'
 }
 

@@ -2,6 +2,7 @@
 import { createKeyEnds } from '../api-keys/ends.ts'
 import { createKeyRing, type KeyList, type KeyRing, type ShownKey } from '../api-keys/key-ring.ts'
 import { MOST_LABEL, isLabel } from '../api-keys/label.ts'
+import { shownOf } from '../api-keys/shown-key.ts'
 import { OpenMcpError } from '../errors.ts'
 import { openNodeKeys } from '../identity/key-store.ts'
 import { createLog } from '../observe/log.ts'
@@ -66,7 +67,15 @@ async function create(asked: NewKey, { url, dir }: { url: string; dir: string },
 
 async function list(ring: KeyRing & KeyList, identity: string | undefined, args: Arguments, io: Io): Promise<number> {
   const keys = await (identity === undefined ? ring.all() : ring.listOf(identity))
-  if (args.given.has('json')) await print(io, `${JSON.stringify(keys.map(toJson), null, 2)}\n`)
+  if (args.given.has('json'))
+    await print(
+      io,
+      `${JSON.stringify(
+        keys.map((one) => ({ id: one.id, did: one.identity, ...shownOf(one) })),
+        null,
+        2,
+      )}\n`,
+    )
   else if (keys.length === 0) say(io, 'there is no key: openmcp key create ID')
   else await print(io, keys.map((one) => `${clean(shownKey(one))}\n`).join(''))
   return 0
@@ -131,9 +140,4 @@ function shownKey({ id, identity, label, scopes, expiresAtMs, lastUsedMs }: Show
     lastUsedMs === undefined ? 'never used' : `last used ${new Date(lastUsedMs).toISOString()}`,
   ]
   return `${id} of ${identity} (${parts.join(', ')})`
-}
-
-function toJson({ id, identity, label, scopes, createdAtMs, expiresAtMs, lastUsedMs }: ShownKey): object {
-  const moment = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString())
-  return { id, did: identity, label, scopes, created_at: moment(createdAtMs), expires_at: moment(expiresAtMs), last_used_at: moment(lastUsedMs) }
 }

@@ -58,7 +58,8 @@ function checkedResource(json: JsonObject, place: URL, asked: URL): ResourceMeta
   return { resource, issuer, scope: texts.length === 0 ? undefined : texts.join(' ') }
 }
 
-function isScope(text: string): boolean {
+/** RFC 6749 §3.3. */
+export function isScope(text: string): boolean {
   return /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/.test(text)
 }
 

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { OpenMcpError } from '../errors.ts'
 import { membersOf } from '../identity/json.ts'
 import { createPrivateFile, readPrivateFile, removePrivateFile } from '../identity/private-files.ts'
+import { jsonIn } from '../protocol/json.ts'
 
 export interface LockOptions {
   now: () => number
@@ -76,16 +77,8 @@ function isRunning(pid: number): boolean {
 async function holderIn(path: string): Promise<Holder | undefined> {
   const text = await readPrivateFile(path, process.platform).catch(() => undefined)
   if (text === undefined) return undefined
-  const members = membersOf(parsed(text))
+  const members = membersOf(jsonIn(text))
   const [id, host, pid, sinceMs] = [members?.get('id'), members?.get('host'), members?.get('pid'), members?.get('sinceMs')]
   const known = typeof id === 'string' && /^[\da-f-]{36}$/.test(id) && typeof host === 'string' && typeof pid === 'number' && typeof sinceMs === 'number'
   return known && Number.isSafeInteger(pid) && pid > 0 ? { id, host, pid, sinceMs } : undefined
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { AuthorizationServer } from 'oauth4webapi'
 
 import { OpenMcpError } from '../errors.ts'
-import type { Issuer } from './find-issuer.ts'
+import { isScope, type Issuer } from './find-issuer.ts'
 import { endpointOf } from './safe-url.ts'
 
 /** Where the person goes. Fails with `login_failed` for an issuer to which nobody should be sent. */
@@ -77,7 +77,7 @@ const MOST_SCOPES = 64
 export function scopeFor({ server, scope }: Issuer, chosen: string | undefined): string | undefined {
   if (chosen !== undefined) return chosen
   const offline = mayComeBack(server) ? ['offline_access'] : []
-  const scopes = [...new Set([...(scope?.split(' ') ?? []), ...offline])].filter((each) => /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/.test(each)).slice(0, MOST_SCOPES)
+  const scopes = [...new Set([...(scope?.split(' ') ?? []), ...offline])].filter(isScope).slice(0, MOST_SCOPES)
   return scopes.length === 0 ? undefined : scopes.join(' ')
 }
 

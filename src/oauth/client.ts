@@ -3,7 +3,8 @@ import type { Asserted, Assertions } from '../tokens/assertion.ts'
 import type { Form } from './form.ts'
 import { refusal, type Refusal } from './refusal.ts'
 
-const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+/** RFC 7523 §2.2. */
+export const CLIENT_ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /** Undefined: nobody claims to be anybody. A wrong assertion is refused, whatever else would do. */
 export async function clientOf(form: Form, audiences: readonly string[], assertions: Assertions): Promise<Asserted | Refusal | undefined> {
@@ -12,7 +13,7 @@ export async function clientOf(form: Form, audiences: readonly string[], asserti
   if (assertion === undefined && type === undefined) {
     return form.get('client_secret') === undefined ? undefined : refusal('invalid_client', 'clients prove themselves by private_key_jwt here')
   }
-  if (type !== JWT_BEARER) return refusal('invalid_client', 'clients prove themselves by private_key_jwt here', 'another client_assertion_type')
+  if (type !== CLIENT_ASSERTION) return refusal('invalid_client', 'clients prove themselves by private_key_jwt here', 'another client_assertion_type')
   const checked = await assertions.checkClient(assertion, audiences)
   if ('rejected' in checked) return refusal('invalid_client', NOT_PROVED, checked.rejected)
   const named = form.get('client_id')

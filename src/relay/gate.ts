@@ -5,6 +5,7 @@ import type { Standing } from '../policy/shapes.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
+import { jsonIn } from '../protocol/json.ts'
 import { isObject, type JsonRpcId, type Message, type Post } from '../protocol/message.ts'
 import { paramsOf } from '../protocol/revision.ts'
 
@@ -150,7 +151,7 @@ function mayHoldTools(text: Text): boolean {
 
 /** The answer without the tools that may not be used. Undefined when that cannot be told. */
 function withoutDenied(text: Text, mayUse: (tool: string) => boolean, isList: boolean): Text | undefined {
-  const answer = parsed(text)
+  const answer = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
   if (!isObject(answer)) return undefined
   const { result } = answer
   if (result === undefined) return text
@@ -163,12 +164,4 @@ function withoutDenied(text: Text, mayUse: (tool: string) => boolean, isList: bo
   if (result['cacheScope'] !== undefined) result['cacheScope'] = 'private'
   // What was checked is what is sent, also when nothing went out.
   return JSON.stringify(answer)
-}
-
-function parsed(text: Text): unknown {
-  try {
-    return JSON.parse(typeof text === 'string' ? text : Buffer.concat(text).toString())
-  } catch {
-    return undefined
-  }
 }

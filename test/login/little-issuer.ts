@@ -1,6 +1,7 @@
 // A resource and its issuer on one loopback origin, strict about what it is sent, that can be made to misbehave at any place.
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import { EmbeddedJWK, jwtVerify, type CryptoKey, type JWTPayload } from 'jose'
+import { onLoopback } from '../support/loopback.ts'
 
 export interface LittleIssuer {
   readonly origin: string
@@ -80,12 +81,8 @@ export async function littleIssuer(publicKey: CryptoKey, wrong: Misbehaviour = {
       token(req.headers, body, res).catch(() => send(res, 400, { error: 'invalid_grant' }))
     })
   })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (typeof address !== 'object' || !address) throw new Error('a TCP listener has an address')
-  origin = `http://127.0.0.1:${address.port}`
+  const { host, stop } = await onLoopback(server)
+  origin = `http://${host}`
   return {
     origin,
     resource: new URL(path, origin),
@@ -93,10 +90,6 @@ export async function littleIssuer(publicKey: CryptoKey, wrong: Misbehaviour = {
     forms,
     assertions,
     proofs,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    stop,
   }
 }

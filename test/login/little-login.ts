@@ -1,6 +1,7 @@
 // A resource and an issuer where people log in, on one loopback origin: strict about what it is sent, and misbehaving where it is told to.
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
+import { onLoopback } from '../support/loopback.ts'
 import { send } from './little-issuer.ts'
 
 export interface LittleLogin {
@@ -159,12 +160,8 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
       }
     })
   })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (typeof address !== 'object' || !address) throw new Error('a TCP listener has an address')
-  origin = `http://127.0.0.1:${address.port}`
+  const { host, stop } = await onLoopback(server)
+  origin = `http://${host}`
   return {
     origin,
     resource: new URL('/mcp', origin),
@@ -176,11 +173,7 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
     tokensSeen,
     expire: () => live.clear(),
     forget: () => refreshable.clear(),
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    stop,
   }
 }
 

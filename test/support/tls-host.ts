@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Json } from './json.ts'
+import { onLoopback } from './loopback.ts'
 
 /** Node can check a certificate but not make one. */
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0
@@ -39,22 +40,15 @@ export async function tlsHost(): Promise<TlsHost> {
     if (!document) return void res.writeHead(404).end()
     res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(document))
   })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (typeof address !== 'object' || !address) throw new Error('a TCP listener has an address')
+  const { host: at, stop } = await onLoopback(server)
   return {
-    origin: `https://127.0.0.1:${address.port}`,
+    origin: `https://${at}`,
     certificate,
     key,
     host: (path, document) => void hosted.set(path, document),
     asked,
     async stop() {
-      await new Promise((resolve) => {
-        server.close(resolve)
-        server.closeAllConnections()
-      })
+      await stop()
       await rm(directory, { recursive: true, force: true })
     },
   }

@@ -1,6 +1,7 @@
 // An HTTP upstream by hand: it notes every request and answers as it is told.
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import { isJson, type Json } from './json.ts'
+import { onLoopback } from './loopback.ts'
 
 export interface Received {
   method: string
@@ -34,19 +35,11 @@ export async function upstream(answer: (received: Received, res: ServerResponse)
       else answer(one, res)
     })
   })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  if (typeof address !== 'object' || !address) throw new Error('a TCP listener has an address')
+  const { host, stop } = await onLoopback(server)
   return {
-    origin: `http://127.0.0.1:${address.port}`,
+    origin: `http://${host}`,
     received,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    stop,
   }
 }
 

@@ -3,6 +3,7 @@
 import { OpenMcpError } from '../../errors.ts'
 import type { GuardedFetch } from '../../identity/shapes.ts'
 import type { Log } from '../../observe/log.ts'
+import { jsonIn } from '../../protocol/json.ts'
 import { isObject } from '../../protocol/message.ts'
 import { clientMetadataOf, isNoClient, type ClientMetadata } from './client-metadata.ts'
 import { isPlainHost } from './redirect-uri.ts'
@@ -97,7 +98,7 @@ function isJsonType(contentType: string): boolean {
 }
 
 function describedBy(body: Buffer, id: string): ClientMetadata | undefined {
-  const document = parsed(body)
+  const document = jsonIn(body.toString('utf8'))
   // Whoever can prove itself must not be taken for somebody who cannot.
   if (!isObject(document) || document['client_id'] !== id || ![undefined, 'none'].includes(textOf(document['token_endpoint_auth_method']))) return undefined
   if ('client_secret' in document) return undefined
@@ -107,14 +108,6 @@ function describedBy(body: Buffer, id: string): ClientMetadata | undefined {
 
 function textOf(value: unknown): string | undefined {
   return value === undefined ? undefined : typeof value === 'string' ? value : 'no text'
-}
-
-function parsed(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
 }
 
 /** RFC 9111 §5.2, within bounds of ours. */

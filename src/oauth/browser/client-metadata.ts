@@ -42,7 +42,7 @@ export function clientMetadataOf(value: unknown): ClientMetadata | NoClient {
   }
 }
 
-export function isNoClient(value: ClientMetadata | NoClient): value is NoClient {
+export function isNoClient(value: object): value is NoClient {
   return 'error' in value
 }
 

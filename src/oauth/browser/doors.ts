@@ -8,7 +8,7 @@ import type { Places } from '../../tokens/places.ts'
 import { jsonBody, jsonEndpoint, limited, only, type Act } from '../json-endpoint.ts'
 import type { TakeTurn } from '../rate.ts'
 import { askedAtAuthorize } from './asked.ts'
-import type { NoClient } from './client-metadata.ts'
+import { isNoClient } from './client-metadata.ts'
 import type { LoginCookies } from './cookie.ts'
 import type { LoginEndpoints } from './endpoints.ts'
 import type { Answered, Flow } from './flow.ts'
@@ -108,7 +108,7 @@ export function createLoginDoors({
     router.all(`${pathPrefix}/register`, only('POST', '/register', log), json, (req, res) => {
       const registered = registrations.register(req.body)
       res.setHeader('cache-control', 'no-store')
-      if (isNoRegistration(registered)) return void res.status(400).json({ error: registered.error, error_description: registered.description })
+      if (isNoClient(registered)) return void res.status(400).json({ error: registered.error, error_description: registered.description })
       log.debug('a client registered', { name: registered.client_name })
       res.status(201).json(registered)
     })
@@ -154,8 +154,4 @@ function identityIn(result: unknown): string | undefined {
   const login: unknown = typeof result === 'object' && result !== null && 'login' in result ? result.login : undefined
   const identity: unknown = typeof login === 'object' && login !== null && 'accountId' in login ? login.accountId : undefined
   return typeof identity === 'string' ? identity : undefined
-}
-
-function isNoRegistration(value: object): value is NoClient {
-  return 'error' in value
 }

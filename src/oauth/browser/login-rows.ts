@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 
 import { OpenMcpError } from '../../errors.ts'
+import { jsonIn } from '../../protocol/json.ts'
 import { isObject, type JsonObject } from '../../protocol/message.ts'
 import type { Store } from '../../store/shapes.ts'
 
@@ -95,17 +96,9 @@ const TEXTS: Readonly<Record<Kind, readonly string[]>> = {
 
 /** Fails with `store_failed` for a row that is not as we write it. */
 function checked(kind: Kind, value: string): JsonObject {
-  const found = parsed(value)
+  const found = jsonIn(value)
   if (!isObject(found) || found['kind'] !== kind || typeof found['exp'] !== 'number' || TEXTS[kind].some((name) => typeof found[name] !== 'string')) {
     throw new OpenMcpError('store_failed', 'the store does not hold what it should', { detail: `a row of a login: ${kind}` })
   }
   return found
-}
-
-function parsed(value: string): unknown {
-  try {
-    return JSON.parse(value)
-  } catch {
-    return undefined
-  }
 }
