@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'keys_unsafe' // a key or its directory that others can read, or that is not ours
   | 'store_failed' // what is kept cannot be read or written: nothing is let through
   | 'key_server_away' // the server that knows the API keys does not answer: nothing is let in
+  | 'tsp_refused' // a TSP message that is not taken: its sender hears nothing
   | 'login_failed' // an upstream's issuer did not give a token
   | 'busy' // a cap on sessions, children or streams is reached
   | 'timeout'
@@ -113,6 +114,7 @@ export const HTTP_STATUS = {
   keys_unsafe: 500,
   store_failed: 503,
   key_server_away: 503,
+  tsp_refused: 400,
   login_failed: 502,
   busy: 503,
   timeout: 504,
@@ -157,6 +159,7 @@ export const JSON_RPC_CODE = {
   keys_unsafe: -32603,
   store_failed: -32603,
   key_server_away: -32603,
+  tsp_refused: -32000,
   login_failed: -32603,
   busy: -32000,
   timeout: -32001,
@@ -201,6 +204,7 @@ export const EXIT_CODE = {
   keys_unsafe: 1,
   store_failed: 1,
   key_server_away: 1,
+  tsp_refused: 1,
   login_failed: 1,
   busy: 1,
   timeout: 1,

@@ -15,7 +15,23 @@ export interface VerificationKey {
   readonly jwk: PublicJwk
 }
 
+/** With which keys, and where, the holder of a DID sends and receives by TSP. The keys are 32 bytes of base64url. */
+export interface TspProfile {
+  /** Of Ed25519. */
+  readonly verifying: string
+  /** Of X25519. */
+  readonly sealing: string
+  /** A URL: tcp://, tls://, http://, https://, or another that openmcp cannot reach. */
+  readonly endpoint: string
+}
+
 /** What became of a DID: found, surely not usable, or unknown for now. Only `found` lets anybody in. */
 export type Resolution =
-  | { readonly state: 'found'; readonly vid: Vid; readonly authentication: readonly VerificationKey[]; readonly resolvedAtMs: number }
+  | {
+      readonly state: 'found'
+      readonly vid: Vid
+      readonly authentication: readonly VerificationKey[]
+      readonly tsp?: TspProfile
+      readonly resolvedAtMs: number
+    }
   | { readonly state: 'deactivated' | 'not_found' | 'invalid' | 'failed'; readonly why: string; readonly resolvedAtMs: number }

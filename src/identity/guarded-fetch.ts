@@ -73,6 +73,16 @@ export function createGuardedFetch(options: GuardedFetchOptions): { fetch: Guard
   }
 }
 
+/**
+ * For a connection that is no fetch, to an address that a peer named: how its socket looks up that host. Throws `egress_refused` for
+ * an address that it must not lead to.
+ */
+export function lookupFor(hostname: string, { trustLoopback, lookup = systemLookup }: Pick<GuardedFetchOptions, 'trustLoopback' | 'lookup'>): LookupFunction {
+  const reach = trustLoopback ? 'public or loopback' : 'public'
+  checkLiteral(hostname, reach)
+  return guarded(lookup, reach)
+}
+
 /** Throws `egress_refused` for what needs no look-up to be refused. */
 function reachOf(url: URL, trustLoopback: boolean): Reach {
   const host = url.hostname
@@ -80,10 +90,14 @@ function reachOf(url: URL, trustLoopback: boolean): Reach {
   const isHttp = url.protocol === 'http:' && trustLoopback
   if (url.protocol !== 'https:' && !isHttp) throw refused(host, 'only https is fetched')
   const reach = isHttp ? 'loopback' : trustLoopback ? 'public or loopback' : 'public'
-  const literal = host.replace(/^\[(.*)\]$/, '$1')
-  // No name is looked up for an address, so it is checked here.
-  if (isIP(literal) !== 0 && !isWithin([literal], reach)) throw refused(host, 'its address is not public')
+  checkLiteral(host, reach)
   return reach
+}
+
+/** No name is looked up for an address, so it is checked here. */
+function checkLiteral(host: string, reach: Reach): void {
+  const literal = host.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(literal) !== 0 && !isWithin([literal], reach)) throw refused(host, 'its address is not public')
 }
 
 function isWithin(addresses: readonly string[], reach: Reach): boolean {

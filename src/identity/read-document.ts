@@ -8,7 +8,7 @@ import type { Vid } from './vid.ts'
 const MOST_METHODS = 32
 const MOST_FRAGMENT = 256
 
-type Method = ReadonlyMap<string, unknown>
+export type Method = ReadonlyMap<string, unknown>
 
 /** How each type of verification method holds its key. Other types are no keys to log in with. */
 const KEY_OF: ReadonlyMap<unknown, (method: Method) => PublicKey | undefined> = new Map([
@@ -24,21 +24,33 @@ const KEY_OF: ReadonlyMap<unknown, (method: Method) => PublicKey | undefined> = 
 
 /** Throws `identity_invalid` for a document that is not of this DID or contradicts itself. A document with no key to log in with is a good one. */
 export function authenticationKeysOf(document: unknown, vid: Vid): VerificationKey[] {
+  return methodsOf(document, vid, 'authentication').flatMap(({ id, method }) => {
+    const key = KEY_OF.get(method.get('type'))?.(method)
+    return key ? { id, ...key } : []
+  })
+}
+
+/** The verification methods of one relationship that are the DID's own, in their order there. */
+export function methodsOf(document: unknown, vid: Vid, relationship: 'authentication' | 'keyAgreement'): { id: string; method: Method }[] {
   const members = membersOf(document)
   if (!members) throw invalid('the DID document is not an object')
   if (members.get('id') !== vid) throw invalid('the DID document is of another DID')
   const methods = listOf(members, 'verificationMethod')
-  const authentication = listOf(members, 'authentication')
+  const related = listOf(members, relationship)
   const named = new Map<string, Method>()
-  for (const entry of [...methods, ...authentication.filter((reference) => typeof reference !== 'string')]) {
+  for (const entry of [...methods, ...related.filter((reference) => typeof reference !== 'string')]) {
     const method = membersOf(entry)
     if (!method) throw invalid('a verification method is not an object')
     const id = absolute(method.get('id'), vid)
     if (named.has(id)) throw invalid('two verification methods have the same id')
     named.set(id, method)
   }
-  const ids = new Set(authentication.map((entry) => absolute(typeof entry === 'string' ? entry : membersOf(entry)?.get('id'), vid)))
-  return [...ids].flatMap((id) => keyOf(id, named.get(id), vid) ?? [])
+  const ids = new Set(related.map((entry) => absolute(typeof entry === 'string' ? entry : membersOf(entry)?.get('id'), vid)))
+  return [...ids].flatMap((id) => {
+    const method = named.get(id)
+    // A reference into another document, or a key that somebody else controls, is not this DID's own.
+    return method && id.startsWith(`${vid}#`) && method.get('controller') === vid ? { id, method } : []
+  })
 }
 
 function listOf(members: ReadonlyMap<string, unknown>, name: string): readonly unknown[] {
@@ -52,13 +64,6 @@ function absolute(id: unknown, vid: Vid): string {
   if (typeof id !== 'string') throw invalid('a verification method has no id')
   if (id.length > vid.length + MOST_FRAGMENT) throw invalid('the id of a verification method is too long')
   return id.startsWith('#') ? vid + id : id
-}
-
-function keyOf(id: string, method: Method | undefined, vid: Vid): VerificationKey | undefined {
-  // A reference into another document, or a key that somebody else controls, is not this DID's own.
-  if (!method || !id.startsWith(`${vid}#`) || method.get('controller') !== vid) return undefined
-  const key = KEY_OF.get(method.get('type'))?.(method)
-  return key && { id, ...key }
 }
 
 function jwkOf(method: Method): PublicKey | undefined {

@@ -3,7 +3,7 @@
 export interface Caller {
   /** The VID that was proved; `issuer|subject` for an identity that a trusted issuer vouches for. */
   readonly id: string
-  readonly via: 'nobody' | 'token' | 'self-issued' | 'issuer' | 'api-key' | 'key'
+  readonly via: 'nobody' | 'token' | 'self-issued' | 'issuer' | 'api-key' | 'key' | 'tsp'
   readonly scopes: readonly string[]
   /** Who acts for `id`, the one that calls first (RFC 8693 §4.1). Empty: `id` calls itself. */
   readonly act: readonly string[]

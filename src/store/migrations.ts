@@ -6,7 +6,8 @@ import type { Sqlite } from './sqlite-driver.ts'
 export const FOLLOWED: readonly Table[] = ['trust', 'revoked', 'deactivated']
 const FIRST_TABLES: readonly Table[] = [...FOLLOWED, 'enrolment', 'replay']
 const SECOND_TABLES: readonly Table[] = ['api_keys', 'api_key_slots', 'api_key_uses', 'login']
-export const TABLES: readonly Table[] = [...FIRST_TABLES, ...SECOND_TABLES]
+const THIRD_TABLES: readonly Table[] = ['tsp']
+export const TABLES: readonly Table[] = [...FIRST_TABLES, ...SECOND_TABLES, ...THIRD_TABLES]
 
 /** 'omcp': marks a file as ours, so that no other program's database is changed. */
 const APPLICATION_ID = 0x6f6d6370
@@ -25,6 +26,7 @@ const MIGRATIONS: readonly string[] = [
     ),
   ].join(';\n'),
   SECOND_TABLES.flatMap(tableOfRows).join(';\n'),
+  THIRD_TABLES.flatMap(tableOfRows).join(';\n'),
 ]
 
 function tableOfRows(table: Table): string[] {

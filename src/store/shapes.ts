@@ -1,7 +1,7 @@
 // What is kept across restarts, in shapes narrow enough for SQL and for Redis: rows with a key, a text and an end.
 
 /** `trust`, `revoked` and `deactivated` are followed: a running proxy hears of a change to them within a second. */
-export type Table = 'trust' | 'revoked' | 'deactivated' | 'enrolment' | 'replay' | 'api_keys' | 'api_key_slots' | 'api_key_uses' | 'login'
+export type Table = 'trust' | 'revoked' | 'deactivated' | 'enrolment' | 'replay' | 'api_keys' | 'api_key_slots' | 'api_key_uses' | 'login' | 'tsp'
 
 export interface Row {
   key: string

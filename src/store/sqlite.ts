@@ -124,6 +124,7 @@ function tablesBy(of: (table: Table) => TableStatements): Readonly<Record<Table,
     api_key_slots: of('api_key_slots'),
     api_key_uses: of('api_key_uses'),
     login: of('login'),
+    tsp: of('tsp'),
   }
 }
 

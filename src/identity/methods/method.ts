@@ -1,5 +1,7 @@
 // What each DID method is to the resolver.
-import type { VerificationKey } from '../document.ts'
+import type { TspProfile, VerificationKey } from '../document.ts'
+import { authenticationKeysOf } from '../read-document.ts'
+import { tspProfileOf } from '../tsp/profile.ts'
 import type { Vid } from '../vid.ts'
 
 export interface DidMethod {
@@ -10,5 +12,11 @@ export interface DidMethod {
 }
 
 export type Outcome =
-  | { readonly state: 'found'; readonly authentication: readonly VerificationKey[] }
+  | { readonly state: 'found'; readonly authentication: readonly VerificationKey[]; readonly tsp?: TspProfile }
   | { readonly state: 'deactivated' | 'not_found' | 'invalid'; readonly why: string }
+
+/** What a document says. Throws `identity_invalid` for one that is not of this DID. */
+export function foundIn(document: unknown, vid: Vid): Outcome {
+  const tsp = tspProfileOf(document, vid)
+  return { state: 'found', authentication: authenticationKeysOf(document, vid), ...(tsp && { tsp }) }
+}

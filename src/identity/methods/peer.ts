@@ -1,78 +1,100 @@
 // did:peer 2 and 4: the DID carries its keys (2) or its whole document (4).
-import { createHash } from 'node:crypto'
-
 import { OpenMcpError } from '../../errors.ts'
 import { fromBase58, toBase58 } from '../base58.ts'
-import type { VerificationKey } from '../document.ts'
 import { membersOf, parseJson } from '../json.ts'
-import { authenticationKeysOf } from '../read-document.ts'
+import { hashOfPeerFour, JSON_PREFIX } from '../peer-four.ts'
 import { identifierOf, shortFormOf, type Vid } from '../vid.ts'
-import type { DidMethod, Outcome } from './method.ts'
+import { foundIn, type DidMethod, type Outcome } from './method.ts'
 
 const MOST_DOCUMENT = 4096
 /** A point costs a millisecond, and whoever makes such a DID makes another one for every request. */
 const MOST_KEYS = 4
-/** JSON in multicodec's table, as varint. */
-const JSON_PREFIX = [0x80, 0x04]
+
+interface Shown {
+  readonly long: Vid
+  /** What its document says, with the short form as its name. */
+  outcome?: Outcome
+}
 
 /** The short form of did:peer:4 is found only while its long form is remembered: at most `mostLongForms` of them. */
 export function createPeerMethod({ mostLongForms }: { mostLongForms: number }): { short: DidMethod; long: DidMethod } {
-  const longForms = new Map<Vid, Vid>()
+  const longForms = new Map<Vid, Shown>()
   return {
     long: {
       immutable: true,
       async resolve(vid) {
-        if (identifierOf(vid).startsWith('2')) return found(keysOfTwo(vid))
-        const authentication = keysOfFour(vid, vid)
+        if (identifierOf(vid).startsWith('2')) return foundIn(documentOfTwo(vid), vid)
+        const outcome = foundIn(documentOfFour(vid, vid), vid)
         remember(vid)
-        return found(authentication)
+        return outcome
       },
     },
     short: {
       immutable: false,
       async resolve(vid) {
-        const long = longForms.get(vid)
-        return long === undefined ? { state: 'not_found', why: 'the long form of this did:peer:4 was not shown' } : found(keysOfFour(long, vid))
+        const shown = longForms.get(vid)
+        if (!shown) return { state: 'not_found', why: 'the long form of this did:peer:4 was not shown' }
+        // Its keys are points to be checked, which takes a millisecond, and by TSP it is asked for with every message.
+        shown.outcome ??= foundIn(documentOfFour(shown.long, vid), vid)
+        return shown.outcome
       },
     },
   }
 
   function remember(long: Vid): void {
     const short = shortFormOf(long)
+    const before = longForms.get(short)
     longForms.delete(short)
-    longForms.set(short, long)
+    longForms.set(short, before ?? { long })
     const [oldest] = longForms.keys()
     if (longForms.size > mostLongForms && oldest !== undefined) longForms.delete(oldest)
   }
 }
 
-function found(authentication: readonly VerificationKey[]): Outcome {
-  return { state: 'found', authentication }
-}
-
 /** Keys are numbered from 1 in the order of their elements; services have no number. */
-function keysOfTwo(vid: Vid): VerificationKey[] {
-  const keys = identifierOf(vid)
-    .split('.')
-    .slice(1)
-    .filter((element) => !element.startsWith('S'))
+function documentOfTwo(vid: Vid): object {
+  const elements = identifierOf(vid).split('.').slice(1)
+  const keys = elements.filter((element) => !element.startsWith('S'))
   if (keys.filter((element) => element.startsWith('V')).length > MOST_KEYS) throw tooManyKeys()
-  const numbered = keys.map((element, index) => ({ purpose: element.charAt(0), id: `#key-${index + 1}`, publicKeyMultibase: element.slice(1) }))
-  return authenticationKeysOf(
-    {
-      id: vid,
-      verificationMethod: numbered.map(({ id, publicKeyMultibase }) => ({ id, type: 'Multikey', controller: vid, publicKeyMultibase })),
-      authentication: numbered.filter(({ purpose }) => purpose === 'V').map(({ id }) => id),
-    },
-    vid,
-  )
+  const numbered = keys.map((element, index) => ({
+    purpose: element.charAt(0),
+    id: `#key-${index + 1}`,
+    publicKeyMultibase: correctedMultibase(element.slice(1)),
+  }))
+  const idsFor = (wanted: string): string[] => numbered.filter(({ purpose }) => purpose === wanted).map(({ id }) => id)
+  return {
+    id: vid,
+    verificationMethod: numbered.map(({ id, publicKeyMultibase }) => ({ id, type: 'Multikey', controller: vid, publicKeyMultibase })),
+    authentication: idsFor('V'),
+    keyAgreement: idsFor('E'),
+    service: elements
+      .filter((element) => element.startsWith('S'))
+      .slice(0, 1)
+      .flatMap((element) => serviceOf(element.slice(1))),
+  }
 }
 
-/** The keys in the document that a long form carries, named by `vid`: the long form itself, or its short one. */
-function keysOfFour(long: Vid, vid: Vid): VerificationKey[] {
+/** TSP up to its revision 2 wrote the length of a key where the second byte of its kind belongs: 0x20 for 0x01. Nothing else has that kind. */
+function correctedMultibase(text: string): string {
+  const bytes = fromBase58(text.slice(1), MOST_DOCUMENT)
+  if (!bytes || bytes.length !== 34 || bytes[1] !== 0x20 || (bytes[0] !== 0xed && bytes[0] !== 0xec)) return text
+  return `z${toBase58(Buffer.from(bytes).fill(0x01, 1, 2))}`
+}
+
+/** In a did:peer:2 names are one letter long. One that cannot be read takes no key from anybody. */
+function serviceOf(encoded: string): object[] {
+  try {
+    const members = membersOf(parseJson(Buffer.from(encoded, 'base64url').toString('utf8')))
+    return members ? [{ type: members.get('t'), serviceEndpoint: members.get('s') }] : []
+  } catch {
+    return []
+  }
+}
+
+/** The document that a long form carries, named by `vid`: the long form itself, or its short one. */
+function documentOfFour(long: Vid, vid: Vid): object {
   const [hash = '', encoded = ''] = identifierOf(long).slice(1).split(':')
-  const digest = createHash('sha256').update(encoded).digest()
-  if (hash !== `z${toBase58(Buffer.concat([Buffer.from([0x12, 0x20]), digest]))}`) throw invalid('the hash in the did:peer:4 is not of its document')
+  if (hash !== hashOfPeerFour(encoded)) throw invalid('the hash in the did:peer:4 is not of its document')
   const bytes = fromBase58(encoded.slice(1), MOST_DOCUMENT)
   if (!bytes || bytes[0] !== JSON_PREFIX[0] || bytes[1] !== JSON_PREFIX[1]) throw invalid('the did:peer:4 carries no JSON')
   const document = parseJson(Buffer.from(bytes.subarray(2)).toString('utf8'))
@@ -84,7 +106,13 @@ function keysOfFour(long: Vid, vid: Vid): VerificationKey[] {
   }
   const authentication = members.get('authentication')
   if (Array.isArray(authentication) && authentication.length > MOST_KEYS) throw tooManyKeys()
-  return authenticationKeysOf({ id: vid, verificationMethod: completed('verificationMethod'), authentication: completed('authentication') }, vid)
+  return {
+    id: vid,
+    verificationMethod: completed('verificationMethod'),
+    authentication: completed('authentication'),
+    keyAgreement: completed('keyAgreement'),
+    service: members.get('service'),
+  }
 }
 
 /** A method that names nobody is controlled by the DID. */

@@ -1,9 +1,8 @@
 // did:web: the document lies at a place that the DID names, and is only as good as the TLS of its host.
 import { parseJson } from '../json.ts'
-import { authenticationKeysOf } from '../read-document.ts'
 import type { GuardedFetch } from '../shapes.ts'
 import { identifierOf } from '../vid.ts'
-import type { DidMethod } from './method.ts'
+import { foundIn, type DidMethod } from './method.ts'
 import { placeOf } from './place.ts'
 
 export function createWebMethod({ fetch, trustLoopback }: { fetch: GuardedFetch; trustLoopback: boolean }): DidMethod {
@@ -14,7 +13,7 @@ export function createWebMethod({ fetch, trustLoopback }: { fetch: GuardedFetch;
       const { status, body } = await fetch(url, { accept: 'application/did+json, application/json' })
       if (status !== 200) return { state: 'not_found', why: `there is no document at ${url.host}` }
       const document = parseJson(body.toString('utf8'))
-      return { state: 'found', authentication: authenticationKeysOf(document, vid) }
+      return foundIn(document, vid)
     },
   }
 }

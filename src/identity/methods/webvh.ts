@@ -6,11 +6,10 @@ import { OpenMcpError } from '../../errors.ts'
 import { fromBase58 } from '../base58.ts'
 import { membersOf, parseJson } from '../json.ts'
 import { publicKeyOfMultibase } from '../public-key.ts'
-import { authenticationKeysOf } from '../read-document.ts'
 import type { GuardedFetch } from '../shapes.ts'
 import { verifySignature } from '../signature.ts'
 import { identifierOf, type Vid } from '../vid.ts'
-import type { DidMethod } from './method.ts'
+import { foundIn, type DidMethod } from './method.ts'
 import { placeOf } from './place.ts'
 
 type Library = typeof import('didwebvh-ts')
@@ -83,7 +82,7 @@ async function verified(vid: Vid, scid: string, log: Log, witnessProofs: readonl
   if (result.meta.deactivated) return { state: 'deactivated', why: 'its log says that it is deactivated' }
   // A portable DID may have moved: then it has another name now, and this one says nothing any more.
   if (result.did !== vid) throw invalid('the log is of another DID')
-  return { state: 'found', authentication: authenticationKeysOf(result.doc, vid) }
+  return foundIn(result.doc, vid)
 }
 
 function parseLog(text: string): { log: Log; asksWitnesses: boolean } {

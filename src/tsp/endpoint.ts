@@ -1,0 +1,235 @@
+// One of our VIDs on the network: it takes what comes for it, keeps its relationships, and sends. What it refuses hears nothing of it.
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import type { TspProfile } from '../identity/document.ts'
+import type { Resolver } from '../identity/shapes.ts'
+import { shortFormOf, type Vid } from '../identity/vid.ts'
+import type { Log } from '../observe/log.ts'
+import type { Digest } from './digest.ts'
+import { readFrame, type Frame, type ReadOptions } from './envelope.ts'
+import { peerKeysOf, type OwnKeys, type PeerKeys } from './keys.ts'
+import { openMessage } from './open.ts'
+import type { NewPayload } from './payload-write.ts'
+import type { Payload } from './payload.ts'
+import { TspRefusal, type RefusalReason } from './refusal.ts'
+import type { RelationshipStore } from './relationship-store.ts'
+import { acceptSent, admits, inviteSent, nameOf, NO_RELATIONSHIP, received, type Relationship } from './relationship.ts'
+import { sealMessage, type Receiver, type SealedMessage } from './seal.ts'
+
+interface OwnVid {
+  readonly vid: Vid
+  /** What introduces a did:peer:4 to whoever has not seen it; of any other VID itself. */
+  readonly long: Vid
+  readonly keys: OwnKeys
+}
+
+/** Why something came to nothing: of the codec, or of what is known about its sender. */
+export type DropReason = RefusalReason | 'busy' | 'untrusted' | 'unresolved' | 'unrelated'
+
+export interface EndpointOptions {
+  own: OwnVid
+  resolver: Resolver
+  relationships: RelationshipStore
+  /** Whether a VID may have a relationship, and be heard in it: asked for every message, before anything of the sender is fetched. */
+  trusts: (vid: Vid) => Promise<boolean>
+  /** Done when it was written, not when it was taken. Fails with an OpenMcpError when the address cannot be reached. */
+  carry: (address: URL, message: Buffer) => Promise<void>
+  /** What a related VID sent, sealed. That it is new, and no message from before, is for the hearer to find out. */
+  hear: (from: Vid, data: Buffer) => void
+  /** A relationship began, in both directions, or ended. */
+  changed?: (remote: Vid, state: 'formed' | 'ended') => void
+  dropped?: (reason: DropReason) => void
+  log?: Log
+  reading?: ReadOptions
+  mostAtOnce?: number
+}
+
+export interface TspEndpoint {
+  /** Never fails: a message that is not taken is counted and forgotten. */
+  take(bytes: Buffer): Promise<void>
+  /** Invites; `changed` tells of the answer. Fails with `identity_unresolved` or as `carry` does. */
+  invite(remote: Vid): Promise<void>
+  /** Fails with `untrusted` where there is no relationship, or as `invite` does. */
+  send(remote: Vid, data: Uint8Array): Promise<void>
+  /** Ends the relationship, if there is one, whether or not the other can be told. */
+  cancel(remote: Vid): Promise<void>
+}
+
+type Act = (remote: Vid, payload: Payload, known: Known) => Promise<void>
+
+interface Known {
+  readonly profile: TspProfile
+  /** The VID as it was written: of a did:peer:4 perhaps the form by which it can be found again. */
+  readonly written: Vid
+}
+
+export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
+  const { own, resolver, relationships, trusts, carry, hear, changed = () => {}, dropped = () => {}, log, reading, mostAtOnce = 256 } = options
+  const inOrder = createOrder()
+  let atOnce = 0
+
+  /** The sender is checked by what costs least first: address, trust, then its document, its signature, its seal. */
+  async function taken(frame: Frame): Promise<void> {
+    const remote = shortFormOf(frame.sender)
+    if (frame.receiver === undefined || shortFormOf(frame.receiver) !== own.vid || remote === own.vid)
+      throw new TspRefusal('receiver', 'it is not for this VID')
+    if (frame.protectedBy === 'none') throw new TspRefusal('unsupported', 'it is not sealed')
+    if (!(await trusts(remote))) throw new Dropped('untrusted', `${shortened(remote)} is not trusted`)
+    // By the VID as it was written: a long form is what makes its short form known.
+    const profile = await profileOf(frame.sender)
+    const payload = openMessage(frame, { from: keysOf(profile), to: own.keys })
+    await ACTS[payload.kind](remote, payload, { profile, written: frame.sender })
+  }
+
+  const heard: Act = async (remote, payload) => {
+    if (!admits(await relationships.get(own.vid, remote))) throw new Dropped('unrelated', `${shortened(remote)} has no relationship with ${shortened(own.vid)}`)
+    if ('data' in payload) hear(remote, payload.data)
+  }
+
+  const related: Act = async (remote, payload, { profile, written }) => {
+    if (payload.kind !== 'invite' && payload.kind !== 'accept' && payload.kind !== 'cancel') return
+    if (payload.kind === 'invite' && (payload.referral || payload.replyPath.length > 0))
+      throw new TspRefusal('unsupported', 'it refers to another VID or asks for a route')
+    const step = received(await relationships.get(own.vid, remote), payload)
+    if (!step) throw new Dropped('unrelated', `the ${payload.kind} of ${shortened(remote)} is of nothing that is there`)
+    await relationships.put(own.vid, remote, step.next, written)
+    if (payload.kind === 'invite') await accept(remote, step.next, payload.digest, profile)
+    if (payload.kind === 'accept') changed(remote, 'formed')
+    if (payload.kind === 'cancel') changed(remote, 'ended')
+    if (step.cancelledBy !== undefined) await carryTo(remote, profile, own.vid, { kind: 'cancel', digest: step.cancelledBy })
+  }
+
+  const refused: Act = async (_remote, payload) => {
+    throw new TspRefusal('unsupported', `a ${payload.kind} message is not taken`)
+  }
+
+  const ACTS: Readonly<Record<Payload['kind'], Act>> = {
+    application: heard,
+    padding: async () => {},
+    invite: related,
+    accept: related,
+    cancel: related,
+    control: refused,
+    nested: refused,
+    routed: refused,
+  }
+
+  async function accept(remote: Vid, now: Relationship, invite: Digest, profile: TspProfile): Promise<void> {
+    const { digest } = await carryTo(remote, profile, own.vid, { kind: 'accept', invite })
+    const next = digest === undefined ? undefined : acceptSent(now, { invite, accept: digest })
+    if (!next) return
+    await relationships.put(own.vid, remote, next)
+    changed(remote, 'formed')
+  }
+
+  async function carryTo(remote: Vid, profile: TspProfile, as: Vid, payload: NewPayload): Promise<SealedMessage> {
+    const to: Receiver = { vid: remote, keys: keysOf(profile) }
+    const sealed = sealMessage({ from: { vid: as, keys: own.keys }, to, payload })
+    await carry(new URL(profile.endpoint), sealed.message)
+    return sealed
+  }
+
+  async function profileOf(vid: Vid): Promise<TspProfile> {
+    const resolution = await resolver.resolve(vid)
+    if (resolution.state !== 'found') throw new Dropped('unresolved', `${shortened(vid)} cannot be resolved: ${resolution.why}`)
+    if (!resolution.tsp) throw new Dropped('unresolved', `the document of ${shortened(vid)} says nothing of TSP`)
+    return resolution.tsp
+  }
+
+  function forget(thrown: unknown): void {
+    const reason: DropReason = thrown instanceof TspRefusal || thrown instanceof Dropped ? thrown.reason : 'busy'
+    const { message, detail } = toOpenMcpError(thrown)
+    if (!(thrown instanceof OpenMcpError)) log?.error('a TSP message could not be taken', { why: message, detail })
+    else log?.debug('a TSP message was not taken', { reason, why: message })
+    dropped(reason)
+  }
+
+  return {
+    async take(bytes) {
+      try {
+        if (atOnce >= mostAtOnce) throw new Dropped('busy', 'too many messages are being looked at')
+        const frame = readFrame(bytes, reading)
+        atOnce++
+        try {
+          await inOrder(shortFormOf(frame.sender), () => taken(frame))
+        } finally {
+          atOnce--
+        }
+      } catch (thrown) {
+        forget(thrown)
+      }
+    },
+    async invite(given) {
+      const remote = shortFormOf(given)
+      const profile = await unresolvedIsAnError(profileOf(given))
+      await inOrder(remote, async () => {
+        const to: Receiver = { vid: remote, keys: keysOf(profile) }
+        const { message, digest } = sealMessage({ from: { vid: own.long, keys: own.keys }, to, payload: { kind: 'invite' } })
+        // Written down first: the accept may be here before the sending has ended.
+        if (digest !== undefined) await relationships.put(own.vid, remote, inviteSent(digest), given)
+        await carry(new URL(profile.endpoint), message)
+      })
+    },
+    async send(given, data) {
+      const remote = shortFormOf(given)
+      const profile = await unresolvedIsAnError(profileOf(given))
+      const now = await relationships.get(own.vid, remote)
+      if (!admits(now)) throw new OpenMcpError('untrusted', `there is no TSP relationship with ${shortened(remote)}`)
+      await carryTo(remote, profile, own.vid, { kind: 'application', data })
+    },
+    async cancel(given) {
+      const remote = shortFormOf(given)
+      await inOrder(remote, async () => {
+        const digest = nameOf(await relationships.get(own.vid, remote))
+        if (digest === undefined) return
+        await relationships.put(own.vid, remote, NO_RELATIONSHIP)
+        changed(remote, 'ended')
+        await profileOf(given)
+          .then((profile) => carryTo(remote, profile, own.vid, { kind: 'cancel', digest }))
+          .catch((thrown: unknown) => log?.debug('the end of a TSP relationship was not told', { why: toOpenMcpError(thrown).message }))
+      })
+    },
+  }
+}
+
+/** Dropped for what is known of its sender, and not for its bytes. */
+class Dropped extends OpenMcpError {
+  readonly reason: Exclude<DropReason, RefusalReason>
+
+  constructor(reason: Exclude<DropReason, RefusalReason>, why: string) {
+    super('tsp_refused', why)
+    this.reason = reason
+  }
+}
+
+async function unresolvedIsAnError<T>(found: Promise<T>): Promise<T> {
+  return found.catch((thrown: unknown) => {
+    throw thrown instanceof Dropped ? new OpenMcpError('identity_unresolved', thrown.message) : thrown
+  })
+}
+
+const imported = new WeakMap<TspProfile, PeerKeys>()
+
+/** The resolver gives the same profile as long as it remembers it. */
+function keysOf(profile: TspProfile): PeerKeys {
+  const known = imported.get(profile) ?? peerKeysOf(profile)
+  imported.set(profile, known)
+  return known
+}
+
+/** One after the other for each peer: a relationship is read and written in steps, and messages keep their order. */
+function createOrder(): <T>(vid: Vid, act: () => Promise<T>) => Promise<T> {
+  const last = new Map<Vid, Promise<unknown>>()
+  return async (vid, act) => {
+    const turn = (last.get(vid) ?? Promise.resolve()).then(act, act)
+    last.set(vid, turn)
+    try {
+      return await turn
+    } finally {
+      if (last.get(vid) === turn) last.delete(vid)
+    }
+  }
+}
+
+function shortened(vid: Vid): string {
+  return vid.length > 80 ? `${vid.slice(0, 79)}…` : vid
+}

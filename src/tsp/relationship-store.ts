@@ -1,0 +1,83 @@
+// Relationships across restarts. With each the long form of a did:peer:4 is kept: by its short one nobody could be found again.
+import { isObject } from '../protocol/message.ts'
+import { isVid, type Vid } from '../identity/vid.ts'
+import type { Store } from '../store/shapes.ts'
+import { parseDigest } from './digest.ts'
+import { NO_RELATIONSHIP, type Relationship } from './relationship.ts'
+
+/** Every function fails with `store_failed` when the store cannot do its work. */
+export interface RelationshipStore {
+  get(local: Vid, remote: Vid): Promise<Relationship>
+  /** `written` is the remote VID as it was shown, in its long form or in its short one. */
+  put(local: Vid, remote: Vid, relationship: Relationship, written?: Vid): Promise<void>
+}
+
+export interface KeptRelationships extends RelationshipStore {
+  /** Who has a relationship with this VID, in the form by which it can be resolved. */
+  remotesOf(local: Vid): Promise<Vid[]>
+}
+
+export interface KeptRelationshipsOptions {
+  store: Pick<Store, 'get' | 'put' | 'remove' | 'list'>
+  /** So long after its last change a relationship is there. */
+  lifeSeconds: number
+  now: () => number
+}
+
+interface Kept {
+  readonly relationship: Relationship
+  readonly written: Vid
+}
+
+export function createKeptRelationships({ store, lifeSeconds, now }: KeptRelationshipsOptions): KeptRelationships {
+  return {
+    async get(local, remote) {
+      const row = await store.get('tsp', keyOf(local, remote))
+      return (row && parseKept(row.value)?.relationship) ?? NO_RELATIONSHIP
+    },
+    async put(local, remote, relationship, written = remote) {
+      const key = keyOf(local, remote)
+      if (relationship.state === 'none') {
+        await store.remove('tsp', key)
+        return
+      }
+      const before = await store.get('tsp', key)
+      // The short form, which every later message shows, takes nothing from the long one that came first.
+      const longest = written === remote ? ((before && parseKept(before.value)?.written) ?? written) : written
+      await store.put('tsp', { key, value: JSON.stringify({ relationship, written: longest }), expiresAtMs: now() + lifeSeconds * 1000 })
+    },
+    async remotesOf(local) {
+      const rows = await store.list('tsp')
+      return rows.filter(({ key }) => key.startsWith(`${local} `)).flatMap(({ value }) => parseKept(value)?.written ?? [])
+    },
+  }
+}
+
+/** A DID has no space in it. */
+function keyOf(local: Vid, remote: Vid): string {
+  return `${local} ${remote}`
+}
+
+/** Undefined for a row that is not as it was written: then there is no relationship. */
+function parseKept(text: string): Kept | undefined {
+  const kept = parsed(text)
+  if (!isObject(kept) || !isObject(kept['relationship'])) return undefined
+  const relationship = relationshipOf(kept['relationship'])
+  const written = kept['written']
+  return relationship && isVid(written) ? { relationship, written } : undefined
+}
+
+function relationshipOf({ state, invite: inviteText, accept: acceptText }: Record<string, unknown>): Relationship | undefined {
+  const [invite, accept] = [parseDigest(inviteText), parseDigest(acceptText)]
+  if (invite === undefined) return undefined
+  if (state === 'invite-sent' || state === 'invite-received') return { state, invite }
+  return state === 'bidirectional' && accept !== undefined ? { state, invite, accept } : undefined
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
