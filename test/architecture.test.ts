@@ -65,7 +65,7 @@ const ENTRIES = [
   'cli/bin.ts',
   'key-page/page.ts',
   'tsp/endpoint.ts',
-  'tsp/tcp.ts',
+  'tsp/carriage.ts',
   'downstream/tsp.ts',
   'upstream/tsp.ts',
   'oauth/tsp-desk.ts',

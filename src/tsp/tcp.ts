@@ -6,13 +6,15 @@ import { OpenMcpError } from '../errors.ts'
 import { lookupFor, type LookupAll } from '../identity/guarded-fetch.ts'
 import { MOST_MESSAGE_BYTES } from './envelope.ts'
 
+export type ConnectionRefusal = 'too_large' | 'too_slow' | 'too_many'
+
 export interface TcpListenerOptions {
   host: string
   port: number
   /** One message, about which nothing is known yet. It must not throw. */
-  take: (message: Buffer) => void
+  take: (message: Buffer) => void | Promise<void>
   /** Why a connection was closed by us: nobody else hears of it. */
-  refuse?: (why: 'too_large' | 'too_slow' | 'too_many') => void
+  refuse?: (why: ConnectionRefusal) => void
   mostBytes?: number
   mostConnections?: number
   /** Of all connections together, for messages that are not whole yet. */
@@ -104,7 +106,7 @@ function readMessages(socket: Socket, options: TcpListenerOptions, account: (byt
       const end = at + LENGTH_BYTES + length
       if (end > held) break
       // A copy: the storage is used again.
-      take(Buffer.from(storage.subarray(at + LENGTH_BYTES, end)))
+      void take(Buffer.from(storage.subarray(at + LENGTH_BYTES, end)))
       at = end
     }
     storage = at === held ? Buffer.alloc(0) : storage.subarray(at)
