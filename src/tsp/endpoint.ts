@@ -11,7 +11,7 @@ import { openMessage } from './open.ts'
 import type { NewPayload } from './payload-write.ts'
 import type { Payload } from './payload.ts'
 import { TspRefusal, type RefusalReason } from './refusal.ts'
-import type { RelationshipStore } from './relationship-store.ts'
+import type { Held, RelationshipStore } from './relationship-store.ts'
 import { acceptSent, admits, inviteSent, nameOf, NO_RELATIONSHIP, received, type Relationship } from './relationship.ts'
 import { sealMessage, type Receiver, type SealedMessage } from './seal.ts'
 
@@ -32,29 +32,49 @@ export interface EndpointOptions {
   /** Whether a VID may have a relationship, and be heard in it: asked for every message, before anything of the sender is fetched. */
   trusts: (vid: Vid) => Promise<boolean>
   /** Done when it was written, not when it was taken. Fails with an OpenMcpError when the address cannot be reached. */
-  carry: (address: URL, message: Buffer) => Promise<void>
+  carry: (address: URL, message: Buffer, to: Vid) => Promise<void>
   /** What a related VID sent, sealed. That it is new, and no message from before, is for the hearer to find out. */
-  hear: (from: Vid, data: Buffer) => void
+  hear: (heard: Heard) => void
   /** A relationship began, in both directions, or ended. */
-  changed?: (remote: Vid, state: 'formed' | 'ended') => void
-  dropped?: (reason: DropReason) => void
+  changed?: (remote: Vid, state: 'formed' | 'ended', relationship: Pick<Held, 'id' | 'untilMs'>) => void
+  /** Nobody else hears of it. */
+  dropped?: (reason: DropReason, why: string) => void
   log?: Log
   reading?: ReadOptions
   mostAtOnce?: number
 }
 
+export interface Heard {
+  readonly from: Vid
+  readonly data: Buffer
+  readonly relationship: Pick<Held, 'id' | 'untilMs'>
+}
+
+/** A sender who waits for what is said to it, as in an HTTP exchange, and need not be reachable. */
+export interface Waiting {
+  /** Nobody else is heard here. */
+  readonly from: Vid
+  hear(heard: Heard): void
+  /** A message for the sender, in answer to what is taken. */
+  carry(message: Buffer): void
+}
+
 export interface TspEndpoint {
   /** Never fails: a message that is not taken is counted and forgotten. */
-  take(bytes: Buffer): Promise<void>
+  take(bytes: Buffer, waiting?: Waiting): Promise<void>
   /** Invites; `changed` tells of the answer. Fails with `identity_unresolved` or as `carry` does. */
   invite(remote: Vid): Promise<void>
   /** Fails with `untrusted` where there is no relationship, or as `invite` does. */
   send(remote: Vid, data: Uint8Array): Promise<void>
+  /** What seals data to a VID, for whoever carries it himself. Fails as `send` does. */
+  sealerFor(remote: Vid): Promise<(data: Uint8Array) => Buffer>
+  /** The relationship with a VID, when it is formed. */
+  relationshipWith(remote: Vid): Promise<Heard['relationship'] | undefined>
   /** Ends the relationship, if there is one, whether or not the other can be told. */
   cancel(remote: Vid): Promise<void>
 }
 
-type Act = (remote: Vid, payload: Payload, known: Known) => Promise<void>
+type Act = (remote: Vid, payload: Payload, known: Known, waiting: Waiting | undefined) => Promise<void>
 
 interface Known {
   readonly profile: TspProfile
@@ -65,37 +85,41 @@ interface Known {
 export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
   const { own, resolver, relationships, trusts, carry, hear, changed = () => {}, dropped = () => {}, log, reading, mostAtOnce = 256 } = options
   const inOrder = createOrder()
+  const sentInOrder = createOrder()
   let atOnce = 0
 
   /** The sender is checked by what costs least first: address, trust, then its document, its signature, its seal. */
-  async function taken(frame: Frame): Promise<void> {
+  async function taken(frame: Frame, waiting: Waiting | undefined): Promise<void> {
     const remote = shortFormOf(frame.sender)
     if (frame.receiver === undefined || shortFormOf(frame.receiver) !== own.vid || remote === own.vid)
       throw new TspRefusal('receiver', 'it is not for this VID')
+    if (waiting && waiting.from !== remote) throw new TspRefusal('sender', 'it came under the name of another')
     if (frame.protectedBy === 'none') throw new TspRefusal('unsupported', 'it is not sealed')
     if (!(await trusts(remote))) throw new Dropped('untrusted', `${shortened(remote)} is not trusted`)
     // By the VID as it was written: a long form is what makes its short form known.
     const profile = await profileOf(frame.sender)
     const payload = openMessage(frame, { from: keysOf(profile), to: own.keys })
-    await ACTS[payload.kind](remote, payload, { profile, written: frame.sender })
+    await ACTS[payload.kind](remote, payload, { profile, written: frame.sender }, waiting)
   }
 
-  const heard: Act = async (remote, payload) => {
-    if (!admits(await relationships.get(own.vid, remote))) throw new Dropped('unrelated', `${shortened(remote)} has no relationship with ${shortened(own.vid)}`)
-    if ('data' in payload) hear(remote, payload.data)
+  const heard: Act = async (remote, payload, _known, waiting) => {
+    const { relationship, id, untilMs } = await relationships.get(own.vid, remote)
+    if (!admits(relationship)) throw new Dropped('unrelated', `${shortened(remote)} has no relationship with ${shortened(own.vid)}`)
+    if ('data' in payload) (waiting ?? { hear }).hear({ from: remote, data: payload.data, relationship: { id, untilMs } })
   }
 
-  const related: Act = async (remote, payload, { profile, written }) => {
+  const related: Act = async (remote, payload, { profile, written }, waiting) => {
     if (payload.kind !== 'invite' && payload.kind !== 'accept' && payload.kind !== 'cancel') return
     if (payload.kind === 'invite' && (payload.referral || payload.replyPath.length > 0))
       throw new TspRefusal('unsupported', 'it refers to another VID or asks for a route')
-    const step = received(await relationships.get(own.vid, remote), payload)
+    const before = await relationships.get(own.vid, remote)
+    const step = received(before.relationship, payload)
     if (!step) throw new Dropped('unrelated', `the ${payload.kind} of ${shortened(remote)} is of nothing that is there`)
     await relationships.put(own.vid, remote, step.next, written)
-    if (payload.kind === 'invite') await accept(remote, step.next, payload.digest, profile)
-    if (payload.kind === 'accept') changed(remote, 'formed')
-    if (payload.kind === 'cancel') changed(remote, 'ended')
-    if (step.cancelledBy !== undefined) await carryTo(remote, profile, own.vid, { kind: 'cancel', digest: step.cancelledBy })
+    if (payload.kind === 'invite') await accept(remote, step.next, payload.digest, profile, waiting)
+    if (payload.kind === 'accept') changed(remote, 'formed', await relationships.get(own.vid, remote))
+    if (payload.kind === 'cancel') changed(remote, 'ended', before)
+    if (step.cancelledBy !== undefined) await carryTo(remote, profile, own.vid, { kind: 'cancel', digest: step.cancelledBy }, waiting)
   }
 
   const refused: Act = async (_remote, payload) => {
@@ -113,19 +137,28 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     routed: refused,
   }
 
-  async function accept(remote: Vid, now: Relationship, invite: Digest, profile: TspProfile): Promise<void> {
-    const { digest } = await carryTo(remote, profile, own.vid, { kind: 'accept', invite })
+  async function accept(remote: Vid, now: Relationship, invite: Digest, profile: TspProfile, waiting?: Waiting): Promise<void> {
+    const { digest } = await carryTo(remote, profile, own.vid, { kind: 'accept', invite }, waiting)
     const next = digest === undefined ? undefined : acceptSent(now, { invite, accept: digest })
     if (!next) return
     await relationships.put(own.vid, remote, next)
-    changed(remote, 'formed')
+    changed(remote, 'formed', await relationships.get(own.vid, remote))
   }
 
-  async function carryTo(remote: Vid, profile: TspProfile, as: Vid, payload: NewPayload): Promise<SealedMessage> {
+  async function carryTo(remote: Vid, profile: TspProfile, as: Vid, payload: NewPayload, waiting?: Waiting): Promise<SealedMessage> {
     const to: Receiver = { vid: remote, keys: keysOf(profile) }
     const sealed = sealMessage({ from: { vid: as, keys: own.keys }, to, payload })
-    await carry(new URL(profile.endpoint), sealed.message)
+    if (waiting) waiting.carry(sealed.message)
+    else await carry(new URL(profile.endpoint), sealed.message, remote)
     return sealed
+  }
+
+  /** Fails when there is no relationship in which it may be spoken to. */
+  async function relatedProfile(given: Vid): Promise<TspProfile> {
+    const profile = await unresolvedIsAnError(profileOf(given))
+    const { relationship } = await relationships.get(own.vid, shortFormOf(given))
+    if (!admits(relationship)) throw new OpenMcpError('untrusted', `there is no TSP relationship with ${shortened(given)}`)
+    return profile
   }
 
   async function profileOf(vid: Vid): Promise<TspProfile> {
@@ -139,18 +172,17 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     const reason: DropReason = thrown instanceof TspRefusal || thrown instanceof Dropped ? thrown.reason : 'busy'
     const { message, detail } = toOpenMcpError(thrown)
     if (!(thrown instanceof OpenMcpError)) log?.error('a TSP message could not be taken', { why: message, detail })
-    else log?.debug('a TSP message was not taken', { reason, why: message })
-    dropped(reason)
+    dropped(reason, message)
   }
 
   return {
-    async take(bytes) {
+    async take(bytes, waiting) {
       try {
         if (atOnce >= mostAtOnce) throw new Dropped('busy', 'too many messages are being looked at')
         const frame = readFrame(bytes, reading)
         atOnce++
         try {
-          await inOrder(shortFormOf(frame.sender), () => taken(frame))
+          await inOrder(shortFormOf(frame.sender), () => taken(frame, waiting))
         } finally {
           atOnce--
         }
@@ -166,23 +198,29 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
         const { message, digest } = sealMessage({ from: { vid: own.long, keys: own.keys }, to, payload: { kind: 'invite' } })
         // Written down first: the accept may be here before the sending has ended.
         if (digest !== undefined) await relationships.put(own.vid, remote, inviteSent(digest), given)
-        await carry(new URL(profile.endpoint), message)
+        await carry(new URL(profile.endpoint), message, remote)
       })
     },
     async send(given, data) {
       const remote = shortFormOf(given)
-      const profile = await unresolvedIsAnError(profileOf(given))
-      const now = await relationships.get(own.vid, remote)
-      if (!admits(now)) throw new OpenMcpError('untrusted', `there is no TSP relationship with ${shortened(remote)}`)
-      await carryTo(remote, profile, own.vid, { kind: 'application', data })
+      await sentInOrder(remote, async () => void (await carryTo(remote, await relatedProfile(given), own.vid, { kind: 'application', data })))
+    },
+    async sealerFor(given) {
+      const to: Receiver = { vid: shortFormOf(given), keys: keysOf(await relatedProfile(given)) }
+      return (data) => sealMessage({ from: { vid: own.vid, keys: own.keys }, to, payload: { kind: 'application', data } }).message
+    },
+    async relationshipWith(given) {
+      const { relationship, id, untilMs } = await relationships.get(own.vid, shortFormOf(given))
+      return relationship.state === 'bidirectional' ? { id, untilMs } : undefined
     },
     async cancel(given) {
       const remote = shortFormOf(given)
       await inOrder(remote, async () => {
-        const digest = nameOf(await relationships.get(own.vid, remote))
+        const before = await relationships.get(own.vid, remote)
+        const digest = nameOf(before.relationship)
         if (digest === undefined) return
         await relationships.put(own.vid, remote, NO_RELATIONSHIP)
-        changed(remote, 'ended')
+        changed(remote, 'ended', before)
         await profileOf(given)
           .then((profile) => carryTo(remote, profile, own.vid, { kind: 'cancel', digest }))
           .catch((thrown: unknown) => log?.debug('the end of a TSP relationship was not told', { why: toOpenMcpError(thrown).message }))

@@ -65,13 +65,13 @@ async function sealed({ mayUse = () => true, isTrusted = () => true }: Rules = {
   closing.push(() => server.close())
   const gate = createGate({ standingOf: () => ({ scopes: ['mcp'], restricted: true, mayUse }) })
   let door: TspDoor | undefined
-  const far = add('far', { trusts: async () => isTrusted(), hear: (vid, bytes) => door?.hear(vid, bytes) })
+  const far = add('far', { trusts: async () => isTrusted(), hear: ({ from, data }) => door?.hear(from, data) })
   door = createTspDoor({ upstream: server.messages, callerOf, gate, send: (vid, text) => far.endpoint.send(known(vid), text), limits, log })
   const own: TspDoor = door
   closing.push(() => own.close())
 
   let heard: (text: Buffer) => void = () => {}
-  const near = add('near', { hear: (_from, text) => heard(text) })
+  const near = add('near', { hear: ({ data }) => heard(data) })
   await near.endpoint.invite(far.long)
   await until('the relationship', () => near.states.includes('formed'))
   const open = openSealed({

@@ -37,14 +37,18 @@ export function network(): (name: string, options?: Partial<EndpointOptions>) =>
         },
       },
       relationships: {
-        get: async (local, remote) => relationships.get(`${local} ${remote}`) ?? NO_RELATIONSHIP,
+        get: async (local, remote) => ({
+          relationship: relationships.get(`${local} ${remote}`) ?? NO_RELATIONSHIP,
+          id: `${local} ${remote}`,
+          untilMs: Infinity,
+        }),
         put: async (local, remote, relationship) => void relationships.set(`${local} ${remote}`, relationship),
       },
       trusts: async () => true,
       async carry(url, message) {
         void nodes.get(url.href)?.endpoint.take(message)
       },
-      hear: (from, data) => heard.push([from, data.toString()]),
+      hear: ({ from, data }) => heard.push([from, data.toString()]),
       changed: (_remote, state) => states.push(state),
       dropped: (reason) => dropped.push(reason),
       ...options,

@@ -98,7 +98,7 @@ async function node(): Promise<Asking> {
   })
   const add = network()
   const server = add('server', {
-    hear(from, data) {
+    hear({ from, data }) {
       void desk({ from, relationship: 'the relationship', notAfter: Infinity, data }).then((answer) => answer && server.endpoint.send(from, answer))
     },
   })
