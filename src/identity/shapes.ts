@@ -64,6 +64,10 @@ export interface OwnIdentity {
   readonly alg: SignatureAlgorithm
   readonly createdAtMs: number
   readonly deactivated: boolean
+  /** What names it to whoever may not have seen it: of a did:peer:4 the long form, of every other DID itself. */
+  readonly long: Vid
+  /** Where it is reached by TSP. Undefined: it is not for TSP. */
+  readonly endpoint?: string
 }
 
 /** Signs a JWT as this identity; `typ` goes into the header beside alg and kid. */

@@ -2,7 +2,7 @@
 import { OpenMcpError } from '../../errors.ts'
 import type { TspProfile } from '../document.ts'
 import { membersOf } from '../json.ts'
-import { privateKeyOf, publicTextOf, type OkpCurve } from '../okp.ts'
+import { isOkpKey, privateKeyOf, publicTextOf, type OkpCurve } from '../okp.ts'
 import { peerFourOf } from '../peer-four.ts'
 import { parseVid, type Vid } from '../vid.ts'
 
@@ -58,14 +58,10 @@ function secretOf(crv: OkpCurve, members: ReadonlyMap<string, unknown>, type: st
   const kind = members.get(type)
   if (kind !== undefined && kind !== crv) throw invalid(`the ${type} of a piv.json that is read is ${crv}`)
   const d = members.get(secret)
-  if (typeof d !== 'string' || !isKey(d)) throw invalid(`the ${secret} of a piv.json is 32 bytes of base64url`)
+  if (!isOkpKey(d)) throw invalid(`the ${secret} of a piv.json is 32 bytes of base64url`)
   const x = publicTextOf(privateKeyOf(crv, d))
   if (members.get(stated) !== x) throw invalid(`the ${secret} of the piv.json does not belong to its ${stated}`)
   return { d, x }
-}
-
-function isKey(text: string): boolean {
-  return text.length === 43 && Buffer.from(text, 'base64url').toString('base64url') === text
 }
 
 function invalid(message: string): OpenMcpError {

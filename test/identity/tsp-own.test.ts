@@ -1,0 +1,104 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import { createIdentity, deactivateIdentity } from '../../src/identity/own-identities.ts'
+import { peerFourOf } from '../../src/identity/peer-four.ts'
+import { createTspIdentity, ensureTspIdentity, openTspIdentity } from '../../src/identity/tsp/own.ts'
+
+const now = () => Date.parse('2026-06-01T12:00:00Z')
+
+let dir: string
+beforeEach(() => {
+  dir = join(mkdtempSync(join(tmpdir(), 'openmcp-tsp-')), 'keys')
+})
+afterEach(() => rmSync(join(dir, '..'), { recursive: true, force: true }))
+
+const peer = (endpoint: string, name = 'tsp') => createTspIdentity({ dir, name, method: 'peer', endpoint, now })
+
+describe('an identity for TSP', () => {
+  test('as did:peer:4 is made of its keys and its endpoint, and is the same when it is opened', async () => {
+    const made = await peer('tcp://127.0.0.1:13371')
+    const { short, long } = peerFourOf(made.profile)
+    expect(made).toMatchObject({ vid: short, long, profile: { endpoint: 'tcp://127.0.0.1:13371' } })
+    expect(await openTspIdentity(dir, 'tsp')).toEqual(made)
+  })
+
+  test('as did:web is named by its domain, and is its own long form', async () => {
+    const made = await createTspIdentity({ dir, name: 'site', method: 'web', domain: 'example.com', endpoint: 'https://example.com/tsp', now })
+    expect(made).toMatchObject({ vid: 'did:web:example.com', long: 'did:web:example.com', profile: { endpoint: 'https://example.com/tsp' } })
+    expect(await openTspIdentity(dir, 'site')).toEqual(made)
+  })
+
+  test.each(['tcp://127.0.0.1:0', 'tls://127.0.0.1:0', 'tcp://localhost:0'])('at %s has a free port, and keeps it', async (endpoint) => {
+    const { profile } = await peer(endpoint)
+    expect(profile.endpoint).toMatch(new RegExp(`^${endpoint.slice(0, -1)}[1-9]\\d+$`))
+    expect((await openTspIdentity(dir, 'tsp')).profile).toEqual(profile)
+  })
+
+  test.each<[string, string]>([
+    ['nowhere', 'a TSP endpoint is a URL'],
+    ['tsp://', 'a TSP endpoint is of tcp, tls, http or https, and not of tsp:'],
+    ['quic://127.0.0.1:1', 'a TSP endpoint is of tcp, tls, http or https, and not of quic:'],
+    ['ws://127.0.0.1:1', 'a TSP endpoint is of tcp, tls, http or https, and not of ws:'],
+    ['tcp://127.0.0.1', 'a TSP endpoint of tcp names its port'],
+    ['tcp://:1', 'a TSP endpoint is a URL'],
+    ['tcp:127.0.0.1:1', 'the TSP endpoint names no host'],
+    ['tcp://127.0.0.1:1/path', 'a TSP endpoint of tcp is a host and a port, and nothing behind them'],
+    ['tls://127.0.0.1:1?a=b', 'a TSP endpoint of tls is a host and a port, and nothing behind them'],
+    ['https://ann:secret@example.com/', 'a TSP endpoint is published: it holds no user and no password'],
+    ['https://example.com/#a', 'a TSP endpoint has no fragment'],
+    [`https://example.com/${'a'.repeat(2048)}`, 'a TSP endpoint is a URL'],
+    ['tcp://example.com:0', 'port 0 is a free port of this machine: the TSP endpoint names its own'],
+    ['https://127.0.0.1:0/', 'port 0 is a free port of this machine: the TSP endpoint names its own'],
+    ['tcp://192.0.2.1:0', '192.0.2.1 is no address of this machine'],
+  ])('at %s is not made', async (endpoint, message) => {
+    await expect(peer(endpoint)).rejects.toMatchObject({ code: 'identity_invalid', message, hint: expect.stringContaining('tcp://') })
+    await expect(openTspIdentity(dir, 'tsp')).rejects.toMatchObject({ code: 'usage' })
+  })
+
+  test('is not opened where there is none, where it is not for TSP, and once it is deactivated', async () => {
+    await expect(openTspIdentity(dir, 'tsp')).rejects.toMatchObject({ code: 'usage', message: 'there is no identity tsp', hint: expect.any(String) })
+    await createIdentity({ dir, name: 'ann', method: 'key', curve: 'Ed25519', now })
+    await expect(openTspIdentity(dir, 'ann')).rejects.toMatchObject({ code: 'usage', message: 'the identity ann is a did:key without what TSP needs' })
+    await peer('tcp://127.0.0.1:1')
+    await deactivateIdentity({ dir, name: 'tsp', now })
+    for (const open of [openTspIdentity(dir, 'tsp'), ensureTspIdentity({ dir, name: 'tsp', now })]) {
+      await expect(open).rejects.toMatchObject({ code: 'usage', message: 'the identity tsp is deactivated', hint: expect.any(String) })
+    }
+  })
+
+  test('is made when it is needed first: of many that need it at once, one makes it and all have it', async () => {
+    const [first, ...others] = await Promise.all(Array.from({ length: 8 }, () => ensureTspIdentity({ dir, name: 'tsp', now })))
+    expect(first?.profile.endpoint).toMatch(/^tcp:\/\/127\.0\.0\.1:[1-9]\d+$/)
+    for (const other of [...others, await ensureTspIdentity({ dir, name: 'tsp', now })]) expect(other).toEqual(first)
+    expect(readdirSync(join(dir, 'identities'))).toEqual(['tsp.json'])
+  })
+
+  test('that is there but not for TSP is no reason to make another', async () => {
+    await createIdentity({ dir, name: 'tsp', method: 'key', curve: 'Ed25519', now })
+    await expect(ensureTspIdentity({ dir, name: 'tsp', now })).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('without what TSP needs'),
+    })
+  })
+})
+
+describe('the file of an identity for TSP is refused with', () => {
+  const other = 'MqiUK5zsViOi9QxQlyMXvPdraQghVOASyFiAvlFXp4U'
+  type File = Record<string, unknown> & { tsp: { sealing: { x: string; d: string }; endpoint: string } }
+  test.each<[string, (file: File) => unknown]>([
+    ['the endpoint of another', (file) => ({ ...file, tsp: { ...file.tsp, endpoint: 'tcp://127.0.0.1:2' } })],
+    ['another key to open with', (file) => ({ ...file, tsp: { ...file.tsp, sealing: { ...file.tsp.sealing, d: other } } })],
+    ['no key to open with', (file) => ({ ...file, tsp: { endpoint: file.tsp.endpoint } })],
+    ['more than TSP needs', (file) => ({ ...file, tsp: { ...file.tsp, more: 1 } })],
+    ['nothing of TSP', ({ tsp: _, ...file }) => file],
+    ['the long form for its name', (file) => ({ ...file, vid: peerFourOf({ verifying: other, sealing: other, endpoint: 'tcp://127.0.0.1:1' }).long })],
+  ])('%s', async (_what, change) => {
+    await peer('tcp://127.0.0.1:1')
+    const path = join(dir, 'identities', 'tsp.json')
+    writeFileSync(path, JSON.stringify(change(JSON.parse(readFileSync(path, 'utf8')))))
+    await expect(openTspIdentity(dir, 'tsp')).rejects.toMatchObject({ code: 'keys_unsafe', message: `${path} is not an identity as openmcp writes it` })
+  })
+})
