@@ -93,7 +93,7 @@ describe('the file of an identity for TSP is refused with', () => {
     ['another key to open with', (file) => ({ ...file, tsp: { ...file.tsp, sealing: { ...file.tsp.sealing, d: other } } })],
     ['no key to open with', (file) => ({ ...file, tsp: { endpoint: file.tsp.endpoint } })],
     ['more than TSP needs', (file) => ({ ...file, tsp: { ...file.tsp, more: 1 } })],
-    ['nothing of TSP', ({ tsp: _, ...file }) => file],
+    ['nothing of TSP', (file) => ({ ...file, tsp: undefined })],
     ['the long form for its name', (file) => ({ ...file, vid: peerFourOf({ verifying: other, sealing: other, endpoint: 'tcp://127.0.0.1:1' }).long })],
   ])('%s', async (_what, change) => {
     await peer('tcp://127.0.0.1:1')
