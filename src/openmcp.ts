@@ -10,7 +10,7 @@ import { createStdioDoor } from './downstream/stdio.ts'
 import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
 import { OpenMcpError } from './errors.ts'
 import type { HostRules } from './http/hosts.ts'
-import type { SecurityOptions } from './oauth/options.ts'
+import type { SecurityOptions, TspOptions } from './oauth/options.ts'
 import type { Log, LogFormat, LogLevel } from './observe/log.ts'
 import { ANYBODY, type Caller } from './protocol/caller.ts'
 import type { Limits } from './protocol/limits.ts'
@@ -87,13 +87,15 @@ export interface OpenMcp {
   readonly url: URL | undefined
   /** When nobody is trusted yet: whoever redeems this link is, once, within 15 minutes. It is a secret. */
   readonly enrolment?: URL | undefined
+  /** The VID that peers are told, in the form that introduces it; undefined where nobody is heard by TSP. */
+  readonly tsp?: string | undefined
   /** Settles when there is nothing left to serve: on stdio the client left, or, with the reason, the server ended. Never while listening. */
   readonly ended: Promise<OpenMcpError | undefined>
   /** Takes no new client, lets calls in flight finish (`drainSeconds`), ends the rest. Safe to repeat. */
   close(): Promise<void>
 }
 
-export type { SecurityOptions }
+export type { SecurityOptions, TspOptions }
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
@@ -220,6 +222,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     return {
       url: new URL(`${scheme}://${shown}:${listening.port}${on.pathPrefix}/mcp`),
       enrolment: secret === undefined ? undefined : new URL(`${base}${on.pathPrefix}/keys#enrol=${secret}`),
+      tsp: proof?.tsp?.node.long,
       ended: new Promise(() => {}),
       close: () => (closing ??= close()),
     }
@@ -227,7 +230,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   /** Loaded when it is asked for: a proxy that asks nobody should not wait for it. */
   async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules): Promise<Security> {
     const { createSecurity } = await import('./security.ts')
-    const place = { rules, tls: on.tls !== undefined, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix }
+    const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix }
     return createSecurity(asked, place, io)
   }
 }

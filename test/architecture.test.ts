@@ -27,7 +27,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // Runs in a browser.
   'key-page': [],
   http: ['errors', 'observe', 'protocol', 'downstream', 'tokens'],
-  security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'api-keys', 'http'],
+  security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'api-keys', 'http', 'tsp'],
   openmcp: ['errors', 'observe', 'protocol', 'oauth', 'security', 'login', 'relay', 'upstream', 'downstream', 'http'],
   index: ['errors', 'observe', 'protocol', 'openmcp'],
   cli: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'api-keys', 'login', 'upstream', 'openmcp'],
@@ -64,7 +64,6 @@ const ENTRIES = [
   'index.ts',
   'cli/bin.ts',
   'key-page/page.ts',
-  'tsp/endpoint.ts',
   'tsp/carriage.ts',
   'downstream/tsp.ts',
   'upstream/tsp.ts',

@@ -54,6 +54,9 @@ const SECURITY = {
   'key-server': { value: 'URL', needs: 'security' },
   'key-server-id': { value: 'NAME', needs: 'security' },
   'trust-loopback': { needs: 'security' },
+  tsp: { value: 'verify|message', repeats: true, needs: 'port' },
+  'tsp-id': { value: 'NAME', needs: 'security' },
+  'tsp-listen': { value: 'HOST:PORT', needs: 'security' },
   id: { value: 'NAME', needs: 'upstream' },
 } satisfies Record<string, OptionRule>
 
@@ -76,7 +79,6 @@ const LIMITS = {
 } satisfies Record<string, OptionRule>
 
 const NOT_BUILT = {
-  tsp: { value: 'MODE', notBuilt: true },
   stateless: { notBuilt: true },
   'retry-attempts': { value: 'COUNT', notBuilt: true },
   'retry-delay': { value: 'MS', notBuilt: true },

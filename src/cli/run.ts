@@ -36,12 +36,13 @@ async function credentialOf(login: Proof<'login'>, logins: Proof<'logins'>, log:
   return logins && keptCredentialFor(logins, log)
 }
 
-function announce({ url, enrolment }: OpenMcp, { target, listen }: OpenMcpOptions, log: Log): void {
+function announce({ url, enrolment, tsp }: OpenMcp, { target, listen }: OpenMcpOptions, log: Log): void {
   const what = target.kind === 'command' ? [target.command, ...target.args].join(' ') : (target.urls[0]?.origin ?? '')
   if (!url) return log.info(`serving ${what} on stdio`)
   const sse = new URL(url)
   sse.pathname = `${listen?.pathPrefix ?? ''}/sse`
   log.info(`listening on ${url.href} (older clients: ${sse.href})`)
+  if (tsp !== undefined) log.info(`TSP endpoint listening for incoming messages to: ${tsp}`)
   if (!enrolment) return
   // Bound to every address it has no name that can be called, and on this machine loopback is one.
   if (['0.0.0.0', '[::]'].includes(enrolment.hostname)) enrolment.hostname = enrolment.hostname === '[::]' ? '[::1]' : '127.0.0.1'

@@ -47,8 +47,8 @@ Who may call:
   --security                everybody proves an identity that is trusted (openmcp trust, or --config FILE)
   --keys DIR                --store file:PATH|memory:          both below OPENMCP_HOME (~/.openmcp) unless given
   --api-key-file FILE       keys that let in whoever holds one; also OPENMCP_API_KEY, and --api-key KEY
-  --dpop optional|required|nonce                tokens bound to a key                   --token-life SECONDS (900)
-  --trust-loopback          fetch documents of DIDs from this machine too
+  --dpop optional|required|nonce  tokens bound to a key       --token-life SECONDS (900)  --trust-loopback  fetch from this machine too
+  --tsp verify|message      tokens, or MCP itself, by TSP      --tsp-id NAME (tsp)     --tsp-listen HOST:PORT
   --key-server URL          another openmcp that knows the API keys; --key-server-id NAME is who we are to it
 
 Limits (BYTES as 64k, 8m, 1g; SECONDS as 30, 0.5; 0 is no limit where marked *):

@@ -26,4 +26,15 @@ export interface SecurityOptions {
   trustLoopback: boolean
   /** Seconds after which the document of a DID that has something open is read again. */
   didSeconds: number
+  /** Undefined: nobody is heard by TSP. */
+  tsp?: TspOptions | undefined
+}
+
+/** What is given and taken by TSP: tokens (`verify`), MCP itself (`message`). */
+export interface TspOptions {
+  modes: readonly ('verify' | 'message')[]
+  /** The name of the identity that is our endpoint. */
+  id: string
+  /** Where to bind, when that is not what its document says. */
+  listen?: { host: string; port: number } | undefined
 }

@@ -20,7 +20,8 @@ import { createRevocation, type Revocation } from '../tokens/revocation.ts'
 
 export interface SecurityPlace {
   rules: Pick<HostRules, 'allowsHost'>
-  tls: boolean
+  /** Undefined: plain http, here at least. */
+  tls: { cert: string; key: string } | undefined
   publicUrl: URL | undefined
   pathPrefix: string
 }
@@ -72,7 +73,7 @@ export async function openGround(options: SecurityOptions, place: SecurityPlace,
     resolver,
     fetchForIssuers: forIssuers.fetch,
     fetchForClients: forClients.fetch,
-    places: createPlaces(place),
+    places: createPlaces({ ...place, tls: place.tls !== undefined }),
     trust,
     revocation: await createRevocation({ store, now }),
     liveness,

@@ -43,13 +43,16 @@ export function createCarriage({ trustLoopback, lookup }: CarriageOptions): Carr
   }
 }
 
-export interface ListenForOptions {
-  /** What the document of our VID names. */
-  endpoint: URL
+export interface ListenPlace {
   /** Where to bind when it is not what the endpoint says. */
   listen?: { host: string; port: number }
   /** In PEM, for tls:// alone. */
   tls?: { cert: string; key: string }
+}
+
+export interface ListenForOptions extends ListenPlace {
+  /** What the document of our VID names. */
+  endpoint: URL
   /** One message, about which nothing is known yet. It must not fail; until it is done the message counts as held. */
   take: (message: Buffer) => void | Promise<void>
   /** Why a connection was closed by us, or a message dropped: nobody else hears of it. */

@@ -102,7 +102,6 @@ describe('refusals', () => {
   })
 
   test.each([
-    ['--tsp', 'verify'],
     ['--stateless'],
     ['--retry-attempts', '3'],
     ['--retry-delay', '100'],

@@ -1,0 +1,109 @@
+// One of our VIDs, with all that it needs on the network: where it listens, who is related to it, and who hears what it is told.
+import { OpenMcpError } from '../errors.ts'
+import type { TspIdentity } from '../identity/tsp/piv.ts'
+import type { Resolver } from '../identity/shapes.ts'
+import { shortFormOf, type Vid } from '../identity/vid.ts'
+import type { Log } from '../observe/log.ts'
+import { listenFor, type ListenPlace } from './carriage.ts'
+import { createDropLog } from './drop-log.ts'
+import { createTspEndpoint, type EndpointOptions, type Heard, type TspEndpoint } from './endpoint.ts'
+import { ownKeysOf } from './keys.ts'
+import type { Held, RelationshipStore } from './relationship-store.ts'
+
+export interface TspNodeOptions {
+  own: TspIdentity
+  /** Where to bind, when that is not what the endpoint of the VID says. */
+  place: ListenPlace
+  resolver: Resolver
+  relationships: RelationshipStore
+  trusts: EndpointOptions['trusts']
+  carry: EndpointOptions['carry']
+  log: Log
+  now: () => number
+}
+
+type Related = Pick<Held, 'id' | 'untilMs'>
+
+export interface TspNode extends Pick<TspEndpoint, 'take' | 'send' | 'sealerFor' | 'relationshipWith' | 'cancel'> {
+  readonly vid: Vid
+  /** What introduces a did:peer:4; of any other VID itself. */
+  readonly long: Vid
+  /** What comes is told to each hearer until one says that it was for it. Returns what stops it. */
+  onHeard(hear: (heard: Heard) => boolean): () => void
+  onChanged(act: (remote: Vid, state: 'formed' | 'ended', related: Related) => void): () => void
+  /** Invites, and waits to be accepted. Fails with `timeout`, `identity_unresolved`, or as carrying does. */
+  relate(remote: Vid, seconds: number): Promise<void>
+  /** How many messages were not taken, by reason. */
+  dropped(): Readonly<Record<string, number>>
+  close(): Promise<void>
+}
+
+/** Fails with `port_taken`, or with `usage` when the endpoint does not say where to listen. */
+export async function openTspNode({ own, place, resolver, relationships, trusts, carry, log, now }: TspNodeOptions): Promise<TspNode> {
+  const hearers = new Set<(heard: Heard) => boolean>()
+  const watchers = new Set<(remote: Vid, state: 'formed' | 'ended', related: Related) => void>()
+  const drops = createDropLog({ log, now })
+  const endpoint = createTspEndpoint({
+    own: { vid: own.vid, long: own.long, keys: ownKeysOf(own.secrets) },
+    resolver,
+    relationships,
+    trusts,
+    carry,
+    hear(heard) {
+      for (const hear of hearers) if (hear(heard)) return
+      drops.dropped('unheard', 'nobody here takes what it says')
+    },
+    changed(remote, state, related) {
+      for (const watch of watchers) watch(remote, state, related)
+    },
+    dropped: drops.dropped,
+    log,
+  })
+  const listener = await listenFor({
+    endpoint: new URL(own.profile.endpoint),
+    ...place,
+    take: (message) => void endpoint.take(message),
+    refused: (why) => drops.dropped(why, 'a connection was closed'),
+  })
+
+  return {
+    vid: own.vid,
+    long: own.long,
+    ...endpoint,
+    onHeard: (hear) => added(hearers, hear),
+    onChanged: (act) => added(watchers, act),
+    async relate(given, seconds) {
+      const remote = shortFormOf(given)
+      let stop = (): unknown => undefined
+      const formed = new Promise<void>((resolve) => {
+        stop = added(watchers, (other, state) => {
+          if (other === remote && state === 'formed') resolve()
+        })
+      })
+      let patience: NodeJS.Timeout | undefined
+      const silence = new Promise<never>((_resolve, reject) => {
+        patience = setTimeout(() => reject(unanswered(seconds, own.vid)), seconds * 1000)
+      })
+      try {
+        await Promise.race([endpoint.invite(given).then(() => formed), silence])
+      } finally {
+        clearTimeout(patience)
+        stop()
+      }
+    },
+    dropped: drops.counts,
+    close: listener.close,
+  }
+}
+
+function added<T>(all: Set<T>, one: T): () => void {
+  all.add(one)
+  return () => void all.delete(one)
+}
+
+/** TSP has no refusals: who is not wanted hears nothing, and neither does who is not understood. */
+function unanswered(seconds: number, vid: Vid): OpenMcpError {
+  return new OpenMcpError('timeout', `no answer by TSP within ${seconds} s`, {
+    hint: `is it running, does it trust us (openmcp trust add ${vid}), can it reach our endpoint, and does it speak revision 3?`,
+  })
+}
