@@ -30,7 +30,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'api-keys', 'http', 'tsp'],
   openmcp: ['errors', 'observe', 'protocol', 'oauth', 'security', 'login', 'relay', 'upstream', 'downstream', 'http'],
   index: ['errors', 'observe', 'protocol', 'openmcp'],
-  cli: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'api-keys', 'login', 'upstream', 'openmcp'],
+  cli: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'api-keys', 'login', 'tsp', 'upstream', 'openmcp'],
 }
 
 /** Packages, and what of Node is dangerous: the rooms or files that may import each. Other packages may be imported by none. */

@@ -69,6 +69,11 @@ export function createPeerMethod({ mostLongForms, mostKept }: { mostLongForms: n
   }
 }
 
+/** Throws `identity_invalid` for a long form that names nobody, or nobody who could be asked. */
+export function checkLongForm(long: Vid): void {
+  foundIn(documentOfFour(long, long), long)
+}
+
 /** The one that was set first is forgotten first. */
 function setLast(shown: Map<Vid, Shown>, short: Vid, one: Shown, most: number): void {
   shown.delete(short)
