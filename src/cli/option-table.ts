@@ -114,11 +114,14 @@ const KEPT = {
 
 export const ID_OPTIONS: OptionTable = table({
   ...KEPT,
-  method: { value: 'key|jwk|web' },
+  method: { value: 'key|jwk|web|peer' },
   curve: { value: 'Ed25519|P-256|secp256k1' },
   domain: { value: 'DOMAIN' },
+  tsp: {},
+  endpoint: { value: 'URL' },
   json: {},
   private: {},
+  piv: {},
   now: {},
   ...EVERYWHERE,
 })

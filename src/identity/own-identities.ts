@@ -130,8 +130,11 @@ export async function importIdentity({ dir, name, exported, now }: NamedIdentity
 export async function rotateIdentity({ dir, name, now }: NamedIdentity): Promise<OwnIdentity> {
   const file = active(name, await readIdentityFile(dir, name))
   const old = signingKey(name, file)
-  if (methodOf(file.vid) !== 'web') {
-    throw new OpenMcpError('usage', `${name} is a did:${methodOf(file.vid)}, which is its key and cannot have another`, {
+  const method = methodOf(file.vid)
+  if (method === 'webvh')
+    throw new OpenMcpError('usage', `${name} is a did:webvh, whose log is kept elsewhere`, { hint: 'rotate it there, and import it anew' })
+  if (method !== 'web') {
+    throw new OpenMcpError('usage', `${name} is a did:${method}, which is its key and cannot have another`, {
       hint: 'create another identity, have it trusted, and deactivate this one',
     })
   }

@@ -9,7 +9,7 @@ import { newPrivateKey } from './new-key.ts'
 import { isOkpKey, privateKeyOf, publicTextOf } from './okp.ts'
 import { peerFourOf } from './peer-four.ts'
 import { multibaseOf, publicKeyOfJwk } from './public-key.ts'
-import { parseEndpoint } from './tsp/endpoint-url.ts'
+import { checkedEndpoint } from './tsp/endpoint-url.ts'
 import { methodOf, parseVid, type Vid } from './vid.ts'
 
 export type Curve = PublicJwk['crv']
@@ -97,7 +97,8 @@ export async function nameOf(method: Method, jwk: PublicJwk, domain: string | un
 /** Whether a key is the one that the DID and its URL name. Of a did:web the document says so, and nobody else can. */
 export async function isNamed(vid: Vid, { kid, jwk }: Pick<IdentityKey, 'kid' | 'jwk'>, tsp?: IdentityTsp): Promise<boolean> {
   const method = methodOf(vid)
-  if (method === 'web') return kid.startsWith(`${vid}#`) && /^[\w.-]{1,128}$/.test(kid.slice(vid.length + 1)) && (!tsp || jwk.crv === 'Ed25519')
+  if (method === 'web' || (method === 'webvh' && tsp))
+    return kid.startsWith(`${vid}#`) && /^[\w.-]{1,128}$/.test(kid.slice(vid.length + 1)) && (!tsp || jwk.crv === 'Ed25519')
   if (method === 'peer') return jwk.crv === 'Ed25519' && tsp !== undefined && kid === peerKid(vid) && formsOf(jwk.x, tsp).short === vid
   if (tsp || (method !== 'key' && method !== 'jwk')) return false
   const named = await nameOf(method, jwk, undefined)
@@ -152,7 +153,7 @@ export function tspOf(value: unknown): IdentityTsp {
   }
   if (publicTextOf(privateKeyOf('X25519', d)) !== x)
     throw new OpenMcpError('identity_invalid', 'the private key to open with does not belong to the public one')
-  return { sealing: { x, d }, endpoint: parseEndpoint(endpoint) }
+  return { sealing: { x, d }, endpoint: checkedEndpoint(endpoint) }
 }
 
 function readKey(value: unknown): IdentityKey {

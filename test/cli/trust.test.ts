@@ -103,7 +103,11 @@ describe('openmcp trust', () => {
     const other = peerFourOf({ ...keys, endpoint: 'tcp://127.0.0.1:13372' })
     const inStore = async <T>(home: string, look: (store: Store) => Promise<T>): Promise<T> => {
       const store = await openStore(`file:${join(home, 'store.db')}`, { now: Date.now })
-      return look(store).finally(() => store.close())
+      try {
+        return await look(store)
+      } finally {
+        await store.close()
+      }
     }
 
     test('is trusted by its short form, and the long one is known by which it is found', async () => {

@@ -39,9 +39,9 @@ describe('an identity for TSP', () => {
 
   test.each<[string, string]>([
     ['nowhere', 'a TSP endpoint is a URL'],
-    ['tsp://', 'a TSP endpoint is of tcp, tls, http or https, and not of tsp:'],
-    ['quic://127.0.0.1:1', 'a TSP endpoint is of tcp, tls, http or https, and not of quic:'],
-    ['ws://127.0.0.1:1', 'a TSP endpoint is of tcp, tls, http or https, and not of ws:'],
+    ['tsp://', 'a TSP endpoint is of tcp, tls, http or https, and not of tsp'],
+    ['quic://127.0.0.1:1', 'a TSP endpoint is of tcp, tls, http or https, and not of quic'],
+    ['ws://127.0.0.1:1', 'a TSP endpoint is of tcp, tls, http or https, and not of ws'],
     ['tcp://127.0.0.1', 'a TSP endpoint of tcp names its port'],
     ['tcp://:1', 'a TSP endpoint is a URL'],
     ['tcp:127.0.0.1:1', 'the TSP endpoint names no host'],
@@ -50,8 +50,8 @@ describe('an identity for TSP', () => {
     ['https://ann:secret@example.com/', 'a TSP endpoint is published: it holds no user and no password'],
     ['https://example.com/#a', 'a TSP endpoint has no fragment'],
     [`https://example.com/${'a'.repeat(2048)}`, 'a TSP endpoint is a URL'],
-    ['tcp://example.com:0', 'port 0 is a free port of this machine: the TSP endpoint names its own'],
-    ['https://127.0.0.1:0/', 'port 0 is a free port of this machine: the TSP endpoint names its own'],
+    ['tcp://example.com:0', 'port 0 is a free port of this machine: this TSP endpoint names its own'],
+    ['https://127.0.0.1:0/', 'port 0 is a free port of this machine: this TSP endpoint names its own'],
     ['tcp://192.0.2.1:0', '192.0.2.1 is no address of this machine'],
   ])('at %s is not made', async (endpoint, message) => {
     await expect(peer(endpoint)).rejects.toMatchObject({ code: 'identity_invalid', message, hint: expect.stringContaining('tcp://') })

@@ -6,30 +6,49 @@ import { OpenMcpError } from '../../errors.ts'
 const MOST_ENDPOINT = 2048
 const HINT = 'for example tcp://127.0.0.1:13371, tls://tsp.example.com:13372 or https://tsp.example.com/tsp'
 
-/** The endpoint as it is written into documents. Throws `identity_invalid` for what openmcp cannot be reached at. */
-export function parseEndpoint(text: unknown): string {
-  if (typeof text !== 'string' || text.length > MOST_ENDPOINT || !URL.canParse(text)) throw invalid('a TSP endpoint is a URL')
-  const url = new URL(text)
-  if (!['tcp:', 'tls:', 'http:', 'https:'].includes(url.protocol))
-    throw invalid(`a TSP endpoint is of tcp, tls, http or https, and not of ${url.protocol.slice(0, 32)}`)
-  if (url.hostname === '') throw invalid('the TSP endpoint names no host')
-  if (url.username !== '' || url.password !== '') throw invalid('a TSP endpoint is published: it holds no user and no password')
-  if (url.hash !== '' || text.includes('#')) throw invalid('a TSP endpoint has no fragment')
-  if (url.protocol === 'http:' || url.protocol === 'https:') return url.href
-  if (url.port === '') throw invalid(`a TSP endpoint of ${url.protocol.slice(0, -1)} names its port`)
-  if (!['', '/'].includes(url.pathname) || url.search !== '')
-    throw invalid(`a TSP endpoint of ${url.protocol.slice(0, -1)} is a host and a port, and nothing behind them`)
-  return `${url.protocol}//${url.host}`
+/** As it was written: a did:peer:4 is a hash of that text. Throws `identity_invalid` for what openmcp cannot be reached at. */
+export function checkedEndpoint(text: unknown): string {
+  const { url, written } = endpointIn(text)
+  if (url.port === '0') throw invalid('nothing is reached at port 0')
+  return written
 }
 
-/** The same endpoint with a free port of that address in the place of port 0. Throws `identity_invalid` where this machine cannot know one. */
-export async function withPort(endpoint: string): Promise<string> {
-  const url = new URL(endpoint)
-  if (url.port !== '0') return endpoint
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const isBound = url.protocol === 'tcp:' || url.protocol === 'tls:'
-  if (!isBound || (isIP(host) === 0 && host !== 'localhost')) throw invalid('port 0 is a free port of this machine: the TSP endpoint names its own')
-  return `${url.protocol}//${url.hostname}:${await freePortOf(host)}`
+/** Of an identity that is not made yet: port 0 of an address of this machine is one that is free then. Throws as `checkedEndpoint` does. */
+export function checkNewEndpoint(text: string): URL {
+  const { url } = endpointIn(text)
+  if (url.port === '0' && (isWeb(url) || (isIP(hostOf(url)) === 0 && url.hostname !== 'localhost')))
+    throw invalid('port 0 is a free port of this machine: this TSP endpoint names its own')
+  return url
+}
+
+/** The endpoint in the one spelling in which a new document names it, with a free port in the place of port 0. */
+export async function newEndpoint(text: string): Promise<string> {
+  const url = checkNewEndpoint(text)
+  if (isWeb(url)) return url.href
+  return `${url.protocol}//${url.hostname}:${url.port === '0' ? await freePortOf(hostOf(url)) : url.port}`
+}
+
+function endpointIn(text: unknown): { url: URL; written: string } {
+  if (typeof text !== 'string' || text.length > MOST_ENDPOINT || !URL.canParse(text)) throw invalid('a TSP endpoint is a URL')
+  const url = new URL(text)
+  const scheme = url.protocol.slice(0, -1)
+  if (!['tcp', 'tls', 'http', 'https'].includes(scheme)) throw invalid(`a TSP endpoint is of tcp, tls, http or https, and not of ${scheme.slice(0, 32)}`)
+  if (url.hostname === '') throw invalid('the TSP endpoint names no host')
+  if (url.username !== '' || url.password !== '') throw invalid('a TSP endpoint is published: it holds no user and no password')
+  if (text.includes('#')) throw invalid('a TSP endpoint has no fragment')
+  if (isWeb(url)) return { url, written: text }
+  if (url.port === '') throw invalid(`a TSP endpoint of ${scheme} names its port`)
+  if (!['', '/'].includes(url.pathname) || text.includes('?')) throw invalid(`a TSP endpoint of ${scheme} is a host and a port, and nothing behind them`)
+  return { url, written: text }
+}
+
+/** An IPv6 address stands in brackets in a URL. */
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '')
+}
+
+function isWeb({ protocol }: URL): boolean {
+  return protocol === 'http:' || protocol === 'https:'
 }
 
 function freePortOf(host: string): Promise<number> {

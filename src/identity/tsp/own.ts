@@ -3,9 +3,9 @@ import { OpenMcpError } from '../../errors.ts'
 import { newOkpPair } from '../okp.ts'
 import { formsOf, nameOf, newPair, peerKid, type IdentityFile } from '../own-identity-file.ts'
 import { active, addIdentityFile, hasIdentityFile, readIdentityFile, signingKey, type NamedIdentity } from '../own-identity-files.ts'
-import { methodOf } from '../vid.ts'
-import { parseEndpoint, withPort } from './endpoint-url.ts'
-import type { TspIdentity } from './piv.ts'
+import { methodOf, type Vid } from '../vid.ts'
+import { checkedEndpoint, newEndpoint } from './endpoint-url.ts'
+import { parsePiv, type TspIdentity } from './piv.ts'
 
 export interface CreateTspIdentityOptions extends NamedIdentity {
   method: 'peer' | 'web'
@@ -24,7 +24,7 @@ export async function createTspIdentity({ dir, name, method, domain, endpoint, n
     throw new OpenMcpError('usage', method === 'web' ? 'a did:web needs its domain' : 'a did:peer has no domain')
   }
   const pair = newPair('Ed25519')
-  const tsp = { sealing: newOkpPair('X25519'), endpoint: await withPort(parseEndpoint(endpoint)) }
+  const tsp = { sealing: newOkpPair('X25519'), endpoint: await newEndpoint(endpoint) }
   const short = formsOf(pair.jwk.x, tsp).short
   const { vid, kid } = method === 'web' ? await nameOf('web', pair.jwk, domain) : { vid: short, kid: peerKid(short) }
   const createdAt = new Date(now()).toISOString()
@@ -46,6 +46,37 @@ export async function ensureTspIdentity({ dir, name, now }: NamedIdentity): Prom
     })
   }
   return openTspIdentity(dir, name)
+}
+
+/**
+ * Takes over what tsp_sdk keeps in a piv.json. Fails with `identity_invalid` for one that is not whole, or is of a DID that openmcp cannot
+ * be; with `usage` when there is an identity of that name.
+ */
+export async function importPiv({ dir, name, now, piv }: NamedIdentity & { piv: unknown }): Promise<TspIdentity> {
+  const { vid, profile, secrets } = parsePiv(piv)
+  const kid = KIDS.get(methodOf(vid))?.(vid)
+  if (kid === undefined || vid.startsWith('did:peer:2')) {
+    throw new OpenMcpError('identity_invalid', `${vid.slice(0, 80)} cannot be an identity of openmcp for TSP`, {
+      hint: 'those of did:peer:4, did:web and did:webvh can',
+    })
+  }
+  const createdAt = new Date(now()).toISOString()
+  const key = { kid, createdAt, jwk: { kty: 'OKP', crv: 'Ed25519', x: profile.verifying }, d: secrets.signing } as const
+  const tsp = { sealing: { x: profile.sealing, d: secrets.opening }, endpoint: checkedEndpoint(profile.endpoint) }
+  const file: IdentityFile = { vid, createdAt, keys: [key], tsp }
+  await addIdentityFile({ dir, name, now }, file)
+  return tspIdentityOf(name, file)
+}
+
+/** What tsp_sdk calls the key that signs, in documents that it writes. */
+const KIDS: ReadonlyMap<string, (vid: Vid) => string> = new Map([
+  ['peer', peerKid],
+  ['web', verificationKid],
+  ['webvh', verificationKid],
+])
+
+function verificationKid(vid: Vid): string {
+  return `${vid}#verification-key`
 }
 
 function tspIdentityOf(name: string, file: IdentityFile): TspIdentity {
