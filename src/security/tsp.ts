@@ -46,7 +46,7 @@ export async function openSecuredTsp({ ground, firstTrust, options, keys, tls, t
   const own = await ensureTspIdentity({ dir: keys, name: options.id, now })
   const relationships = createKeptRelationships({ store, lifeSeconds: LIFE_SECONDS, now })
   // Peers of a node that lives on this machine alone live there too.
-  const carriage = createCarriage({ trustLoopback: trustLoopback || isLoopbackHost(new URL(own.profile.endpoint).hostname), log })
+  const carriage = createCarriage({ trustLoopback: trustLoopback || isLoopbackHost(new URL(own.profile.endpoint).hostname) })
   const node = await openTspNode({
     own,
     place: { ...(options.listen && { listen: options.listen }), ...(tls && { tls }) },

@@ -1,19 +1,22 @@
 // How a message gets to an address that a document names, and how one comes to ours: the one switch over schemes.
 import { isIP } from 'node:net'
+import { rootCertificates } from 'node:tls'
 
 import { OpenMcpError } from '../errors.ts'
 import type { LookupAll } from '../identity/guarded-fetch.ts'
-import type { Log } from '../observe/log.ts'
 import { MOST_MESSAGE_BYTES } from './envelope.ts'
-import { createTcpSender, listenTcp, type ConnectionRefusal } from './tcp.ts'
+import type { ConnectionRefusal, Take } from './carriage/framing.ts'
+import { createHttpSender } from './carriage/http.ts'
+import { listenFramed } from './carriage/listener.ts'
+import { createFramedSender } from './carriage/sender.ts'
+import { unreachableFor } from './carriage/unreachable.ts'
 
 export interface CarriageOptions {
   /** Addresses of this machine may be named too; those of private networks never. */
   trustLoopback: boolean
-  /** Certificates in PEM that are believed beside those that Node believes, for tls:// and https://. */
-  ca?: string
-  lookup?: LookupAll
-  log?: Log
+  /** Certificates in PEM that are believed beside those that come with Node, for tls:// and https://. */
+  ca?: string | undefined
+  lookup?: LookupAll | undefined
 }
 
 export interface Carriage {
@@ -25,38 +28,54 @@ export interface Carriage {
   close(): void
 }
 
-export function createCarriage({ trustLoopback, lookup }: CarriageOptions): Carriage {
-  const tcp = createTcpSender({ trustLoopback, ...(lookup && { lookup }) })
+export function createCarriage({ trustLoopback, ca, lookup }: CarriageOptions): Carriage {
+  const egress = { trustLoopback, lookup, ca: believed(ca) }
+  const [framed, http] = [createFramedSender(egress), createHttpSender(egress)]
   return {
     async carry(address, message) {
       if (message.length > MOST_MESSAGE_BYTES) throw new OpenMcpError('too_large', `a TSP message has at most ${MOST_MESSAGE_BYTES} bytes`)
       switch (address.protocol) {
         case 'tcp:':
-          return tcp.send(address, message)
+        case 'tls:':
+          return framed.send(address, message)
+        case 'http:':
+        case 'https:':
+          return http.send(address, message)
         default:
-          throw new OpenMcpError('upstream_unreachable', `openmcp does not send to ${address.protocol}// addresses`)
+          throw unreachableFor(address, WHY_NOT.get(address.protocol) ?? `openmcp does not speak ${address.protocol}//`)
       }
     },
     close() {
-      tcp.close()
+      framed.close()
+      http.close()
     },
   }
 }
 
+/** What else may stand as an endpoint in the document of a VID. */
+const WHY_NOT: ReadonlyMap<string, string> = new Map([
+  ['tsp:', 'its document says that nothing can be sent to it'],
+  ['tmcp:', 'its document says that it only asks, and is answered where it asks'],
+  ['quic:', 'openmcp does not speak QUIC'],
+])
+
+/** A list replaces what Node believes, so it begins with that. */
+export function believed(ca: string | undefined): readonly string[] | undefined {
+  return ca === undefined ? undefined : [...rootCertificates, ca]
+}
+
 export interface ListenPlace {
   /** Where to bind when it is not what the endpoint says. */
-  listen?: { host: string; port: number }
+  listen?: { host: string; port: number } | undefined
   /** In PEM, for tls:// alone. */
-  tls?: { cert: string; key: string }
+  tls?: { cert: string; key: string } | undefined
 }
 
 export interface ListenForOptions extends ListenPlace {
   /** What the document of our VID names. */
   endpoint: URL
-  /** One message, about which nothing is known yet. It must not fail; until it is done the message counts as held. */
-  take: (message: Buffer) => void | Promise<void>
-  /** Why a connection was closed by us, or a message dropped: nobody else hears of it. */
-  refused?: (why: ConnectionRefusal) => void
+  take: Take
+  refused?: ((why: ConnectionRefusal) => void) | undefined
 }
 
 export interface TspListener {
@@ -66,13 +85,25 @@ export interface TspListener {
 }
 
 /** Fails with `usage` when it cannot be known where to bind or with what, or with `port_taken`. */
-export async function listenFor({ endpoint, listen, take, refused }: ListenForOptions): Promise<TspListener> {
-  if (endpoint.protocol === 'http:' || endpoint.protocol === 'https:') return { port: undefined, close: async () => {} }
-  return listenTcp({ ...(listen ?? placeOf(endpoint)), take, ...(refused && { refuse: refused }) })
+export async function listenFor({ endpoint, listen, tls, take, refused = () => {} }: ListenForOptions): Promise<TspListener> {
+  switch (endpoint.protocol) {
+    case 'http:':
+    case 'https:':
+      return { port: undefined, close: async () => {} }
+    case 'tcp:':
+      return listenFramed({ ...(listen ?? placeOf(endpoint)), take, refused })
+    case 'tls:':
+      if (!tls) throw new OpenMcpError('usage', `${endpoint.href} needs a certificate`, { hint: '--tls-cert FILE and --tls-key FILE' })
+      return listenFramed({ ...(listen ?? placeOf(endpoint)), tls, take, refused })
+    default:
+      throw new OpenMcpError('usage', `openmcp cannot listen at ${endpoint.href}`, { hint: 'endpoints are tcp://, tls://, http:// and https://' })
+  }
 }
 
-function placeOf(endpoint: URL): { host: string; port: number } {
-  const host = endpoint.hostname.replace(/^\[(.*)\]$/, '$1')
-  if (endpoint.port !== '' && (isIP(host) !== 0 || host === 'localhost')) return { host, port: Number(endpoint.port) }
-  throw new OpenMcpError('usage', `where to listen for ${endpoint.host} is not known`, { hint: '--tsp-listen HOST:PORT says where' })
+function placeOf({ hostname, port, host }: URL): { host: string; port: number } {
+  const bare = hostname.replace(/^\[(.*)\]$/, '$1')
+  if (port !== '' && (isIP(bare) !== 0 || bare === 'localhost')) return { host: bare, port: Number(port) }
+  throw new OpenMcpError('usage', `where to listen for ${host} is not known`, {
+    hint: '--tsp-listen HOST:PORT says where, for example --tsp-listen 0.0.0.0:9000',
+  })
 }

@@ -62,7 +62,7 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
   const listener = await listenFor({
     endpoint: new URL(own.profile.endpoint),
     ...place,
-    take: (message) => void endpoint.take(message),
+    take: (message) => endpoint.take(message),
     refused: (why) => drops.dropped(why, 'a connection was closed'),
   })
 

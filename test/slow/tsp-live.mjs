@@ -15,7 +15,7 @@ import { createResolver } from '../../dist/identity/resolver.js'
 import { createTspEndpoint } from '../../dist/tsp/endpoint.js'
 import { ownKeysOf } from '../../dist/tsp/keys.js'
 import { NO_RELATIONSHIP } from '../../dist/tsp/relationship.js'
-import { createTcpSender, listenTcp } from '../../dist/tsp/tcp.js'
+import { createCarriage, listenFor } from '../../dist/tsp/carriage.js'
 
 const THEIR_PORT = '18777'
 const ECHOES = 200
@@ -26,8 +26,8 @@ const driver = spawn(driverPath(), [THEIR_PORT], { stdio: ['pipe', 'pipe', 'inhe
 const lines = createInterface({ input: driver.stdout })[Symbol.asyncIterator]()
 const [heard, states] = [[], []]
 let endpoint
-const listener = await listenTcp({ host: '127.0.0.1', port: 0, take: (message) => void endpoint.take(message) })
-const sender = createTcpSender({ trustLoopback: true })
+const listener = await listenFor({ endpoint: new URL('tcp://127.0.0.1:0'), take: (message) => endpoint.take(message) })
+const carriage = createCarriage({ trustLoopback: true })
 
 try {
   const them = await said()
@@ -66,7 +66,7 @@ try {
   say('ok a relationship that they begin, and end')
 } finally {
   driver.kill()
-  sender.close()
+  carriage.close()
   await listener.close()
   rmSync(folder, { recursive: true })
 }
@@ -89,7 +89,7 @@ function world() {
       put: async (local, remote, relationship) => void relationships.set(`${local} ${remote}`, relationship),
     },
     trusts: async () => true,
-    carry: (address, message) => sender.send(address, message),
+    carry: (address, message) => carriage.carry(address, message),
     hear: (_from, data) => heard.push(data),
     changed: (_remote, state) => states.push(state),
     dropped: (reason) => say(`dropped: ${reason}`),

@@ -1,0 +1,127 @@
+// The framing of tsp_sdk on TCP and TLS: each message behind its length in four bytes, one way only.
+import type { Socket } from 'node:net'
+
+import type { Place } from '../../protocol/shares.ts'
+
+const LENGTH_BYTES = 4
+/** The signature alone is as long. Whoever sends less makes us work for nothing. */
+const LEAST_BYTES = 72
+
+/** One message, about which nothing is known yet. It must not fail; until it is done its bytes count as held. */
+export type Take = (message: Buffer) => void | Promise<void>
+
+/** Why a connection was closed by us: its peer does not hear of it. */
+export type ConnectionRefusal = 'too_large' | 'too_slow' | 'too_many' | 'malformed'
+
+export function framed(message: Buffer): Buffer {
+  const length = Buffer.alloc(LENGTH_BYTES)
+  length.writeUInt32BE(message.length)
+  return Buffer.concat([length, message])
+}
+
+export interface ReadFramedOptions {
+  take: Take
+  refused: (why: ConnectionRefusal) => void
+  place: Place
+  mostBytes: number
+  /** Messages of this connection that are being worked on: then it is not read until one is done. */
+  mostAtWork: number
+  /** Until a message that began is whole, and between two. */
+  messageSeconds: number
+  idleSeconds: number
+}
+
+/** What is held is at most twice what came, never what a length promised. The socket must stay open when its peer has ended. */
+export function readFramed(socket: Socket, { take, refused, place, mostBytes, mostAtWork, messageSeconds, idleSeconds }: ReadFramedOptions): void {
+  let storage: Buffer = Buffer.alloc(0)
+  let held = 0
+  let atWork = 0
+  let isOver = false
+  let patience: NodeJS.Timeout | undefined
+  wait(idleSeconds)
+  socket.on('close', () => {
+    clearTimeout(patience)
+    place.release(held)
+    place.leave()
+    held = 0
+    storage = Buffer.alloc(0)
+  })
+  socket.on('data', (chunk: Buffer) => {
+    if (!place.hold(chunk.length)) return end('too_many')
+    const began = held === 0
+    keep(chunk)
+    readOn(began)
+  })
+  socket.on('end', () => {
+    isOver = true
+    if (atWork < mostAtWork) socket.destroy()
+  })
+
+  function readOn(began: boolean): void {
+    const before = held
+    takeWhole()
+    if (socket.destroyed) return
+    // A message that trickles in gets no more time for each of its bytes.
+    if (began || held < before) wait(held === 0 ? idleSeconds : messageSeconds)
+    if (atWork < mostAtWork) {
+      if (isOver) socket.destroy()
+      return
+    }
+    // Its peer is not to blame for our slowness.
+    clearTimeout(patience)
+    socket.pause()
+  }
+
+  function keep(chunk: Buffer): void {
+    if (held + chunk.length > storage.length) {
+      const grown = Buffer.alloc(Math.max(held + chunk.length, 2 * storage.length))
+      storage.copy(grown, 0, 0, held)
+      storage = grown
+    }
+    held += chunk.copy(storage, held)
+  }
+
+  function takeWhole(): void {
+    let at = 0
+    while (held - at >= LENGTH_BYTES && atWork < mostAtWork) {
+      const length = storage.readUInt32BE(at)
+      if (length > mostBytes || length < LEAST_BYTES) {
+        end(length > mostBytes ? 'too_large' : 'malformed')
+        break
+      }
+      const next = at + LENGTH_BYTES + length
+      if (next > held) break
+      place.release(LENGTH_BYTES)
+      work(Buffer.from(storage.subarray(at + LENGTH_BYTES, next)))
+      at = next
+    }
+    if (at === 0) return
+    // A copy: a small rest would keep all of the storage.
+    storage = Buffer.from(storage.subarray(at, held))
+    held -= at
+  }
+
+  function work(message: Buffer): void {
+    const working = take(message)
+    if (working === undefined) return place.release(message.length)
+    atWork++
+    void working
+      .catch(() => {})
+      .then(() => {
+        place.release(message.length)
+        if (atWork-- < mostAtWork || socket.destroyed) return
+        socket.resume()
+        readOn(true)
+      })
+  }
+
+  function wait(seconds: number): void {
+    clearTimeout(patience)
+    patience = setTimeout(() => (held > 0 ? end('too_slow') : socket.destroy()), seconds * 1000)
+  }
+
+  function end(why: ConnectionRefusal): void {
+    refused(why)
+    socket.destroy()
+  }
+}
