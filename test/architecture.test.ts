@@ -65,6 +65,7 @@ const ENTRIES = [
   'cli/bin.ts',
   'key-page/page.ts',
   'tsp/carriage.ts',
+  'tsp/session.ts',
   'downstream/tsp.ts',
   'upstream/tsp.ts',
   'oauth/tsp-desk.ts',
