@@ -1,28 +1,31 @@
-// Our endpoint and the Rust SDK's, each over its own TCP: relationships that either begins and ends, and messages both ways. Needs cargo
-// and crates.io, and builds for minutes. `npm run build && node test/slow/tsp-live.mjs [--driver PATH]`
+// Our endpoint and the Rust SDK's, each over its own TCP: relationships that either begins and ends, and messages both ways. Skipped where
+// there is no cargo, which otherwise builds for many minutes. `npm run build && node test/slow/tsp-live.mjs [--driver PATH]`
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 
 import { privateKeyOf, publicTextOf } from '../../dist/identity/okp.js'
 import { peerFourOf } from '../../dist/identity/peer-four.js'
 import { createResolver } from '../../dist/identity/resolver.js'
+import { createMemoryStore } from '../../dist/store/memory.js'
 import { createTspEndpoint } from '../../dist/tsp/endpoint.js'
 import { ownKeysOf } from '../../dist/tsp/keys.js'
-import { NO_RELATIONSHIP } from '../../dist/tsp/relationship.js'
+import { createKeptRelationships } from '../../dist/tsp/relationship-store.js'
 import { createCarriage, listenFor } from '../../dist/tsp/carriage.js'
+import { driverPath } from './lib/tsp-driver.mjs'
 
-const THEIR_PORT = '18777'
 const ECHOES = 200
 const say = (words) => process.stdout.write(`${words}\n`)
 
 const folder = mkdtempSync(join(tmpdir(), 'openmcp-tsp-'))
-const driver = spawn(driverPath(), [THEIR_PORT], { stdio: ['pipe', 'pipe', 'inherit'] })
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+const driver = spawn(driverPath({ folder, name: 'tsp-live', features: ['live'] }), [String(await freePort())], { stdio: ['pipe', 'pipe', 'inherit'] })
 const lines = createInterface({ input: driver.stdout })[Symbol.asyncIterator]()
 const [heard, states] = [[], []]
 let endpoint
@@ -68,7 +71,6 @@ try {
   driver.kill()
   carriage.close()
   await listener.close()
-  rmSync(folder, { recursive: true })
 }
 
 function ours() {
@@ -81,16 +83,12 @@ function ours() {
 }
 
 function world() {
-  const relationships = new Map()
   return {
     resolver: createResolver({ fetch: async () => assert.fail('nothing is to be fetched'), now: Date.now }),
-    relationships: {
-      get: async (local, remote) => relationships.get(`${local} ${remote}`) ?? NO_RELATIONSHIP,
-      put: async (local, remote, relationship) => void relationships.set(`${local} ${remote}`, relationship),
-    },
+    relationships: createKeptRelationships({ store: createMemoryStore({ now: Date.now }), lifeSeconds: 3600, now: Date.now }),
     trusts: async () => true,
     carry: (address, message) => carriage.carry(address, message),
-    hear: (_from, data) => heard.push(data),
+    hear: ({ data }) => heard.push(data),
     changed: (_remote, state) => states.push(state),
     dropped: (reason) => say(`dropped: ${reason}`),
   }
@@ -121,10 +119,12 @@ async function until(look) {
   }
 }
 
-function driverPath() {
-  const at = process.argv.indexOf('--driver')
-  if (at > 0) return process.argv[at + 1]
-  cpSync(fileURLToPath(new URL('tsp-driver', import.meta.url)), folder, { recursive: true })
-  execFileSync('cargo', ['build', '--release', '--locked', '--quiet', '-j1', '--features', 'live'], { cwd: folder, stdio: 'inherit' })
-  return join(folder, 'target/release/tsp-live')
+/** Their own address is in their VID, so it has to be known before they listen. */
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
 }
