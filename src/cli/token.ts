@@ -59,10 +59,10 @@ function tokenOptions(reading: Reading): TokenOptions {
 
 const FIRST_NAME = 'default'
 
-/** The identity that is named, else the only one there is, else a first one. */
+/** The identity that is named, else the only one there is, else a first one. Those for TSP, where a node may have its own, are to be named. */
 async function signerOf(keys: string, id: string | undefined, now: () => number, io: Io): Promise<IdentitySigner> {
   if (id !== undefined) return openIdentity(keys, id)
-  const all = await listIdentities(keys)
+  const all = (await listIdentities(keys)).filter(({ endpoint }) => endpoint === undefined)
   const usable = all.filter(({ deactivated }) => !deactivated)
   const [only, ...others] = usable
   if (only && others.length === 0) return openIdentity(keys, only.name)
