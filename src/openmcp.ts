@@ -180,6 +180,8 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
     }
     const scheme = on.tls ? 'https' : 'http'
+    const node = proof?.tsp?.node
+    const tsp = node && (await import('./http/tsp.ts')).createTspDoor({ take: node.take, refused: node.missed, proxied: on.publicUrl !== undefined, log, now })
     const app = createApp({
       rules,
       tls: on.tls !== undefined,
@@ -187,6 +189,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       pathPrefix: on.pathPrefix,
       status,
       security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },
+      tsp,
       mcp(req, res) {
         if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
         lastActivityMs = now()

@@ -33,6 +33,8 @@ export interface TspNode extends Pick<TspEndpoint, 'take' | 'send' | 'sealerFor'
   onChanged(act: (remote: Vid, state: 'formed' | 'ended', related: Related) => void): () => void
   /** Invites, and waits to be accepted. Fails with `timeout`, `identity_unresolved`, or as carrying does. */
   relate(remote: Vid, seconds: number): Promise<void>
+  /** Counts a message that a door of ours did not let in. */
+  missed(reason: string): void
   /** How many messages were not taken, by reason. */
   dropped(): Readonly<Record<string, number>>
   close(): Promise<void>
@@ -91,6 +93,7 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
         stop()
       }
     },
+    missed: (reason) => drops.dropped(reason, 'a door did not let it in'),
     dropped: drops.counts,
     close: listener.close,
   }

@@ -551,6 +551,8 @@ const OPEN: Readonly<Record<string, string>> = {
   'PREFIX/mcp%2f': NOTHING,
   'PREFIX/mcp.json': NOTHING,
   'PREFIX/servers/test/mcp': NOTHING,
+  // Without --tsp.
+  'PREFIX/tsp': NOTHING,
 }
 
 test('every route of the app is one of those above', () => {
@@ -596,6 +598,7 @@ test('every route of the app is one of those above', () => {
       pathPrefix,
       status: { ready: nothing, lastActivity: nothing, instances: nothing, counts: nothing },
       security: { issuer, keys: keyRouter, guard: nothing },
+      tsp: nothing,
       mcp: nothing,
       sse: nothing,
       messages: nothing,
