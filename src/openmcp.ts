@@ -139,7 +139,8 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       allowHosts: on.allowHosts,
       allowOrigins: on.allowOrigins,
     })
-    const proof = security && (await secured(security, on, rules))
+    let base: string | undefined
+    const proof = security && (await secured(security, on, rules, () => base))
     if (proof && isolation === 'shared') log.warn('one server for all: it tells its callers apart no more than it can; tasks of one may be read by another')
     // Where nobody has to prove who they are, everybody is one caller.
     const callerOf = proof ? proof.guard.callerOf : (): Caller => ANYBODY
@@ -221,19 +222,24 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     }
     const secret = await proof?.enrol()
     const shown = on.host.includes(':') ? `[${on.host}]` : on.host
-    const base = on.publicUrl ? on.publicUrl.origin : `${scheme}://${shown}:${listening.port}`
+    // Bound to every address it has no name that can be called, and on this machine loopback is one.
+    const called = new Map([
+      ['0.0.0.0', '127.0.0.1'],
+      ['::', '[::1]'],
+    ]).get(on.host)
+    base = `${on.publicUrl ? on.publicUrl.origin : `${scheme}://${called ?? shown}:${listening.port}`}${on.pathPrefix}`
     return {
       url: new URL(`${scheme}://${shown}:${listening.port}${on.pathPrefix}/mcp`),
-      enrolment: secret === undefined ? undefined : new URL(`${base}${on.pathPrefix}/keys#enrol=${secret}`),
+      enrolment: secret === undefined ? undefined : new URL(`${base}/keys#enrol=${secret}`),
       tsp: proof?.tsp?.node.long,
       ended: new Promise(() => {}),
       close: () => (closing ??= close()),
     }
   }
   /** Loaded when it is asked for: a proxy that asks nobody should not wait for it. */
-  async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules): Promise<Security> {
+  async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules, base: () => string | undefined): Promise<Security> {
     const { createSecurity } = await import('./security.ts')
-    const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix }
+    const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix, base }
     return createSecurity(asked, place, io)
   }
 }

@@ -89,8 +89,21 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const gate = createGate({ standingOf: standingNow })
   const live = createLive(now)
   const over: ((isOver: (caller: Caller) => boolean) => void)[] = [live.sweep]
+  const mint = createMint({ keys, lifeSeconds: tokenSeconds, now })
   const tsp =
-    options.tsp && (await openSecuredTsp({ ground, firstTrust, options: options.tsp, keys: options.keys, tls: place.tls, trustLoopback, revoke, log, now }))
+    options.tsp &&
+    (await openSecuredTsp({
+      ground,
+      issuing: { ...proofs, mint, base: place.base },
+      firstTrust,
+      options: options.tsp,
+      keys: options.keys,
+      tls: place.tls,
+      trustLoopback,
+      revoke,
+      log,
+      now,
+    }))
   /** Whoever may do nothing here any more has nothing open here, whatever the credential is still good for. */
   const isOut = (caller: Caller): boolean =>
     (caller.via === 'tsp' ? !tsp || tsp.isOver(caller) : admission.isOver(caller)) || gate.refusalOf(caller, NO_MESSAGES) !== undefined
@@ -106,7 +119,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const following = followStore(
     store,
     async () => {
-      await Promise.all([trust.reload(), revocation.reload()])
+      await Promise.all([trust.reload(), revocation.reload(), tsp?.reload()])
       sweep()
     },
     { log },
@@ -117,7 +130,6 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   }, SWEEP_MS)
   sweeper.unref()
 
-  const mint = createMint({ keys, lifeSeconds: tokenSeconds, now })
   const issuing = { ...proofs, keys, replay, mint, standingOf, places, pathPrefix, log, now }
   const browserLogin = createBrowserLogin({
     ...issuing,

@@ -68,7 +68,6 @@ const ENTRIES = [
   'tsp/session.ts',
   'downstream/tsp.ts',
   'upstream/tsp.ts',
-  'oauth/tsp-desk.ts',
   'identity/tsp/piv.ts',
   'identity/tsp/web-document.ts',
 ]

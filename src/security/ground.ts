@@ -6,7 +6,7 @@ import { createPlaces } from '../http/places.ts'
 import { createGuardedFetch } from '../identity/guarded-fetch.ts'
 import { openNodeKeys } from '../identity/key-store.ts'
 import { createResolver } from '../identity/resolver.ts'
-import type { GuardedFetch, NodeKeys, Resolver } from '../identity/shapes.ts'
+import type { GuardedFetch, KeepingResolver, NodeKeys } from '../identity/shapes.ts'
 import type { SecurityOptions } from '../oauth/options.ts'
 import type { Log } from '../observe/log.ts'
 import type { Standing, Trust } from '../policy/shapes.ts'
@@ -24,12 +24,14 @@ export interface SecurityPlace {
   tls: { cert: string; key: string } | undefined
   publicUrl: URL | undefined
   pathPrefix: string
+  /** What every path of ours stands behind for whoever named us in no request; undefined until we listen. */
+  base(): string | undefined
 }
 
 export interface Ground {
   readonly keys: NodeKeys
   readonly store: Store
-  readonly resolver: Resolver
+  readonly resolver: KeepingResolver
   /** What the operator named does not wait behind what strangers name. */
   readonly fetchForIssuers: GuardedFetch
   readonly fetchForClients: GuardedFetch

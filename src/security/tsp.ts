@@ -1,13 +1,16 @@
 // The node's own VID on the network of TSP: who may be related to it is who is trusted, and a relationship is a credential like a token.
+import { toOpenMcpError } from '../errors.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import { ensureTspIdentity } from '../identity/tsp/own.ts'
-import type { Vid } from '../identity/vid.ts'
+import { shortFormOf, type Vid } from '../identity/vid.ts'
 import type { TspOptions } from '../oauth/options.ts'
+import { createTspDesk, type TspDeskOptions } from '../oauth/tsp-desk.ts'
 import type { Log } from '../observe/log.ts'
 import type { FirstTrust } from '../policy/first-trust.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { createCarriage } from '../tsp/carriage.ts'
 import type { Heard } from '../tsp/endpoint.ts'
+import { knownLongForms } from '../tsp/known-vids.ts'
 import { openTspNode, type TspNode } from '../tsp/node.ts'
 import { createKeptRelationships } from '../tsp/relationship-store.ts'
 import type { Ground } from './ground.ts'
@@ -18,13 +21,17 @@ export interface SecuredTsp {
   callerOf(heard: Pick<Heard, 'from' | 'relationship'>): Caller | undefined
   /** Whether a caller that came by TSP has to go: its relationship ended, or it is not trusted any more. */
   isOver(caller: Caller): boolean
-  /** Ends relationships with whoever is not trusted any more. */
+  /** Ends relationships with whoever is not trusted any more. Cheap: nothing is read. */
   sweep(): void
+  /** Reads what an operator has said of VIDs meanwhile. Fails with `store_failed`. */
+  reload(): Promise<void>
   close(): Promise<void>
 }
 
 export interface SecuredTspOptions {
-  ground: Pick<Ground, 'keys' | 'store' | 'resolver' | 'standingOf' | 'isTrusted' | 'revocation'>
+  ground: Pick<Ground, 'store' | 'resolver' | 'places' | 'standingOf' | 'isTrusted' | 'revocation'>
+  /** How tokens are given. */
+  issuing: Pick<TspDeskOptions, 'challenges' | 'admit' | 'mint' | 'base'>
   firstTrust: Pick<FirstTrust, 'isAwaited'>
   options: TspOptions
   /** Directory of identities. */
@@ -41,10 +48,19 @@ export interface SecuredTspOptions {
 const LIFE_SECONDS = 24 * 3600
 
 /** Fails as `ensureTspIdentity` and `openTspNode` do. */
-export async function openSecuredTsp({ ground, firstTrust, options, keys, tls, trustLoopback, revoke, log, now }: SecuredTspOptions): Promise<SecuredTsp> {
-  const { store, resolver, standingOf, isTrusted, revocation } = ground
+export async function openSecuredTsp(secured: SecuredTspOptions): Promise<SecuredTsp> {
+  const { ground, issuing, firstTrust, options, keys, tls, trustLoopback, revoke, log, now } = secured
+  const { store, resolver, places, standingOf, isTrusted, revocation } = ground
   const own = await ensureTspIdentity({ dir: keys, name: options.id, now })
   const relationships = createKeptRelationships({ store, lifeSeconds: LIFE_SECONDS, now })
+  const reload = async (): Promise<void> => resolver.keep(await knownLongForms(store))
+  // By its short form no did:peer:4 can be resolved that was not shown to this process.
+  await reload()
+  const remotes = await relationships.remotesOf(own.vid)
+  /** With whom, and until when at most. */
+  const related = new Map<Vid, number>(remotes.map((remote) => [shortFormOf(remote), now() + LIFE_SECONDS * 1000]))
+  const ending = new Set<Vid>()
+  const callers = new Map<Vid, Caller>()
   // Peers of a node that lives on this machine alone live there too.
   const carriage = createCarriage({ trustLoopback: trustLoopback || isLoopbackHost(new URL(own.profile.endpoint).hostname) })
   const node = await openTspNode({
@@ -58,15 +74,31 @@ export async function openSecuredTsp({ ground, firstTrust, options, keys, tls, t
     log,
     now,
   })
-  const callers = new Map<Vid, Caller>()
-  // By its short form no did:peer:4 can be resolved that was not shown to this process.
-  for (const remote of await relationships.remotesOf(own.vid)) await resolver.resolve(remote)
   node.onChanged((remote, state, { id, untilMs }) => {
-    if (state === 'formed') return log.info('a TSP relationship was formed', { with: remote })
+    if (state === 'formed') {
+      related.set(remote, untilMs)
+      resolver.keep([remote])
+      return log.info('a TSP relationship was formed', { with: remote })
+    }
+    related.delete(remote)
     callers.delete(remote)
     log.info('a TSP relationship has ended', { with: remote })
     void revoke(tokenIdOf(id), untilMs).catch(() => log.error('the end of a TSP relationship could not be written down', { with: remote }))
   })
+  if (options.modes.includes('verify')) {
+    const desk = createTspDesk({ ...issuing, resourceOf: places.resourceOf, answer: node.send, log, now })
+    node.onHeard(({ from, data, relationship: { id, untilMs } }) => desk({ from, data, relationship: { origin: tokenIdOf(id), untilMs } }))
+  }
+
+  function end(remote: Vid): void {
+    if (ending.has(remote)) return
+    ending.add(remote)
+    void node
+      .cancel(remote)
+      // It is tried again with the next sweep; meanwhile the peer is not heard, because it is not trusted.
+      .catch((thrown: unknown) => log.error('a TSP relationship could not be ended', { with: remote, why: toOpenMcpError(thrown).message }))
+      .finally(() => ending.delete(remote))
+  }
 
   return {
     node,
@@ -82,8 +114,13 @@ export async function openSecuredTsp({ ground, firstTrust, options, keys, tls, t
     },
     isOver: ({ id, tokenId, expiresAt }) => revocation.isRevoked(tokenId) || !isTrusted(id) || expiresAt * 1000 <= now(),
     sweep() {
-      for (const [vid] of callers) if (!isTrusted(vid)) void node.cancel(vid).catch(() => undefined)
+      const isAwaited = firstTrust.isAwaited()
+      for (const [remote, untilMs] of related) {
+        if (untilMs <= now()) related.delete(remote)
+        else if (!isAwaited && !isTrusted(remote)) end(remote)
+      }
     },
+    reload,
     async close() {
       await node.close()
       carriage.close()

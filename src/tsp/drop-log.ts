@@ -7,7 +7,7 @@ export interface DropLog {
 }
 
 /** An operator can mend these. The others are what any stranger can send, and are told to those who look for them. */
-const TOLD = new Set(['revision', 'untrusted', 'unresolved', 'unrelated'])
+const TOLD = new Set(['revision', 'untrusted', 'unresolved', 'unrelated', 'unreachable'])
 const AGAIN_MS = 60_000
 /** Distinct words within that time; beyond it strangers would fill the log. */
 const MOST_WORDS = 100

@@ -23,7 +23,7 @@ interface OwnVid {
 }
 
 /** Why something came to nothing: of the codec, or of what is known about its sender. */
-export type DropReason = RefusalReason | 'busy' | 'untrusted' | 'unresolved' | 'unrelated'
+export type DropReason = RefusalReason | 'busy' | 'untrusted' | 'unresolved' | 'unrelated' | 'unreachable'
 
 export interface EndpointOptions {
   own: OwnVid
@@ -115,6 +115,9 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     const before = await relationships.get(own.vid, remote)
     const step = received(before.relationship, payload)
     if (!step) throw new Dropped('unrelated', `the ${payload.kind} of ${shortened(remote)} is of nothing that is there`)
+    // Else a recorded one would take the place of the relationship that is there, and its peer could not end what he does not know.
+    if (payload.kind === 'invite' && !(await relationships.isFirst(own.vid, remote, payload.digest)))
+      throw new Dropped('unrelated', `the invite of ${shortened(remote)} was taken before`)
     await relationships.put(own.vid, remote, step.next, written)
     if (payload.kind === 'invite') await accept(remote, step.next, payload.digest, profile, waiting)
     if (payload.kind === 'accept') changed(remote, 'formed', await relationships.get(own.vid, remote))
@@ -169,8 +172,9 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
   }
 
   function forget(thrown: unknown): void {
-    const reason: DropReason = thrown instanceof TspRefusal || thrown instanceof Dropped ? thrown.reason : 'busy'
-    const { message, detail } = toOpenMcpError(thrown)
+    const { code, message, detail } = toOpenMcpError(thrown)
+    const isGone = code === 'upstream_unreachable' || code === 'egress_refused'
+    const reason: DropReason = thrown instanceof TspRefusal || thrown instanceof Dropped ? thrown.reason : isGone ? 'unreachable' : 'busy'
     if (!(thrown instanceof OpenMcpError)) log?.error('a TSP message could not be taken', { why: message, detail })
     dropped(reason, message)
   }

@@ -1,10 +1,10 @@
 // Relationships across restarts. With each the long form of a did:peer:4 is kept: by its short one nobody could be found again.
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 
 import { isObject } from '../protocol/message.ts'
 import { isVid, type Vid } from '../identity/vid.ts'
 import type { Store } from '../store/shapes.ts'
-import { parseDigest } from './digest.ts'
+import { parseDigest, type Digest } from './digest.ts'
 import { NO_RELATIONSHIP, type Relationship } from './relationship.ts'
 
 /** Every function fails with `store_failed` when the store cannot do its work. */
@@ -12,6 +12,8 @@ export interface RelationshipStore {
   get(local: Vid, remote: Vid): Promise<Held>
   /** `written` is the remote VID as it was shown, in its long form or in its short one. */
   put(local: Vid, remote: Vid, relationship: Relationship, written?: Vid): Promise<void>
+  /** Whether this invite of the remote VID was not taken before: a message says nothing of when it was made. */
+  isFirst(local: Vid, remote: Vid, invite: Digest): Promise<boolean>
 }
 
 export interface Held {
@@ -30,7 +32,7 @@ export interface KeptRelationships extends RelationshipStore {
 }
 
 export interface KeptRelationshipsOptions {
-  store: Pick<Store, 'get' | 'put' | 'remove' | 'list'>
+  store: Pick<Store, 'add' | 'get' | 'put' | 'remove' | 'list'>
   /** So long after its last change a relationship is there. */
   lifeSeconds: number
   now: () => number
@@ -41,6 +43,9 @@ interface Kept {
   readonly id: string
   readonly written: Vid
 }
+
+/** An invite that was recorded can be played again after this: for ever would be a row for every invite that there was. */
+const INVITE_MS = 30 * 24 * 3600 * 1000
 
 export function createKeptRelationships({ store, lifeSeconds, now }: KeptRelationshipsOptions): KeptRelationships {
   return {
@@ -61,6 +66,12 @@ export function createKeptRelationships({ store, lifeSeconds, now }: KeptRelatio
       const longest = written === remote ? (before?.written ?? written) : written
       const id = before?.id ?? randomBytes(16).toString('base64url')
       await store.put('tsp', { key, value: JSON.stringify({ relationship, id, written: longest }), expiresAtMs: now() + lifeSeconds * 1000 })
+    },
+    isFirst(local, remote, invite) {
+      const key = createHash('sha256')
+        .update(JSON.stringify(['invite', local, remote, invite]))
+        .digest('base64url')
+      return store.add('replay', { key, value: '', expiresAtMs: now() + INVITE_MS })
     },
     async remotesOf(local) {
       const rows = await store.list('tsp')

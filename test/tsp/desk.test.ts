@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { openNodeKeys } from '../../src/identity/key-store.ts'
 import type { Vid } from '../../src/identity/vid.ts'
 import { createAdmit } from '../../src/oauth/admit.ts'
-import { createTspDesk } from '../../src/oauth/tsp-desk.ts'
+import { createTspDesk, type TspDesk } from '../../src/oauth/tsp-desk.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { createTrust } from '../../src/policy/trust.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
@@ -32,7 +32,7 @@ describe('a related VID', () => {
     expect(nonce).toBe(NONCE)
     const given = await say({ ...ask, challenge })
     expect(given).toMatchObject({ type: 'openmcp/token', token_type: 'DPoP', scope: 'mcp', nonce: NONCE })
-    expect(decodeJwt(String(given['access_token']))).toMatchObject({ sub: vid, aud: `${BASE}/mcp`, cnf: { jkt: JKT }, origins: ['the relationship'] })
+    expect(decodeJwt(String(given['access_token']))).toMatchObject({ sub: vid, aud: `${BASE}/mcp`, cnf: { jkt: JKT }, origins: ['tsp:this one'] })
   })
 
   test('gets nothing for a challenge that was used', async () => {
@@ -88,18 +88,20 @@ async function node(): Promise<Asking> {
     strangers: { untrusted: () => {} },
     log,
   })
-  const desk = createTspDesk({
+  const desk: TspDesk = createTspDesk({
     challenges: createChallenges({ sealing: () => keys.sealing(), now: Date.now }),
     admit,
     mint: createMint({ keys, lifeSeconds: 900, now: Date.now }),
-    base: BASE,
+    base: () => BASE,
     resourceOf: (asked) => (asked.startsWith(`${BASE}/`) ? asked : undefined),
+    answer: (to, data) => server.endpoint.send(to, data),
     log,
+    now: Date.now,
   })
   const add = network()
   const server = add('server', {
     hear({ from, data }) {
-      void desk({ from, relationship: 'the relationship', notAfter: Infinity, data }).then((answer) => answer && server.endpoint.send(from, answer))
+      desk({ from, data, relationship: { origin: 'tsp:this one', untilMs: Infinity } })
     },
   })
   const client = add('client')
