@@ -28,11 +28,11 @@ export function createShares({ mostPlaces, mostBytes }: { mostPlaces: number; mo
     const crowd = [...networks.values()].reduce((most, one) => (one.places.size > most.places.size ? one : most))
     // Where the newcomer would have as many as it takes from, they would take from each other for ever.
     if (crowd.places.size <= (newcomer?.places.size ?? 0) + 1) return false
-    const all = [...crowd.places]
-    const last = all.find((place) => place.bytes === 0) ?? all[0]
+    const [oldest] = crowd.places
+    const last = [...crowd.places].find((place) => place.bytes === 0) ?? oldest
     last?.leave()
     last?.giveWay()
-    return last !== undefined
+    return true
   }
 
   return {
