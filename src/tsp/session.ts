@@ -6,17 +6,10 @@
 // session-frame.ts) seals them to the VID that the other half knows, and gives in what came sealed from it.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 
-import type { Text } from '../protocol/exchange.ts'
+import type { Hearing, SealedSession } from '../protocol/sealed-session.ts'
 import { closeFrame, messageFrame, openedFrame, openFrame, refusedFrame, type SessionFrame } from './session-frame.ts'
 
-/** One side of a session that both know. */
-export interface SealedSession {
-  readonly id: string
-  /** The frame of our next message. */
-  wrap(message: Text): Buffer
-  /** True once for each number of the other side, in any order within the last 1024: then what it numbers is new. */
-  takes(n: number): boolean
-}
+export type { Hearing, SealedSession }
 
 export interface Beginning {
   /** To be sent to the node. */
@@ -40,23 +33,12 @@ export function beginSession(random: Random = randomBytes): Beginning {
 export interface HostedSessions {
   /**
    * What a frame of a peer comes to. `peer` names the VID and the relationship in which it came: a session is there for nobody else, and
-   * not in the next relationship of the same two.
+   * not in the next relationship of the same two. Undefined: it is for a client's half, and not for us.
    */
   hear(peer: string, frame: SessionFrame): Hearing | undefined
   /** Forgets a session, for good; returns the frame that tells the peer. Undefined: there is none. */
   end(peer: string, session: string, why: string): Buffer | undefined
 }
-
-/** Undefined instead of one of these: the frame is for a client's half, and not for us. */
-export type Hearing =
-  /** To be said to the peer. Nothing is kept for it. */
-  | { readonly kind: 'answer'; readonly frame: Buffer }
-  /** A new message. `isFirst`: with it the session becomes real. */
-  | { readonly kind: 'message'; readonly session: SealedSession; readonly isFirst: boolean; readonly message: Buffer }
-  /** The peer has ended it, and it is forgotten. */
-  | { readonly kind: 'closed'; readonly session: string }
-  /** It was there before, or is too old to tell. Nothing is said to anybody. */
-  | { readonly kind: 'repeated' }
 
 export interface HostedSessionsOptions {
   /** Sessions that one peer may have at once, in all its relationships. */

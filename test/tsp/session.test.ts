@@ -1,8 +1,9 @@
 // What is recorded of a session is good for nothing: not in it, not in another, not after a restart.
 import { describe, expect, test } from 'vitest'
 
+import type { SealedSession } from '../../src/protocol/sealed-session.ts'
 import { closeFrame, frameOf, messageFrame, openedFrame, openFrame, refusedFrame, type SessionFrame } from '../../src/tsp/session-frame.ts'
-import { beginSession, createHostedSessions, type HostedSessions, type SealedSession } from '../../src/tsp/session.ts'
+import { beginSession, createHostedSessions, type HostedSessions } from '../../src/tsp/session.ts'
 
 const NONCE = 'n'.repeat(22)
 const NAME = 's'.repeat(40)
