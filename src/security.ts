@@ -56,7 +56,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const { dpop: dpopMode, tokenSeconds, trustLoopback, apiKeys } = options
   const { issuers, selfIssued } = options.trust
   const ground = await openGround(options, place, io)
-  const { keys, store, resolver, places, trust, revocation, liveness, replay, standingOf, isTrusted } = ground
+  const { keys, store, resolver, places, revocation, liveness, replay, standingOf, isTrusted } = ground
   const proofs = createProofs(ground, options, place, io)
   const { assertions, dpop, firstTrust, strangers } = proofs
 
@@ -119,7 +119,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const following = followStore(
     store,
     async () => {
-      await Promise.all([trust.reload(), revocation.reload(), tsp?.reload()])
+      await ground.reload()
       sweep()
     },
     { log },

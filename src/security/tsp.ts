@@ -10,7 +10,6 @@ import type { FirstTrust } from '../policy/first-trust.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { createCarriage } from '../tsp/carriage.ts'
 import type { Heard } from '../tsp/endpoint.ts'
-import { knownLongForms } from '../tsp/known-vids.ts'
 import { openTspNode, type TspNode } from '../tsp/node.ts'
 import { createKeptRelationships } from '../tsp/relationship-store.ts'
 import type { Ground } from './ground.ts'
@@ -23,8 +22,6 @@ export interface SecuredTsp {
   isOver(caller: Caller): boolean
   /** Ends relationships with whoever is not trusted any more. Cheap: nothing is read. */
   sweep(): void
-  /** Reads what an operator has said of VIDs meanwhile. Fails with `store_failed`. */
-  reload(): Promise<void>
   close(): Promise<void>
 }
 
@@ -53,9 +50,6 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   const { store, resolver, places, standingOf, isTrusted, revocation } = ground
   const own = await ensureTspIdentity({ dir: keys, name: options.id, now })
   const relationships = createKeptRelationships({ store, lifeSeconds: LIFE_SECONDS, now })
-  const reload = async (): Promise<void> => resolver.keep(await knownLongForms(store))
-  // By its short form no did:peer:4 can be resolved that was not shown to this process.
-  await reload()
   const remotes = await relationships.remotesOf(own.vid)
   /** With whom, and until when at most. */
   const related = new Map<Vid, number>(remotes.map((remote) => [shortFormOf(remote), now() + LIFE_SECONDS * 1000]))
@@ -120,7 +114,6 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
         else if (!isAwaited && !isTrusted(remote)) end(remote)
       }
     },
-    reload,
     async close() {
       await node.close()
       carriage.close()
