@@ -44,7 +44,7 @@ export async function findRemote(target: RemoteServer, options: ConnectOptions):
   }
 }
 
-function streamableHttp(client: HttpClient, url: URL, { limits, log }: ConnectOptions): Remote {
+export function streamableHttp(client: HttpClient, url: URL, { limits, log }: ConnectOptions): Remote {
   log.debug('the upstream speaks Streamable HTTP', { path: url.pathname })
   let open = 0
   // A link without a session serves one request: what a list of tools taught one, the next must know.
