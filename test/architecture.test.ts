@@ -17,7 +17,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   identity: ['errors', 'observe'],
   policy: ['errors', 'observe', 'protocol', 'store'],
   tokens: ['errors', 'observe', 'protocol', 'store', 'identity'],
-  login: ['errors', 'observe', 'protocol', 'identity'],
+  // A node may be asked for a token by TSP alone: then the client is at home there too.
+  login: ['errors', 'observe', 'protocol', 'identity', 'tsp'],
   tsp: ['errors', 'observe', 'protocol', 'store', 'identity'],
   relay: ['errors', 'observe', 'protocol', 'policy'],
   upstream: ['errors', 'observe', 'protocol'],

@@ -132,6 +132,8 @@ export const TOKEN_OPTIONS: OptionTable = table({
   dpop: {},
   scope: { value: "'SCOPE SCOPE'" },
   enrol: { value: 'LINK' },
+  timeout: { value: 'SECONDS' },
+  'tsp-listen': { value: 'HOST:PORT' },
   ...EVERYWHERE,
 })
 

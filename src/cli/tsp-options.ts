@@ -22,7 +22,7 @@ export function tspOf(reading: Reading): TspOptions | undefined {
     }
   }
   const id = oneOf(reading, 'tsp-id', parseName) ?? TSP_ID
-  const listen = oneOf(reading, 'tsp-listen', parsePlace)
+  const listen = oneOf(reading, 'tsp-listen', parseListenPlace)
   if (hasTsp(reading)) return { modes: [...modes], id, ...(listen && { listen }) }
   for (const name of ['tsp-id', 'tsp-listen']) {
     for (const { as } of allOf(reading, name).slice(0, 1)) {
@@ -32,7 +32,7 @@ export function tspOf(reading: Reading): TspOptions | undefined {
   return undefined
 }
 
-function parsePlace(text: string, as: string): { host: string; port: number } {
+export function parseListenPlace(text: string, as: string): { host: string; port: number } {
   const hint = `like ${as} 127.0.0.1:1337; 0.0.0.0 is every address of this machine`
   try {
     const { listen } = parsePublish(text, true)

@@ -10,7 +10,7 @@ export const USAGE = `openmcp: a proxy in front of any MCP server
   openmcp run [OPTIONS] [-p PUBLISH] [--] [COMMAND [ARG...]]   serve one server
   openmcp test [OPTIONS] UPSTREAM | [--] COMMAND [ARG...]      connect to a server, say what it is, time it
   openmcp id create NAME | list | show [NAME] | export NAME | import NAME | rotate [NAME] | deactivate NAME|DID   identities
-  openmcp token RESOURCE                                       prove an identity, print a token
+  openmcp token RESOURCE|DID                                   prove an identity, by TSP to a DID, and print a token
   openmcp login UPSTREAM | openmcp reset [UPSTREAM]            log in with a browser where 'run' needs it; forget that
   openmcp trust add ID | list | remove ID                      whose identities may come in
   openmcp key create ID | list [ID] | revoke KEY               API keys
@@ -63,7 +63,7 @@ Words (all on stderr):
   --debug                   log level debug, and stack traces
 
 'openmcp id' takes --method key|jwk|web|peer, --curve Ed25519|P-256|secp256k1, --domain, --tsp, --endpoint URL, --private, --piv, --now, --json, --keys, --store;
-'openmcp token' --id NAME, --dpop, --scope SCOPE, --enrol LINK, --keys; 'openmcp key' --label NAME, --scope, --until, --json, --keys, --store;
+'openmcp token' --id NAME, --dpop, --scope, --enrol LINK, --keys, of a DID --timeout (10), --tsp-listen; 'openmcp key' --label, --scope, --until, --json, --keys, --store;
 'openmcp login' --client-id ID, --client-secret-file, --client-metadata-url, --scope, --dpop required, --timeout (300), --no-browser, --list;
 'openmcp trust' --scope, --tools, --until, --json, --store; 'openmcp test' -e, --env-file, --pass-env, --cwd, -H, --header-file, --transport, --timeout (30).
 Exit codes: 0 done or stopped in order, 1 failed, 2 asked wrongly, 128+n when a second signal n ends it at once.

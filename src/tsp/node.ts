@@ -44,6 +44,7 @@ export interface TspNode extends Pick<TspEndpoint, 'take' | 'send' | 'sealerFor'
 export async function openTspNode({ own, place, resolver, relationships, trusts, carry, log, now }: TspNodeOptions): Promise<TspNode> {
   const hearers = new Set<(heard: Heard) => boolean>()
   const watchers = new Set<(remote: Vid, state: 'formed' | 'ended', related: Related) => void>()
+  const misses = new Set<(reason: string, why: string) => void>()
   const drops = createDropLog({ log, now })
   const endpoint = createTspEndpoint({
     own: { vid: own.vid, long: own.long, keys: ownKeysOf(own.secrets) },
@@ -58,7 +59,10 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
     changed(remote, state, related) {
       for (const watch of watchers) watch(remote, state, related)
     },
-    dropped: drops.dropped,
+    dropped(reason, why) {
+      drops.dropped(reason, why)
+      for (const miss of misses) miss(reason, why)
+    },
     log,
   })
   const listener = await listenFor({
@@ -82,15 +86,20 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
           if (other === remote && state === 'formed') resolve()
         })
       })
+      let otherRevision: string | undefined
+      const stopMissing = added(misses, (reason, why) => {
+        if (reason === 'revision') otherRevision = why
+      })
       let patience: NodeJS.Timeout | undefined
       const silence = new Promise<never>((_resolve, reject) => {
-        patience = setTimeout(() => reject(unanswered(seconds, own.vid)), seconds * 1000)
+        patience = setTimeout(() => reject(unanswered(seconds, own.vid, otherRevision)), seconds * 1000)
       })
       try {
         await Promise.race([endpoint.invite(given).then(() => formed), silence])
       } finally {
         clearTimeout(patience)
         stop()
+        stopMissing()
       }
     },
     missed: (reason) => drops.dropped(reason, 'a door did not let it in'),
@@ -105,7 +114,12 @@ function added<T>(all: Set<T>, one: T): () => void {
 }
 
 /** TSP has no refusals: who is not wanted hears nothing, and neither does who is not understood. */
-function unanswered(seconds: number, vid: Vid): OpenMcpError {
+function unanswered(seconds: number, vid: Vid, otherRevision: string | undefined): OpenMcpError {
+  if (otherRevision !== undefined) {
+    return new OpenMcpError('timeout', `no answer by TSP within ${seconds} s that could be read: ${otherRevision}`, {
+      hint: 'openmcp speaks revision 3 (YTSP-AAC), as tsp_sdk 0.11 does: no two revisions understand each other',
+    })
+  }
   return new OpenMcpError('timeout', `no answer by TSP within ${seconds} s`, {
     hint: `is it running, does it trust us (openmcp trust add ${vid}), can it reach our endpoint, and does it speak revision 3?`,
   })
