@@ -2,9 +2,10 @@
 import type { Readable, Writable } from 'node:stream'
 
 import { createEventWriters } from './downstream/event-writer.ts'
-import { createMcpDoor } from './downstream/mcp.ts'
+import { createMcpDoor, type Handler } from './downstream/mcp.ts'
 import { createPassThrough, type PassedSession } from './downstream/pass-through.ts'
 import { refuse } from './downstream/refuse.ts'
+import type { SealedDoor } from './downstream/sealed.ts'
 import { createSseDoor, type SseSession } from './downstream/sse.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
 import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
@@ -155,18 +156,17 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const all = [piped, passed, streamed]
     const calls = createInFlight()
     const passThrough = createPassThrough({ sessions: passed, onStream, log })
-    const mcp = createMcpDoor({
+    const served = {
       upstream: connection.upstream,
       messages: connection.messages,
       callerOf,
       gate,
-      ...refusalHeaders,
       pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, limits, log }),
       passThrough,
       onStream,
       limits,
       log,
-    })
+    }
     const sse = createSseDoor({ upstream: connection.messages, callerOf, gate, ...refusalHeaders, sessions: streamed, writers, onStream, calls, limits, log })
     proof?.onOver((isOver) => {
       for (const sessions of all) void sessions.endOf(isOver)
@@ -181,8 +181,41 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
     }
     const scheme = on.tls ? 'https' : 'http'
+    const mcp =
+      (door: Handler): Handler =>
+      (req, res) => {
+        if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
+        lastActivityMs = now()
+        if (req.method === 'POST') res.once('close', calls.begin())
+        door(req, res)
+      }
+    /** What is asked under a seal is served as at /mcp. Undefined: nobody is served so. */
+    const sealedDoor = async ({ tsp, guard }: Security): Promise<SealedDoor | undefined> => {
+      if (!tsp?.tmcp) return undefined
+      const { createSealedDoor, openedBody } = await import('./downstream/sealed.ts')
+      return createSealedDoor({
+        open: tsp.tmcp.take,
+        admit(req, res, heard) {
+          const caller = tsp.callerOf(heard)
+          if (caller) guard.enter(req, res, caller)
+          return caller !== undefined
+        },
+        serve: mcp(createMcpDoor({ ...served, bodyOf: openedBody })),
+        mostAnswerBytes: limits.messageBytes,
+        log,
+      })
+    }
     const node = proof?.tsp?.node
-    const tsp = node && (await import('./http/tsp.ts')).createTspDoor({ take: node.take, refused: node.missed, proxied: on.publicUrl !== undefined, log, now })
+    const tsp =
+      node &&
+      (await import('./http/tsp.ts')).createTspDoor({
+        take: node.take,
+        answer: await sealedDoor(proof),
+        refused: node.missed,
+        proxied: on.publicUrl !== undefined,
+        log,
+        now,
+      })
     const app = createApp({
       rules,
       tls: on.tls !== undefined,
@@ -191,12 +224,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       status,
       security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },
       tsp,
-      mcp(req, res) {
-        if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
-        lastActivityMs = now()
-        if (req.method === 'POST') res.once('close', calls.begin())
-        mcp(req, res)
-      },
+      mcp: mcp(createMcpDoor({ ...served, ...refusalHeaders })),
       sse: (req, res) => sse.open(req, res, `${on.pathPrefix}/messages`),
       messages(req, res) {
         lastActivityMs = now()
@@ -236,6 +264,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       close: () => (closing ??= close()),
     }
   }
+
   /** Loaded when it is asked for: a proxy that asks nobody should not wait for it. */
   async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules, base: () => string | undefined): Promise<Security> {
     const { createSecurity } = await import('./security.ts')

@@ -33,8 +33,10 @@ export interface AskedSealed {
   giveBack(): void
 }
 
+export type SealedDoor = (asked: AskedSealed) => void
+
 /** Everybody who is not let in gets the same answer, whatever was sent. A bare GET or DELETE proves nothing, so it is nobody's. */
-export function createSealedDoor<H>({ open, admit, serve, mostAnswerBytes, log }: SealedDoorOptions<H>): (asked: AskedSealed) => void {
+export function createSealedDoor<H>({ open, admit, serve, mostAnswerBytes, log }: SealedDoorOptions<H>): SealedDoor {
   async function take({ did, req, res, bytes, giveBack }: AskedSealed): Promise<void> {
     const opened = await open(did, bytes.toString('latin1'))
     if (res.destroyed) return

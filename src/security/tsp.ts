@@ -12,10 +12,13 @@ import { createCarriage } from '../tsp/carriage.ts'
 import type { Heard } from '../tsp/endpoint.ts'
 import { openTspNode, type TspNode } from '../tsp/node.ts'
 import { createKeptRelationships } from '../tsp/relationship-store.ts'
+import { createTmcp, type Tmcp } from '../tsp/tmcp.ts'
 import type { Ground } from './ground.ts'
 
 export interface SecuredTsp {
   readonly node: TspNode
+  /** What is asked over HTTP under a seal. Undefined: nobody is served so. */
+  readonly tmcp: Tmcp | undefined
   /** Who speaks in a relationship. Undefined: nobody that may. The same object for as long as the relationship lasts. */
   callerOf(heard: Pick<Heard, 'from' | 'relationship'>): Caller | undefined
   /** Whether a caller that came by TSP has to go: its relationship ended, or it is not trusted any more. */
@@ -94,18 +97,21 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
       .finally(() => ending.delete(remote))
   }
 
+  const callerOf: SecuredTsp['callerOf'] = ({ from, relationship: { id, untilMs } }) => {
+    const standing = standingOf([from])
+    if (!standing) return undefined
+    const known = callers.get(from)
+    const [tokenId, expiresAt] = [tokenIdOf(id), untilMs / 1000]
+    if (known && known.tokenId === tokenId && known.expiresAt === expiresAt) return known
+    const caller: Caller = { id: from, via: 'tsp', scopes: standing.scopes, act: [], tokenId, expiresAt, owner: from }
+    callers.set(from, caller)
+    return caller
+  }
+
   return {
     node,
-    callerOf({ from, relationship: { id, untilMs } }) {
-      const standing = standingOf([from])
-      if (!standing) return undefined
-      const known = callers.get(from)
-      const [tokenId, expiresAt] = [tokenIdOf(id), untilMs / 1000]
-      if (known && known.tokenId === tokenId && known.expiresAt === expiresAt) return known
-      const caller: Caller = { id: from, via: 'tsp', scopes: standing.scopes, act: [], tokenId, expiresAt, owner: from }
-      callers.set(from, caller)
-      return caller
-    },
+    tmcp: options.modes.includes('message') ? createTmcp({ node, admits: (heard) => callerOf(heard) !== undefined, now }) : undefined,
+    callerOf,
     isOver: ({ id, tokenId, expiresAt }) => revocation.isRevoked(tokenId) || !isTrusted(id) || expiresAt * 1000 <= now(),
     sweep() {
       const isAwaited = firstTrust.isAwaited()

@@ -26,6 +26,8 @@ export interface Tmcp {
 
 export interface TmcpOptions {
   node: Pick<TspNode, 'take' | 'sealerFor'>
+  /** Whether somebody with a relationship may ask here now. Nothing is kept for anybody else, and nothing said. */
+  admits(heard: Heard): boolean
   /** Sessions that one peer may have at once: those of processes that are gone make room. */
   mostPerPeer?: number
   now: () => number
@@ -43,7 +45,7 @@ const MOST_PER_PEER = 64
 /** So long a session is kept in which nothing is asked: its client begins another when it comes back. */
 const IDLE_MS = 3600_000
 
-export function createTmcp({ node, mostPerPeer = MOST_PER_PEER, now }: TmcpOptions): Tmcp {
+export function createTmcp({ node, admits, mostPerPeer = MOST_PER_PEER, now }: TmcpOptions): Tmcp {
   const sessions = createHostedSessions({ mostPerPeer, now })
   const live = new Map<string, Live>()
 
@@ -119,7 +121,7 @@ export function createTmcp({ node, mostPerPeer = MOST_PER_PEER, now }: TmcpOptio
         carry: (carried) => void (came.carried = carried),
       })
       if (came.carried) return { kind: 'said', text: came.carried.toString('base64url') }
-      if (!came.heard) return undefined
+      if (!came.heard || !admits(came.heard)) return undefined
       const seal = await sealerFor(from)
       return seal && answered(came.heard, seal)
     },
