@@ -179,6 +179,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       lastActivity: () => new Date(lastActivityMs).toISOString(),
       instances: () => ({ [name]: connection.state() }),
       counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
+      tspDropped: proof?.tsp?.node.dropped,
     }
     const scheme = on.tls ? 'https' : 'http'
     const mcp =

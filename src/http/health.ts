@@ -9,6 +9,8 @@ export interface Status {
   /** Servers by name and their state. */
   instances(): Readonly<Record<string, string>>
   counts(): Readonly<Record<string, number>>
+  /** TSP messages that were not taken, by reason; undefined where none are heard. */
+  tspDropped?: (() => Readonly<Record<string, number>>) | undefined
 }
 
 export function health(): RequestHandler {
@@ -32,5 +34,9 @@ export function counts(state: Status): RequestHandler {
 
 /** The key names of Python's mcp-proxy, whose users ask for them. */
 export function status(state: Status): RequestHandler {
-  return (_req, res) => void res.json({ api_last_activity: state.lastActivity(), server_instances: state.instances(), ...state.counts() })
+  return (_req, res) => {
+    const { tspDropped } = state
+    const about = { api_last_activity: state.lastActivity(), server_instances: state.instances(), ...state.counts() }
+    res.json(tspDropped ? { ...about, tsp_dropped: tspDropped() } : about)
+  }
 }

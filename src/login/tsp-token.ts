@@ -77,7 +77,7 @@ async function asked(node: TspNode, { remote, scope, enrolment, dpop, seconds, o
   const nonce = randomBytes(16).toString('base64url')
   const ask = { type: 'openmcp/token-ask', nonce, jkt: await dpop.thumbprint(), ...(scope !== undefined && { scope }) }
   const exchange = createExchange(node, shortFormOf(remote), nonce, endMs, seconds)
-  const refusal = (answer: JsonObject): OpenMcpError => refused(answer['error'], { ...(scope !== undefined && { scope }), withLink: secret !== undefined, own })
+  const refusal = (answer: JsonObject): OpenMcpError => refused(answer['error'], { scope, withLink: secret !== undefined, own, remote })
   const first = await exchange(ask, 'openmcp/token-challenge')
   const { challenge } = first
   if (typeof challenge !== 'string') throw refusal(first)
@@ -135,17 +135,25 @@ function tokenIn(answer: JsonObject, remote: Vid): ObtainedToken {
   return { accessToken, tokenType: 'DPoP', expiresInSeconds, scope, resource, issuer: shortFormOf(remote) }
 }
 
-function refused(error: unknown, { scope, withLink, own }: { scope?: string; withLink: boolean; own: TspIdentity }): OpenMcpError {
-  const said = spoken(String(error), [])
+interface Refused {
+  scope: string | undefined
+  withLink: boolean
+  own: TspIdentity
+  remote: Vid
+}
+
+function refused(error: unknown, { scope, withLink, own: { vid }, remote }: Refused): OpenMcpError {
+  const said = spoken(String(error))
+  const by = shortFormOf(remote)
   switch (error) {
     case 'invalid_grant':
-      return new OpenMcpError('login_failed', `it gives ${own.vid} no token (${said})`, {
-        hint: withLink ? `an enrolment link is good once, for 15 minutes, while nobody is trusted; ${trustHint(own.vid)}` : trustHint(own.vid),
+      return new OpenMcpError('login_failed', `${by} gives ${vid} no token (${said})`, {
+        hint: withLink ? `an enrolment link is good once, for 15 minutes, while nobody is trusted; ${trustHint(vid)}` : trustHint(vid),
       })
     case 'invalid_scope':
-      return new OpenMcpError('login_failed', `it does not give ${own.vid} the scope ${scope ?? 'mcp'} (${said})`, { hint: 'ask for less with --scope' })
+      return new OpenMcpError('login_failed', `${by} does not give ${vid} the scope ${scope ?? 'mcp'} (${said})`, { hint: 'ask for less with --scope' })
     default:
-      return new OpenMcpError('login_failed', `it gives no token now (${said})`, { hint: 'try again later; its log says why' })
+      return new OpenMcpError('login_failed', `${by} gives no token now (${said})`, { hint: 'try again later; its log says why' })
   }
 }
 
