@@ -37,6 +37,16 @@ describe('an identity for TSP', () => {
     expect((await openTspIdentity(dir, 'tsp')).profile).toEqual(profile)
   })
 
+  test.each([
+    ['tcp://LOCALHOST:13371/', 'tcp://localhost:13371'],
+    ['tls://127.1:13372', 'tls://127.0.0.1:13372'],
+    ['tcp://[0:0::1]:13371', 'tcp://[::1]:13371'],
+    ['https://EXAMPLE.com:443', 'https://example.com/'],
+    ['http://example.com/tsp?a=b', 'http://example.com/tsp?a=b'],
+  ])('at %s is at %s to everybody', async (endpoint, spelled) => {
+    expect((await peer(endpoint)).profile.endpoint).toBe(spelled)
+  })
+
   test.each<[string, string]>([
     ['nowhere', 'a TSP endpoint is a URL'],
     ['tsp://', 'a TSP endpoint is of tcp, tls, http or https, and not of tsp'],
@@ -52,6 +62,11 @@ describe('an identity for TSP', () => {
     [`https://example.com/${'a'.repeat(2048)}`, 'a TSP endpoint is a URL'],
     ['tcp://example.com:0', 'port 0 is a free port of this machine: this TSP endpoint names its own'],
     ['https://127.0.0.1:0/', 'port 0 is a free port of this machine: this TSP endpoint names its own'],
+    ['tcp://0.0.0.0:13371', 'nobody reaches 0.0.0.0: a TSP endpoint is the address that others use'],
+    ['http://0/', 'nobody reaches 0.0.0.0: a TSP endpoint is the address that others use'],
+    ['tcp://0:13371', 'nobody reaches 0.0.0.0: a TSP endpoint is the address that others use'],
+    ['tcp://a%20b:13371', 'the host of the TSP endpoint is neither a name nor an address'],
+    ['tls://[::]:0', 'nobody reaches [::]: a TSP endpoint is the address that others use'],
     ['tcp://192.0.2.1:0', '192.0.2.1 is no address of this machine'],
   ])('at %s is not made', async (endpoint, message) => {
     await expect(peer(endpoint)).rejects.toMatchObject({ code: 'identity_invalid', message, hint: expect.stringContaining('tcp://') })

@@ -3,7 +3,7 @@ import type { TspProfile } from '../document.ts'
 import type { Vid } from '../vid.ts'
 
 /** A key of Ed25519 by its DID URL. Of several the first one is what a peer by TSP checks signatures with. */
-export interface VerifyingKey {
+interface VerifyingKey {
   readonly kid: string
   readonly x: string
 }
