@@ -3,8 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
-import { createIdentity, deactivateIdentity } from '../../src/identity/own-identities.ts'
+import type { VerificationKey } from '../../src/identity/document.ts'
+import { createIdentity, deactivateIdentity, exportIdentity, openIdentity } from '../../src/identity/own-identities.ts'
 import { peerFourOf } from '../../src/identity/peer-four.ts'
+import { authenticationKeysOf } from '../../src/identity/read-document.ts'
+import { createResolver } from '../../src/identity/resolver.ts'
+import { keyForKid, verifySignature } from '../../src/identity/signature.ts'
+import type { Vid } from '../../src/identity/vid.ts'
 import { createTspIdentity, ensureTspIdentity, openTspIdentity } from '../../src/identity/tsp/own.ts'
 
 const now = () => Date.parse('2026-06-01T12:00:00Z')
@@ -79,8 +84,28 @@ describe('an identity for TSP', () => {
     await expect(openTspIdentity(dir, 'ann')).rejects.toMatchObject({ code: 'usage', message: 'the identity ann is a did:key without what TSP needs' })
     await peer('tcp://127.0.0.1:1')
     await deactivateIdentity({ dir, name: 'tsp', now })
-    for (const open of [openTspIdentity(dir, 'tsp'), ensureTspIdentity({ dir, name: 'tsp', now })]) {
-      await expect(open).rejects.toMatchObject({ code: 'usage', message: 'the identity tsp is deactivated', hint: expect.any(String) })
+    for (const open of [() => openTspIdentity(dir, 'tsp'), () => ensureTspIdentity({ dir, name: 'tsp', now })]) {
+      await expect(open()).rejects.toMatchObject({ code: 'usage', message: 'the identity tsp is deactivated', hint: expect.any(String) })
+    }
+  })
+
+  test('signs JWTs too, which anybody verifies who resolves its long form or its document', async () => {
+    const { long, vid } = await peer('tcp://127.0.0.1:1')
+    const resolver = createResolver({ fetch: () => Promise.reject(new Error('nothing is fetched')), now })
+    const found = await resolver.resolve(long)
+    const site = await createTspIdentity({ dir, name: 'site', method: 'web', domain: 'example.com', endpoint: 'https://example.com/tsp', now })
+    const { didDocument } = await exportIdentity(dir, 'site')
+    const signers: [string, Vid, readonly VerificationKey[]][] = [
+      ['tsp', vid, found.state === 'found' ? found.authentication : []],
+      ['site', site.vid, authenticationKeysOf(didDocument, site.vid)],
+    ]
+    for (const [name, by, keys] of signers) {
+      const jwt = await (await openIdentity(dir, name)).sign({ iss: by }, 'JWT')
+      const [header = '', payload = '', signature = ''] = jwt.split('.')
+      const { alg, kid } = JSON.parse(Buffer.from(header, 'base64url').toString())
+      const key = keyForKid(keys, by, kid)
+      expect([alg, key?.alg]).toEqual(['EdDSA', 'EdDSA'])
+      expect(key && (await verifySignature(key, Buffer.from(`${header}.${payload}`), Buffer.from(signature, 'base64url')))).toBe(true)
     }
   })
 
