@@ -1,11 +1,12 @@
 // Asks a VID whose endpoint is HTTP, as TMCP carries it: each request is one sealed message, and what is answered is in the response to it.
 // Nothing needs to reach us.
 import { OpenMcpError } from '../errors.ts'
+import { lookupFor, type LookupAll } from '../identity/guarded-fetch.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
 import type { Resolver } from '../identity/shapes.ts'
 import { shortFormOf, type Vid } from '../identity/vid.ts'
 import type { Log } from '../observe/log.ts'
-import type { Ask, SealedRequest, SealedWay } from '../protocol/carried.ts'
+import type { Ask, FindSealedPeer, SealedRequest, SealedWay } from '../protocol/carried.ts'
 import { createTspEndpoint } from './endpoint.ts'
 import { ownKeysOf } from './keys.ts'
 import { NO_RELATIONSHIP, type Relationship } from './relationship.ts'
@@ -13,17 +14,40 @@ import { frameOf, type SessionFrame } from './session-frame.ts'
 import { beginSession, type SealedSession } from './session.ts'
 import { messageIn, pieceIn, requestText } from './tmcp-text.ts'
 
-export interface TmcpClientOptions {
+export interface TmcpPeerOptions {
   own: TspIdentity
+  /** In a form that can be resolved. */
   remote: Vid
   resolver: Resolver
-  ask: Ask
+  /** Whether the peer may live on this machine; on a private network it never does. */
+  trustLoopback: boolean
+  lookup?: LookupAll
   log: Log
 }
 
-/** `?did=`, the DID as it is. */
+export interface TmcpClientOptions extends Pick<TmcpPeerOptions, 'own' | 'remote' | 'resolver' | 'log'> {
+  ask: Ask
+}
+
+/** Looked for anew each time: a peer may have moved. It fails with `identity_unresolved` or `egress_refused`. */
+export function tmcpPeer({ own, remote, resolver, trustLoopback, lookup, log }: TmcpPeerOptions): FindSealedPeer {
+  return async () => {
+    const resolution = await resolver.resolve(remote)
+    if (resolution.state !== 'found') throw new OpenMcpError('identity_unresolved', `${remote} cannot be resolved: ${resolution.why}`)
+    const url = tmcpUrl(resolution.tsp?.endpoint ?? '', own.vid)
+    return {
+      url,
+      lookup: lookupFor(url.hostname, { trustLoopback, ...(lookup && { lookup }) }),
+      open: (ask) => createTmcpClient({ own, remote, resolver, ask, log }),
+    }
+  }
+}
+
+/** `?did=`, the DID as it is. Fails with `identity_unresolved` for an endpoint that is not HTTP, and `egress_refused` for one with a password. */
 export function tmcpUrl(endpoint: string, own: Vid): URL {
-  const url = new URL(endpoint)
+  const url = URL.parse(endpoint)
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') throw new OpenMcpError('identity_unresolved', 'its document names no endpoint of HTTP for TSP')
+  if (url.username !== '' || url.password !== '') throw new OpenMcpError('egress_refused', 'an endpoint with a name or a password in it is not asked')
   url.search = `${url.search === '' ? '?' : `${url.search}&`}did=${own}`
   return url
 }
