@@ -6,10 +6,11 @@ import { shortFormOf, type Vid } from '../identity/vid.ts'
 import type { Log } from '../observe/log.ts'
 import type { Digest } from './digest.ts'
 import { readFrame, type Frame, type ReadOptions } from './envelope.ts'
-import { peerKeysOf, type OwnKeys, type PeerKeys } from './keys.ts'
-import { openMessage } from './open.ts'
+import { peerKeysOf, type OwnKeys } from './keys.ts'
+import { openMessage, verifyReferral } from './open.ts'
+import { createOrder } from './order.ts'
 import type { NewPayload } from './payload-write.ts'
-import type { Payload } from './payload.ts'
+import type { Payload, Referral } from './payload.ts'
 import { TspRefusal, type RefusalReason } from './refusal.ts'
 import type { Held, RelationshipStore } from './relationship-store.ts'
 import { acceptSent, admits, inviteSent, nameOf, NO_RELATIONSHIP, received, type Relationship } from './relationship.ts'
@@ -39,6 +40,8 @@ export interface EndpointOptions {
   changed?: (remote: Vid, state: 'formed' | 'ended', relationship: Pick<Held, 'id' | 'untilMs'>) => void
   /** Nobody else hears of it. */
   dropped?: (reason: DropReason, why: string) => void
+  /** A message of a related VID's cover that is for another VID of ours. Without this there are no others, and it is refused. */
+  covered?: (over: Vid, frame: Frame) => Promise<void>
   log?: Log
   reading?: ReadOptions
   mostAtOnce?: number
@@ -66,6 +69,8 @@ export interface TspEndpoint {
   invite(remote: Vid): Promise<void>
   /** Fails with `untrusted` where there is no relationship, or as `invite` does. */
   send(remote: Vid, data: Uint8Array): Promise<void>
+  /** Sends a message between other VIDs of the same two parties in the cover of this relationship. Fails as `send` does. */
+  cover(remote: Vid, message: Buffer): Promise<void>
   /** What seals data to a VID, for whoever carries it himself. Fails as `send` does. */
   sealerFor(remote: Vid): Promise<(data: Uint8Array) => Buffer>
   /** The relationship with a VID, when it is formed. */
@@ -74,7 +79,13 @@ export interface TspEndpoint {
   cancel(remote: Vid): Promise<void>
 }
 
-type Act = (remote: Vid, payload: Payload, known: Known, waiting: Waiting | undefined) => Promise<void>
+type Act = (remote: Vid, payload: Payload, known: Known, waiting: Waiting | undefined) => Promise<Next | undefined>
+
+/** What a message of one VID brings of another, to be done in that one's order. */
+interface Next {
+  readonly of: Vid
+  act(): Promise<void>
+}
 
 interface Known {
   readonly profile: TspProfile
@@ -89,7 +100,7 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
   let atOnce = 0
 
   /** The sender is checked by what costs least first: address, trust, then its document, its signature, its seal. */
-  async function taken(frame: Frame, waiting: Waiting | undefined): Promise<void> {
+  async function taken(frame: Frame, waiting: Waiting | undefined): Promise<Next | undefined> {
     const remote = shortFormOf(frame.sender)
     if (frame.receiver === undefined || shortFormOf(frame.receiver) !== own.vid || remote === own.vid)
       throw new TspRefusal('receiver', 'it is not for this VID')
@@ -98,20 +109,27 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     if (!(await trusts(remote))) throw new Dropped('untrusted', `${shortened(remote)} is not trusted`)
     // By the VID as it was written: a long form is what makes its short form known.
     const profile = await profileOf(frame.sender)
-    const payload = openMessage(frame, { from: keysOf(profile), to: own.keys })
-    await ACTS[payload.kind](remote, payload, { profile, written: frame.sender }, waiting)
+    const payload = openMessage(frame, { from: peerKeysOf(profile), to: own.keys })
+    return ACTS[payload.kind](remote, payload, { profile, written: frame.sender }, waiting)
   }
 
   const heard: Act = async (remote, payload, _known, waiting) => {
-    const { relationship, id, untilMs } = await relationships.get(own.vid, remote)
-    if (!admits(relationship)) throw new Dropped('unrelated', `${shortened(remote)} has no relationship with ${shortened(own.vid)}`)
+    const { id, untilMs } = await relationOf(remote)
     if ('data' in payload) (waiting ?? { hear }).hear({ from: remote, data: payload.data, relationship: { id, untilMs } })
+    return undefined
+  }
+
+  /** Drops the message of a VID that may not be heard. */
+  async function relationOf(remote: Vid): Promise<Held> {
+    const held = await relationships.get(own.vid, remote)
+    if (!admits(held.relationship)) throw new Dropped('unrelated', `${shortened(remote)} has no relationship with ${shortened(own.vid)}`)
+    return held
   }
 
   const related: Act = async (remote, payload, { profile, written }, waiting) => {
-    if (payload.kind !== 'invite' && payload.kind !== 'accept' && payload.kind !== 'cancel') return
-    if (payload.kind === 'invite' && (payload.referral || payload.replyPath.length > 0))
-      throw new TspRefusal('unsupported', 'it refers to another VID or asks for a route')
+    if (payload.kind !== 'invite' && payload.kind !== 'accept' && payload.kind !== 'cancel') return undefined
+    if (payload.kind === 'invite' && payload.replyPath.length > 0) throw new TspRefusal('unsupported', 'it asks for a route')
+    if (payload.kind === 'invite' && payload.referral) return introduced(remote, payload, payload.referral)
     const before = await relationships.get(own.vid, remote)
     const step = received(before.relationship, payload)
     if (!step) throw new Dropped('unrelated', `the ${payload.kind} of ${shortened(remote)} is of nothing that is there`)
@@ -123,6 +141,33 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     if (payload.kind === 'accept') changed(remote, 'formed', await relationships.get(own.vid, remote))
     if (payload.kind === 'cancel') changed(remote, 'ended', before)
     if (step.cancelledBy !== undefined) await carryTo(remote, profile, own.vid, { kind: 'cancel', digest: step.cancelledBy }, waiting)
+    return undefined
+  }
+
+  /** A parallel relationship (§7.2.5): a related VID brings another of its own, which is looked at as if it had come by itself. */
+  async function introduced(by: Vid, { digest }: { digest: Digest }, referral: Referral): Promise<Next> {
+    const remote = shortFormOf(referral.vid)
+    await relationOf(by)
+    if (remote === own.vid || remote === by) throw new TspRefusal('vid', 'it refers to who is known')
+    if (!(await trusts(remote))) throw new Dropped('untrusted', `${shortened(remote)} is not trusted`)
+    const profile = await profileOf(referral.vid)
+    if (!verifyReferral(referral, peerKeysOf(profile))) throw new TspRefusal('signature', 'the VID that it refers to has not signed that')
+    const invite = { kind: 'invite', digest, replyPath: [] } as const
+    return { of: remote, act: async () => void (await related(remote, invite, { profile, written: referral.vid }, undefined)) }
+  }
+
+  /** Nested, or the end of a route: what we would pass on to another is refused. */
+  const covered: Act = async (remote, payload, _known, waiting) => {
+    if (payload.kind !== 'nested' && payload.kind !== 'routed') return undefined
+    if (payload.kind === 'routed' && !(payload.hops.length === 1 && shortFormOf(payload.hops[0]) === own.vid))
+      throw new TspRefusal('unsupported', 'it is to be passed on')
+    await relationOf(remote)
+    const frame = readFrame(payload.message, reading)
+    if (frame.receiver !== undefined && shortFormOf(frame.receiver) === own.vid)
+      return { of: shortFormOf(frame.sender), act: async () => expectNoMore(await taken(frame, waiting)) }
+    if (!options.covered) throw new TspRefusal('receiver', 'it covers a message for nobody here')
+    await options.covered(remote, frame)
+    return undefined
   }
 
   const refused: Act = async (_remote, payload) => {
@@ -131,13 +176,13 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
 
   const ACTS: Readonly<Record<Payload['kind'], Act>> = {
     application: heard,
-    padding: async () => {},
+    padding: async () => undefined,
     invite: related,
     accept: related,
     cancel: related,
     control: refused,
-    nested: refused,
-    routed: refused,
+    nested: covered,
+    routed: covered,
   }
 
   async function accept(remote: Vid, now: Relationship, invite: Digest, profile: TspProfile, waiting?: Waiting): Promise<void> {
@@ -149,7 +194,7 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
   }
 
   async function carryTo(remote: Vid, profile: TspProfile, as: Vid, payload: NewPayload, waiting?: Waiting): Promise<SealedMessage> {
-    const to: Receiver = { vid: remote, keys: keysOf(profile) }
+    const to: Receiver = { vid: remote, keys: peerKeysOf(profile) }
     const sealed = sealMessage({ from: { vid: as, keys: own.keys }, to, payload })
     if (waiting) waiting.carry(sealed.message)
     else await carry(new URL(profile.endpoint), sealed.message, remote)
@@ -186,7 +231,9 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
         const frame = readFrame(bytes, reading)
         atOnce++
         try {
-          await inOrder(shortFormOf(frame.sender), () => taken(frame, waiting))
+          const next = await inOrder(shortFormOf(frame.sender), () => taken(frame, waiting))
+          // Not while the order of the first is kept: two who bring messages of each other would wait for ever.
+          if (next) await inOrder(next.of, () => next.act())
         } finally {
           atOnce--
         }
@@ -198,7 +245,7 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
       const remote = shortFormOf(given)
       const profile = await unresolvedIsAnError(profileOf(given))
       await inOrder(remote, async () => {
-        const to: Receiver = { vid: remote, keys: keysOf(profile) }
+        const to: Receiver = { vid: remote, keys: peerKeysOf(profile) }
         const { message, digest } = sealMessage({ from: { vid: own.long, keys: own.keys }, to, payload: { kind: 'invite' } })
         // Written down first: the accept may be here before the sending has ended.
         if (digest !== undefined) await relationships.put(own.vid, remote, inviteSent(digest), given)
@@ -209,8 +256,12 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
       const remote = shortFormOf(given)
       await sentInOrder(remote, async () => void (await carryTo(remote, await relatedProfile(given), own.vid, { kind: 'application', data })))
     },
+    async cover(given, message) {
+      const remote = shortFormOf(given)
+      await sentInOrder(remote, async () => void (await carryTo(remote, await relatedProfile(given), own.vid, { kind: 'nested', message })))
+    },
     async sealerFor(given) {
-      const to: Receiver = { vid: shortFormOf(given), keys: keysOf(await relatedProfile(given)) }
+      const to: Receiver = { vid: shortFormOf(given), keys: peerKeysOf(await relatedProfile(given)) }
       return (data) => sealMessage({ from: { vid: own.vid, keys: own.keys }, to, payload: { kind: 'application', data } }).message
     },
     async relationshipWith(given) {
@@ -233,6 +284,11 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
   }
 }
 
+/** One cover is looked into, and none in it. */
+function expectNoMore(next: Next | undefined): void {
+  if (next) throw new TspRefusal('unsupported', 'a message in a message has another in it')
+}
+
 /** Dropped for what is known of its sender, and not for its bytes. */
 class Dropped extends OpenMcpError {
   readonly reason: Exclude<DropReason, RefusalReason>
@@ -247,29 +303,6 @@ async function unresolvedIsAnError<T>(found: Promise<T>): Promise<T> {
   return found.catch((thrown: unknown) => {
     throw thrown instanceof Dropped ? new OpenMcpError('identity_unresolved', thrown.message) : thrown
   })
-}
-
-const imported = new WeakMap<TspProfile, PeerKeys>()
-
-/** The resolver gives the same profile as long as it remembers it. */
-function keysOf(profile: TspProfile): PeerKeys {
-  const known = imported.get(profile) ?? peerKeysOf(profile)
-  imported.set(profile, known)
-  return known
-}
-
-/** One after the other for each peer: a relationship is read and written in steps, and messages keep their order. */
-function createOrder(): <T>(vid: Vid, act: () => Promise<T>) => Promise<T> {
-  const last = new Map<Vid, Promise<unknown>>()
-  return async (vid, act) => {
-    const turn = (last.get(vid) ?? Promise.resolve()).then(act, act)
-    last.set(vid, turn)
-    try {
-      return await turn
-    } finally {
-      if (last.get(vid) === turn) last.delete(vid)
-    }
-  }
 }
 
 function shortened(vid: Vid): string {
