@@ -8,6 +8,7 @@ import { MOST_MESSAGE_BYTES } from './envelope.ts'
 import type { ConnectionRefusal, Take } from './carriage/framing.ts'
 import { createHttpSender } from './carriage/http.ts'
 import { listenFramed } from './carriage/listener.ts'
+import { receiveFrom, type Receiver, type ReceiverOptions } from './carriage/receiver.ts'
 import { createFramedSender } from './carriage/sender.ts'
 import { unreachableFor } from './carriage/unreachable.ts'
 
@@ -25,6 +26,9 @@ export interface Carriage {
    * with `egress_refused` where nothing may be sent to, with `busy` where too much waits already, or with `too_large`.
    */
   carry(address: URL, message: Buffer): Promise<void>
+  /** For a VID of ours with an http(s) address that is somebody else's: takes what waits for it there. */
+  receiveFrom(address: URL, options: Pick<ReceiverOptions, 'take' | 'refused' | 'log'>): Receiver
+  /** Receivers are closed each by itself. */
   close(): void
 }
 
@@ -45,6 +49,7 @@ export function createCarriage({ trustLoopback, ca, lookup }: CarriageOptions): 
           throw unreachableFor(address, WHY_NOT.get(address.protocol) ?? `openmcp does not speak ${address.protocol}//`)
       }
     },
+    receiveFrom: (url, receiving) => receiveFrom({ ...egress, url, ...receiving }),
     close() {
       framed.close()
       http.close()

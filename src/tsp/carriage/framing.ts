@@ -5,7 +5,7 @@ import type { Place } from '../../protocol/shares.ts'
 
 const LENGTH_BYTES = 4
 /** The signature alone is as long. Whoever sends less makes us work for nothing. */
-const LEAST_BYTES = 72
+export const LEAST_MESSAGE_BYTES = 72
 
 /** One message, about which nothing is known yet. It must not fail; until it is done its bytes count as held. */
 export type Take = (message: Buffer) => void | Promise<void>
@@ -85,7 +85,7 @@ export function readFramed(socket: Socket, { take, refused, place, mostBytes, mo
     let at = 0
     while (held - at >= LENGTH_BYTES && atWork < mostAtWork) {
       const length = storage.readUInt32BE(at)
-      if (length > mostBytes || length < LEAST_BYTES) {
+      if (length > mostBytes || length < LEAST_MESSAGE_BYTES) {
         end(length > mostBytes ? 'too_large' : 'malformed')
         break
       }
