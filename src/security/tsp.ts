@@ -62,7 +62,11 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   const carriage = createCarriage({ trustLoopback: trustLoopback || isLoopbackHost(new URL(own.profile.endpoint).hostname) })
   const node = await openTspNode({
     own,
-    place: { ...(options.listen && { listen: options.listen }), ...(tls && { tls }) },
+    place: {
+      ...(options.listen && { listen: options.listen }),
+      ...(tls && { tls }),
+      receive: (address, receiving) => carriage.receiveFrom(address, { ...receiving, log }),
+    },
     resolver,
     relationships,
     // An enrolment link is redeemed by somebody who is not trusted yet.

@@ -74,6 +74,8 @@ export interface ListenPlace {
   listen?: { host: string; port: number } | undefined
   /** In PEM, for tls:// alone. */
   tls?: { cert: string; key: string } | undefined
+  /** How messages are taken that wait at an intermediary; without it nobody asks for them. */
+  receive?: ((address: URL, options: Pick<ReceiverOptions, 'take' | 'refused'>) => Receiver) | undefined
 }
 
 export interface ListenForOptions extends ListenPlace {
@@ -84,17 +86,19 @@ export interface ListenForOptions extends ListenPlace {
 }
 
 export interface TspListener {
-  /** Undefined where nothing is bound: an http(s) endpoint is served by our own HTTP listener. */
+  /** Undefined where nothing is bound: what comes to an http(s) endpoint comes by our own HTTP listener, or from an intermediary. */
   readonly port: number | undefined
   close(): Promise<void>
 }
 
 /** Fails with `usage` when it cannot be known where to bind or with what, or with `port_taken`. */
-export async function listenFor({ endpoint, listen, tls, take, refused = () => {} }: ListenForOptions): Promise<TspListener> {
+export async function listenFor({ endpoint, listen, tls, receive, take, refused = () => {} }: ListenForOptions): Promise<TspListener> {
   switch (endpoint.protocol) {
     case 'http:':
-    case 'https:':
-      return { port: undefined, close: async () => {} }
+    case 'https:': {
+      const receiver = isOwnDoor(endpoint) ? undefined : receive?.(endpoint, { take, refused })
+      return { port: undefined, close: async () => receiver?.close() }
+    }
     case 'tcp:':
       return listenFramed({ ...(listen ?? placeOf(endpoint)), take, refused })
     case 'tls:':
@@ -103,6 +107,11 @@ export async function listenFor({ endpoint, listen, tls, take, refused = () => {
     default:
       throw new OpenMcpError('usage', `openmcp cannot listen at ${endpoint.href}`, { hint: 'endpoints are tcp://, tls://, http:// and https://' })
   }
+}
+
+/** Our HTTP listener takes messages at /tsp; whatever else an endpoint names is an intermediary's, which keeps them for us. */
+function isOwnDoor({ pathname }: URL): boolean {
+  return /\/tsp\/?$/.test(pathname)
 }
 
 function placeOf({ hostname, port, host }: URL): { host: string; port: number } {

@@ -66,7 +66,8 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
     log,
   })
   const listener = await listenFor({
-    endpoint: new URL(own.profile.endpoint),
+    // A did:peer:4 could not know its own name while it was made.
+    endpoint: new URL(own.profile.endpoint.replace('[vid_placeholder]', own.vid)),
     ...place,
     take: (message) => endpoint.take(message),
     refused: (why) => drops.dropped(why, 'a connection was closed'),

@@ -58,8 +58,22 @@ describe('where to listen for an endpoint', () => {
     await expect(listenFor({ endpoint: new URL(endpoint), take: () => {} })).rejects.toMatchObject({ code: 'usage' })
   })
 
-  test.each(['http://node.example/tsp', 'https://127.0.0.1:1/tsp'])('%s needs nothing of its own', async (endpoint) => {
-    expect(await listening({ endpoint: new URL(endpoint) })).toMatchObject({ port: undefined })
+  test.each(['http://node.example/tsp', 'https://127.0.0.1:1/x/tsp/'])('%s is our HTTP listener’s: nothing is bound, and nobody asked', async (endpoint) => {
+    const receive = (): never => {
+      throw new Error('nobody is asked')
+    }
+    expect(await listening({ endpoint: new URL(endpoint), receive })).toMatchObject({ port: undefined })
+  })
+
+  test('https://intermediary.example/endpoint/x is asked for what waits there, until it is closed', async () => {
+    const asked: string[] = []
+    const receive = ({ href }: URL): { close(): void } => {
+      asked.push(href)
+      return { close: () => asked.push('closed') }
+    }
+    const listener = await listenFor({ endpoint: new URL('https://intermediary.example/endpoint/x'), receive, take: () => {} })
+    await listener.close()
+    expect([listener.port, asked]).toEqual([undefined, ['https://intermediary.example/endpoint/x', 'closed']])
   })
 })
 
