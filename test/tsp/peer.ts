@@ -14,6 +14,7 @@ import { createPassingRelationships } from '../../src/login/passing-relationship
 import { createLog } from '../../src/observe/log.ts'
 import { createCarriage } from '../../src/tsp/carriage.ts'
 import { openTspNode, type TspNode } from '../../src/tsp/node.ts'
+import type { RelationshipStore } from '../../src/tsp/relationship-store.ts'
 import { jsonOf, type Json } from '../support/json.ts'
 import { until } from '../support/until.ts'
 
@@ -31,12 +32,20 @@ export interface Peer {
 export interface PeerOptions {
   identity?: TspIdentity
   trusts?: (vid: Vid) => boolean
-  hear?: (from: Vid, data: Buffer) => void
+  /** Whether a message is for it; without this every one is, and is JSON. */
+  takes?: (data: Buffer) => boolean
   /** Lines of its log. */
   lines?: string[]
+  relationships?: RelationshipStore
 }
 
-export async function peer({ identity, trusts = () => true, hear, lines = [] }: PeerOptions = {}): Promise<Peer> {
+export async function peer({
+  identity,
+  trusts = () => true,
+  takes,
+  lines = [],
+  relationships = createPassingRelationships(),
+}: PeerOptions = {}): Promise<Peer> {
   const own = identity ?? (await newTspIdentity())
   const log = createLog({ level: 'debug', format: 'text', write: (line) => lines.push(line), now: Date.now })
   const { fetch, close } = createGuardedFetch({ trustLoopback: true })
@@ -45,7 +54,7 @@ export async function peer({ identity, trusts = () => true, hear, lines = [] }: 
     own,
     place: {},
     resolver: createResolver({ fetch, now: Date.now, trustLoopback: true }),
-    relationships: createPassingRelationships(),
+    relationships,
     trusts: async (vid) => trusts(vid),
     carry: carriage.carry,
     log,
@@ -58,9 +67,9 @@ export async function peer({ identity, trusts = () => true, hear, lines = [] }: 
   })
   const heard: Json[] = []
   const states: string[] = []
-  node.onHeard(({ from, data }) => {
-    if (hear) hear(from, data)
-    else heard.push(jsonOf(JSON.parse(data.toString())))
+  node.onHeard(({ data }) => {
+    if (takes) return takes(data)
+    heard.push(jsonOf(JSON.parse(data.toString())))
     return true
   })
   node.onChanged((_remote, state) => states.push(state))
