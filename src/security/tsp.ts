@@ -88,7 +88,12 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   })
   if (options.modes.includes('verify')) {
     const desk = createTspDesk({ ...issuing, resourceOf: places.resourceOf, answer: node.send, log, now })
-    node.onHeard(({ from, data, relationship: { id, untilMs } }) => desk({ from, data, relationship: { origin: tokenIdOf(id), untilMs } }))
+    node.onHeard(({ from, data, relationship: { id, untilMs } }) => {
+      if (!desk({ from, data, relationship: { origin: tokenIdOf(id), untilMs } })) return false
+      // Whoever has invited us is heard, whether or not our accept could be carried: that ends as well.
+      related.set(from, untilMs)
+      return true
+    })
   }
 
   function end(remote: Vid): void {
@@ -104,6 +109,7 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   const callerOf: SecuredTsp['callerOf'] = ({ from, relationship: { id, untilMs } }) => {
     const standing = standingOf([from])
     if (!standing) return undefined
+    related.set(from, untilMs)
     const known = callers.get(from)
     const [tokenId, expiresAt] = [tokenIdOf(id), untilMs / 1000]
     if (known && known.tokenId === tokenId && known.expiresAt === expiresAt) return known
