@@ -175,6 +175,8 @@ function oneOf(headers: RawHeaders, name: string): string | undefined {
 }
 
 function failureOf(cause: unknown, origin: string, limits: Limits): OpenMcpError {
+  // Of the look-up, which knows where the name may lead.
+  if (cause instanceof OpenMcpError) return cause
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
     return new OpenMcpError('timeout', `no sign of an answer from the upstream within ${limits.timeoutSeconds} s`, {

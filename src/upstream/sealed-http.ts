@@ -5,7 +5,7 @@ import type { CarriedPiece, CarriedRequest, FindSealedPeer, SealedRequest } from
 import { createEventReader } from '../protocol/event-stream.ts'
 import type { ForwardedHeaders, ResponseHead } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { createHttpClient, PASSED_DOWN, type AnswerHandler, type ClientRequest, type HttpClient } from './http-client.ts'
+import { createHttpClient, PASSED_DOWN, type AnswerHandler, type HttpClient } from './http-client.ts'
 import type { ConnectOptions } from './options.ts'
 import { streamableHttp, type Remote } from './remote.ts'
 
@@ -201,27 +201,40 @@ function textLengthOf(bytes: number): number {
   return Math.ceil(bytes * 1.34) + 8192
 }
 
-function askFor(http: HttpClient, url: URL, text: string, { messageBytes }: Pick<Limits, 'messageBytes'>): Promise<string> {
+/** A relationship or a session is said in one answer, which is soon there or never. */
+function askFor(http: HttpClient, url: URL, text: string, { connectSeconds, messageBytes }: Pick<Limits, 'connectSeconds' | 'messageBytes'>): Promise<string> {
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = []
     let size = 0
-    const request: ClientRequest = { method: 'POST', url, headers: inTheClear({}), body: text }
-    const stop = http.request(request, {
-      head(status) {
-        if (status < 300) return
-        stop()
-        reject(notServed(status))
+    const refused = (error: OpenMcpError): void => {
+      clearTimeout(patience)
+      stop()
+      reject(error)
+    }
+    const patience = setTimeout(() => refused(tooSlow(url, connectSeconds)), connectSeconds * 1000)
+    const stop = http.request(
+      { method: 'POST', url, headers: inTheClear({}), body: text },
+      {
+        head(status) {
+          if (status >= 300) refused(notServed(status))
+        },
+        chunk(bytes) {
+          size += bytes.length
+          if (size <= textLengthOf(messageBytes)) pieces.push(bytes)
+          else refused(notSealed())
+        },
+        end() {
+          clearTimeout(patience)
+          resolve(Buffer.concat(pieces).toString('latin1'))
+        },
+        failed: refused,
       },
-      chunk(bytes) {
-        size += bytes.length
-        if (size <= textLengthOf(messageBytes)) return void pieces.push(bytes)
-        stop()
-        reject(notSealed())
-      },
-      end: () => resolve(Buffer.concat(pieces).toString('latin1')),
-      failed: reject,
-    })
+    )
   })
+}
+
+function tooSlow({ origin }: URL, seconds: number): OpenMcpError {
+  return new OpenMcpError('timeout', `the TSP endpoint ${origin} did not answer within ${seconds} s`)
 }
 
 function notSealed(): OpenMcpError {

@@ -21,8 +21,12 @@ export interface Middleman {
   readonly passed: readonly Passed[]
   /** What is done with a request before it goes on; true: it was answered here, and goes no further. */
   meddle: (passed: Passed, res: ServerResponse) => boolean
-  /** What is done with each piece of an answer. */
-  alter: (piece: string, passed: Passed) => string
+  /** What is done with the head of an answer. */
+  head: (status: number, headers: IncomingHttpHeaders) => { status: number; headers: IncomingHttpHeaders }
+  /** What is done with a whole answer, or with each piece of a stream of events. */
+  alter: (text: string, passed: Passed) => string
+  /** Before that: a whole answer waits for this. */
+  hold: (text: string) => Promise<string>
   stop(): Promise<void>
 }
 
@@ -48,13 +52,17 @@ export async function middleman(to: () => URL): Promise<Middleman> {
         one.status = answer.statusCode ?? 0
         one.answerHeaders = answer.headers
         const { 'content-length': _, 'transfer-encoding': __, connection: ___, ...rest } = answer.headers
-        res.writeHead(one.status, rest)
-        if (rest['content-type']?.startsWith('text/event-stream')) res.flushHeaders()
+        const { status, headers: head } = self.head(one.status, rest)
+        const isStream = rest['content-type']?.startsWith('text/event-stream') === true
+        if (isStream) res.writeHead(status, head).flushHeaders()
         answer.setEncoding('latin1').on('data', (piece: string) => {
           one.answer += piece
-          res.write(self.alter(piece, one), 'latin1')
+          if (isStream) res.write(self.alter(piece, one), 'latin1')
         })
-        answer.on('end', () => res.end())
+        answer.on('end', () => {
+          if (isStream) res.end()
+          else void self.hold(one.answer).then((text) => res.writeHead(status, head).end(self.alter(text, one), 'latin1'))
+        })
         answer.on('error', () => res.destroy())
       },
     )
@@ -63,6 +71,14 @@ export async function middleman(to: () => URL): Promise<Middleman> {
     onward.end(one.body, 'latin1')
   }
   const { host, stop } = await onLoopback(server)
-  const self: Middleman = { origin: `http://${host}`, passed, meddle: () => false, alter: (piece) => piece, stop }
+  const self: Middleman = {
+    origin: `http://${host}`,
+    passed,
+    meddle: () => false,
+    head: (status, headers) => ({ status, headers }),
+    alter: (text) => text,
+    hold: async (text) => text,
+    stop,
+  }
   return self
 }

@@ -66,7 +66,7 @@ describe.each(WAYS)('a client on $front, and $behind behind the seal', ({ front,
     client.fallbackNotificationHandler = async ({ method }) => void heard.push(method)
     await until('the stream of the session', async () => at(await client.callTool({ name: 'heard', arguments: {} }), 'structuredContent', 'listening'))
     await client.callTool({ name: 'announce', arguments: { method: 'notifications/tools/list_changed' } })
-    await until('the news', () => heard.includes('notifications/tools/list_changed'))
+    expect(await until('the news', () => heard.at(-1))).toBe('notifications/tools/list_changed')
   })
 
   test('a client that leaves ends its session', async () => {
@@ -75,6 +75,27 @@ describe.each(WAYS)('a client on $front, and $behind behind the seal', ({ front,
     expect(await sessionsOf(node)).toBe(1)
     await leave()
     await until('the end of the session', async () => (await sessionsOf(node)) === 0)
+  })
+})
+
+describe.each(['stdio', 'HTTP'] as const)('a client on %s', (front) => {
+  test('a stream that is cut goes on where it was, and nothing of it is lost or comes twice', async () => {
+    const { client, node } = await clientOf(front, 'a stdio child')
+    const heard: number[] = []
+    let cuts = 0
+    const options = {
+      onprogress({ progress }: { progress: number }) {
+        heard.push(progress)
+        if (progress !== 2) return
+        cuts++
+        node.between.passed.findLast(({ answer }) => answer.includes('id: '))?.cut()
+      },
+    }
+    expect(await client.callTool({ name: 'progress', arguments: { steps: 6, everyMs: 50 } }, undefined, options)).toMatchObject({
+      structuredContent: { steps: 6 },
+    })
+    expect({ heard, cuts }).toEqual({ heard: [1, 2, 3, 4, 5, 6], cuts: 1 })
+    expect(node.between.passed.filter(({ answer }) => answer.includes('id: '))).toHaveLength(2)
   })
 })
 
@@ -132,7 +153,7 @@ async function overHttp(remote: Remote): Promise<Front> {
     passThrough.close()
   })
   const transport = new StreamableHTTPClientTransport(new URL(`http://${host}/mcp`))
-  return { transport: transport as Transport, leave: () => transport.terminateSession() } // its session id may be undefined, which is said in another way
+  return { transport, leave: () => transport.terminateSession() }
 }
 
 /** What somebody in between can read: addresses, headers and bodies, both ways. */
