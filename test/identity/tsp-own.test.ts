@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import type { VerificationKey } from '../../src/identity/document.ts'
-import { createIdentity, deactivateIdentity, exportIdentity, openIdentity } from '../../src/identity/own-identities.ts'
+import { createIdentity, deactivateIdentity, exportIdentity, importIdentity, openIdentity } from '../../src/identity/own-identities.ts'
 import { peerFourOf } from '../../src/identity/peer-four.ts'
 import { authenticationKeysOf } from '../../src/identity/read-document.ts'
 import { createResolver } from '../../src/identity/resolver.ts'
@@ -76,6 +76,29 @@ describe('an identity for TSP', () => {
   ])('at %s is not made', async (endpoint, message) => {
     await expect(peer(endpoint)).rejects.toMatchObject({ code: 'identity_invalid', message, hint: expect.stringContaining('tcp://') })
     await expect(openTspIdentity(dir, 'tsp')).rejects.toMatchObject({ code: 'usage' })
+  })
+
+  test.each([
+    ['web', undefined, 'a did:web needs its domain'],
+    ['peer', 'example.com', 'a did:peer has no domain'],
+  ] as const)('as did:%s with the domain %s is not made', async (method, domain, message) => {
+    const made = createTspIdentity({ dir, name: 'tsp', method, ...(domain !== undefined && { domain }), endpoint: 'tcp://127.0.0.1:1', now })
+    await expect(made).rejects.toMatchObject({ code: 'usage', message })
+    await expect(openTspIdentity(dir, 'tsp')).rejects.toMatchObject({ code: 'usage', message: 'there is no identity tsp' })
+  })
+
+  test('is never a did:key or a did:jwk, whatever its file or its export says of TSP', async () => {
+    await peer('tcp://127.0.0.1:1')
+    const { tsp } = await exportIdentity(dir, 'tsp', { withPrivateKey: true })
+    for (const method of ['key', 'jwk'] as const) {
+      await createIdentity({ dir, name: method, method, curve: 'Ed25519', now })
+      const exported = await exportIdentity(dir, method, { withPrivateKey: true })
+      const refusal = { code: 'identity_invalid', message: 'the private key is not the one that the DID names' }
+      await expect(importIdentity({ dir, name: 'ann', exported: { ...exported, tsp }, now })).rejects.toMatchObject(refusal)
+      const path = join(dir, 'identities', `${method}.json`)
+      writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), tsp }))
+      await expect(openTspIdentity(dir, method)).rejects.toMatchObject({ code: 'keys_unsafe' })
+    }
   })
 
   test('is not opened where there is none, where it is not for TSP, and once it is deactivated', async () => {
