@@ -9,10 +9,12 @@ import type { SealedDoor } from './downstream/sealed.ts'
 import { createSseDoor, type SseSession } from './downstream/sse.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
 import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
+import type { TspSession } from './downstream/tsp.ts'
 import { OpenMcpError } from './errors.ts'
 import type { HostRules } from './http/hosts.ts'
 import type { SecurityOptions, TspOptions } from './oauth/options.ts'
 import type { Log, LogFormat, LogLevel } from './observe/log.ts'
+import type { SealedOut, VidTarget } from './openmcp/sealed-out.ts'
 import { ANYBODY, type Caller } from './protocol/caller.ts'
 import type { Limits } from './protocol/limits.ts'
 import { isLoopbackHost } from './protocol/loopback.ts'
@@ -20,6 +22,7 @@ import { OPEN_GATE } from './relay/gate.ts'
 import { createInFlight } from './relay/in-flight.ts'
 import { createSessions } from './relay/sessions.ts'
 import type { Security } from './security.ts'
+import type { SecuredTsp } from './security/tsp.ts'
 import { connect } from './upstream/connect.ts'
 import type { Credential } from './upstream/options.ts'
 
@@ -61,7 +64,7 @@ export interface ListenOptions {
 }
 
 export interface OpenMcpOptions {
-  target: CommandTarget | RemoteTarget
+  target: CommandTarget | RemoteTarget | VidTarget
   /** None: served on our own stdin and stdout. */
   listen?: ListenOptions
   /** What the server is called in the log and on /status. */
@@ -96,7 +99,7 @@ export interface OpenMcp {
   close(): Promise<void>
 }
 
-export type { SecurityOptions, TspOptions }
+export type { SecurityOptions, TspOptions, VidTarget }
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
@@ -109,23 +112,31 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       hint: 'bind 127.0.0.1, ask with --security, or say --insecure-no-auth',
     })
   }
+  let tspIsOpen = (_tsp: SecuredTsp | undefined): void => {}
+  const server = target.kind === 'vid' ? await sealedOut(target, new Promise((resolve) => (tspIsOpen = resolve))) : target
+  const out = server.kind === 'vid' ? server : undefined
   // The child starts while the rest is loaded.
-  const connection = connect(target, { isolation, limits, log: io.log, now: io.now, name, credential })
+  const connection = connect(server, { isolation, limits, log: io.log, now: io.now, name, credential })
+  const disconnect = async (): Promise<void> => {
+    await connection.close()
+    await out?.close()
+  }
   try {
     return await (listen ? overHttp(listen) : overStdio())
   } catch (error) {
-    await connection.close()
+    await disconnect()
     throw error
   }
 
   async function overStdio(): Promise<OpenMcp> {
     const door = createStdioDoor({ upstream: connection.messages, stdin: io.stdin, stdout: io.stdout, limits })
+    tspIsOpen(undefined)
     await connection.started
     let closing: Promise<void> | undefined
     return {
       url: undefined,
       ended: door.ended,
-      close: () => (closing ??= door.close().then(connection.close)),
+      close: () => (closing ??= door.close().then(disconnect)),
     }
   }
 
@@ -143,6 +154,10 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     let base: string | undefined
     const proof = security && (await secured(security, on, rules, () => base))
     if (proof && isolation === 'shared') log.warn('one server for all: it tells its callers apart no more than it can; tasks of one may be read by another')
+    const notServed = async (error: unknown): Promise<never> => {
+      await proof?.close()
+      throw error
+    }
     // Where nobody has to prove who they are, everybody is one caller.
     const callerOf = proof ? proof.guard.callerOf : (): Caller => ANYBODY
     const gate = proof ? proof.gate : OPEN_GATE
@@ -153,7 +168,8 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const piped = createSessions<HttpSession>(own)
     const passed = createSessions<PassedSession>(own)
     const streamed = createSessions<SseSession>(own)
-    const all = [piped, passed, streamed]
+    const sealed = createSessions<TspSession>(own)
+    const all = [piped, passed, streamed, sealed]
     const calls = createInFlight()
     const passThrough = createPassThrough({ sessions: passed, onStream, log })
     const served = {
@@ -181,6 +197,23 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
       tspDropped: proof?.tsp?.node.dropped,
     }
+    if (proof?.tsp && security?.tsp?.modes.includes('message')) {
+      const { listenSealed } = await import('./openmcp/sealed-in.ts')
+      listenSealed({
+        tsp: proof.tsp,
+        upstream: connection.messages,
+        gate,
+        sessions: sealed,
+        calls,
+        stopping: () => stopping,
+        active: () => void (lastActivityMs = now()),
+        limits,
+        log,
+        now,
+      })
+    }
+    tspIsOpen(proof?.tsp)
+    if (target.kind === 'vid') await connection.started.catch(notServed)
     const scheme = on.tls ? 'https' : 'http'
     const mcp =
       (door: Handler): Handler =>
@@ -233,10 +266,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       },
       log,
     })
-    const listening = await serve(app, { host: on.host, port: on.port, tls: on.tls, limits }).catch(async (error: unknown) => {
-      await proof?.close()
-      throw error
-    })
+    const listening = await serve(app, { host: on.host, port: on.port, tls: on.tls, limits }).catch(notServed)
     let closing: Promise<void> | undefined
     const close = async (): Promise<void> => {
       stopping = true
@@ -246,7 +276,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       writers.close()
       passThrough.close()
       await listening.close()
-      await connection.close()
+      await disconnect()
       await proof?.close()
     }
     const secret = await proof?.enrol()
@@ -270,6 +300,11 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules, base: () => string | undefined): Promise<Security> {
     const { createSecurity } = await import('./security.ts')
     const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix, base }
-    return createSecurity(asked, place, io)
+    return createSecurity(asked.tsp && out ? { ...asked, tsp: { ...asked.tsp, peers: [out.remote] } } : asked, place, io)
+  }
+
+  async function sealedOut(to: VidTarget, tsp: Promise<SecuredTsp | undefined>): Promise<SealedOut> {
+    const { createSealedOut } = await import('./openmcp/sealed-out.ts')
+    return createSealedOut({ target: to, secured: tsp, tls: listen?.tls, connectSeconds: limits.connectSeconds, log: io.log, now: io.now })
   }
 }

@@ -29,7 +29,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'key-page': [],
   http: ['errors', 'observe', 'protocol', 'downstream', 'tokens'],
   security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'api-keys', 'http', 'tsp'],
-  openmcp: ['errors', 'observe', 'protocol', 'oauth', 'security', 'login', 'relay', 'upstream', 'downstream', 'http'],
+  // A server may be named by a VID where nobody is asked who they are: it joins TSP to the ways in and out, too.
+  openmcp: ['errors', 'observe', 'protocol', 'identity', 'oauth', 'security', 'login', 'tsp', 'relay', 'upstream', 'downstream', 'http'],
   index: ['errors', 'observe', 'protocol', 'openmcp'],
   cli: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'api-keys', 'login', 'tsp', 'upstream', 'openmcp'],
 }
@@ -65,10 +66,6 @@ const ENTRIES = [
   'index.ts',
   'cli/bin.ts',
   'key-page/page.ts',
-  'tsp/carriage.ts',
-  'tsp/session.ts',
-  'downstream/tsp.ts',
-  'upstream/tsp.ts',
   'identity/tsp/piv.ts',
   'identity/tsp/web-document.ts',
 ]

@@ -7,7 +7,7 @@ export interface OptionRule {
   /** May be given more than once. */
   repeats?: boolean
   /** What it speaks about: without that it would be ignored, so it is refused. */
-  needs?: 'command' | 'upstream' | 'port' | 'security' | 'proof'
+  needs?: 'command' | 'upstream' | 'port' | 'security' | 'proof' | 'tsp'
   /** Known by name only: refused rather than ignored. */
   notBuilt?: boolean
 }
@@ -56,7 +56,7 @@ const SECURITY = {
   'trust-loopback': { needs: 'security' },
   tsp: { value: 'verify|message', repeats: true, needs: 'port' },
   'tsp-id': { value: 'NAME', needs: 'security' },
-  'tsp-listen': { value: 'HOST:PORT', needs: 'security' },
+  'tsp-listen': { value: 'HOST:PORT', needs: 'tsp' },
   id: { value: 'NAME', needs: 'upstream' },
 } satisfies Record<string, OptionRule>
 

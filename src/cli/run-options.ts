@@ -5,7 +5,7 @@ import type { ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
-import { parseTarget, shownTarget } from '../upstream/target.ts'
+import { shownTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
 import type { KeptLogins, UpstreamLogin } from './upstream-login.ts'
 import { parseHeaderName } from './headers.ts'
@@ -13,10 +13,12 @@ import { keptLogins, keysDirectory } from './home.ts'
 import { textOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { RUN_OPTIONS } from './option-table.ts'
-import { parsePublish, type Publish } from './publish.ts'
+import { parsePublish, upstreamOf, type Publish } from './publish.ts'
 import { dpopOf, isSecured, securityOf, type ReadConfig } from './security-options.ts'
 import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading, type There } from './target-options.ts'
+import { hasTsp } from './tsp-options.ts'
 import { parseBytes, parseChoice, parseCount, parseHost, parseName, parseOrigin, parsePathPrefix, parsePublicUrl, parseSeconds } from './values.ts'
+import { vidTarget } from './vid-target.ts'
 
 export interface RunOptions {
   options: OpenMcpOptions
@@ -35,7 +37,7 @@ export function runOptions(args: Arguments, machine: Machine, readConfig: ReadCo
   const reading: Reading = { args, machine, mistakes: createMistakes(args.mistakes), warnings: [] }
   const published = reading.mistakes.attempt(() => publishOf(args))
   if (published !== undefined) refuseUseless(reading, RUN_OPTIONS, whatIsThere(args, published))
-  const target = args.kind === 'command' ? commandTarget(reading) : remoteTarget(reading, published?.urls ?? [])
+  const target = targetOf(reading, published)
   const listen = listenOf(reading, published?.listen)
   const isServed = published?.listen !== undefined
   const security = published && securityOf(reading, isServed ? listen : undefined, readConfig)
@@ -54,6 +56,11 @@ export function runOptions(args: Arguments, machine: Machine, readConfig: ReadCo
   return { options, warnings: reading.warnings, ...(login && { login }), ...(logins && { logins }) }
 }
 
+function targetOf(reading: Reading, published: Publish | undefined): OpenMcpOptions['target'] {
+  if (reading.args.kind === 'command') return commandTarget(reading)
+  return published?.vid ? vidTarget(reading, published.vid, isSecured(reading)) : remoteTarget(reading, published?.urls ?? [])
+}
+
 function unread(): never {
   throw new OpenMcpError('internal', 'there is nothing that reads a configuration')
 }
@@ -62,7 +69,7 @@ function publishOf(args: Arguments): Publish | undefined {
   const [publish] = args.given.get('publish') ?? []
   const [word = ''] = args.words
   if (args.kind === 'upstream') {
-    if (publish === undefined) return { urls: parseTarget(word) }
+    if (publish === undefined) return upstreamOf(word)
     throw new OpenMcpError('usage', `${publish.as} and an upstream are two words where one belongs`, { hint: `write -p PORT:${shownTarget(word)}` })
   }
   if (publish !== undefined) return parsePublish(publish.value, args.kind === 'command')
@@ -74,9 +81,17 @@ function publishOf(args: Arguments): Publish | undefined {
   })
 }
 
-function whatIsThere(args: Arguments, { urls, listen }: Publish): There {
+function whatIsThere(args: Arguments, { urls, vid, listen }: Publish): There {
   const security = isSecured({ args })
-  return { command: args.kind === 'command', upstream: urls !== undefined, port: listen !== undefined, security, proof: security || args.given.has('id') }
+  const isVid = vid !== undefined
+  return {
+    command: args.kind === 'command',
+    upstream: isVid || urls !== undefined,
+    port: listen !== undefined,
+    security,
+    proof: security || isVid || args.given.has('id'),
+    tsp: isVid || hasTsp({ args }),
+  }
 }
 
 /** The identity that --id names. Behind --security --dpop is about our own callers, else about what we prove. */

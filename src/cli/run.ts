@@ -37,8 +37,7 @@ async function credentialOf(login: Proof<'login'>, logins: Proof<'logins'>, log:
 }
 
 function announce({ url, enrolment, tsp }: OpenMcp, { target, listen }: OpenMcpOptions, log: Log): void {
-  const what = target.kind === 'command' ? [target.command, ...target.args].join(' ') : (target.urls[0]?.origin ?? '')
-  if (!url) return log.info(`serving ${what} on stdio`)
+  if (!url) return log.info(`serving ${shown(target)} on stdio`)
   const sse = new URL(url)
   sse.pathname = `${listen?.pathPrefix ?? ''}/sse`
   log.info(`listening on ${url.href} (older clients: ${sse.href})`)
@@ -50,6 +49,18 @@ function announce({ url, enrolment, tsp }: OpenMcp, { target, listen }: OpenMcpO
   // The link belongs to the issuer under the name that clients know.
   const resource = new URL(`${listen?.pathPrefix ?? ''}/mcp`, enrolment)
   log.warn(`or without a browser: openmcp token ${resource.href} --enrol '${enrolment.href}'`)
+}
+
+function shown(target: OpenMcpOptions['target']): string {
+  switch (target.kind) {
+    case 'command':
+      return [target.command, ...target.args].join(' ')
+    case 'remote':
+      return target.urls[0]?.origin ?? ''
+    case 'vid':
+      // Of a did:peer:4 what others call it.
+      return target.vid.replace(/^(did:peer:4[^:]*):.*$/, '$1')
+  }
 }
 
 /** The first signal stops in order; the second ends everything now. */

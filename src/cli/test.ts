@@ -17,7 +17,7 @@ import { parseSeconds } from './values.ts'
 import { clean, print, warn } from './terminal.ts'
 
 const DEFAULT_SECONDS = 30
-const NOTHING = { port: false, security: false, proof: false }
+const NOTHING = { port: false, security: false, proof: false, tsp: false }
 
 /** Prints what the server is on stdout. Throws, in words, when there is none to be reached in time. */
 export async function test(args: Arguments, io: Io, now: () => number = () => performance.now()): Promise<number> {

@@ -24,10 +24,8 @@ export function tspOf(reading: Reading): TspOptions | undefined {
   const id = oneOf(reading, 'tsp-id', parseName) ?? TSP_ID
   const listen = oneOf(reading, 'tsp-listen', parseListenPlace)
   if (hasTsp(reading)) return { modes: [...modes], id, ...(listen && { listen }) }
-  for (const name of ['tsp-id', 'tsp-listen']) {
-    for (const { as } of allOf(reading, name).slice(0, 1)) {
-      reading.mistakes.add(new OpenMcpError('usage', `${as} is for --tsp, and nobody is heard by TSP here`, { hint: `drop ${as}, or add --tsp verify` }))
-    }
+  for (const { as } of allOf(reading, 'tsp-id').slice(0, 1)) {
+    reading.mistakes.add(new OpenMcpError('usage', `${as} is for --tsp, and nobody is heard by TSP here`, { hint: `drop ${as}, or add --tsp verify` }))
   }
   return undefined
 }

@@ -1,4 +1,5 @@
 // What an operator decides about who may call.
+import type { Vid } from '../identity/vid.ts'
 import type { TrustRule } from '../policy/shapes.ts'
 import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
 
@@ -37,4 +38,6 @@ export interface TspOptions {
   id: string
   /** Where to bind, when that is not what its document says. */
   listen?: { host: string; port: number } | undefined
+  /** VIDs that we speak to: related to us they may be, and for that alone they may call nothing here. */
+  peers?: readonly Vid[] | undefined
 }

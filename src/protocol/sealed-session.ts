@@ -1,4 +1,5 @@
 // A session that travels sealed, as the ways in and out see it; what keeps it honest is in the tsp room.
+import type { OpenMcpError } from '../errors.ts'
 import type { Text } from './exchange.ts'
 
 /** One side of a session that both know. */
@@ -20,3 +21,20 @@ export type Hearing =
   | { readonly kind: 'closed'; readonly session: string }
   /** It was there before, or is too old to tell. Nothing is said to anybody. */
   | { readonly kind: 'repeated' }
+
+/** Our end of a session with a node. */
+export interface SealedEnd {
+  /** Done when it was written. Fails when it could not be. */
+  send(message: Text): Promise<void>
+  /** Tells the node that we left. Never throws. */
+  close(): Promise<void>
+}
+
+export interface SealedEndEvents {
+  heard(message: Buffer): void
+  /** The session is over: nothing is heard after it. Not said of one that we closed. */
+  ended(error: OpenMcpError): void
+}
+
+/** Begins a session of its own. Fails, within the time to connect, with the reason in words. */
+export type OpenSealed = (events: SealedEndEvents) => Promise<SealedEnd>

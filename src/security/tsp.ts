@@ -57,6 +57,7 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   /** With whom, and until when at most. */
   const related = new Map<Vid, number>(remotes.map((remote) => [shortFormOf(remote), now() + LIFE_SECONDS * 1000]))
   const ending = new Set<Vid>()
+  const peers = new Set((options.peers ?? []).map(shortFormOf))
   const callers = new Map<Vid, Caller>()
   // Peers of a node that lives on this machine alone live there too.
   const carriage = createCarriage({ trustLoopback: trustLoopback || isLoopbackHost(new URL(own.profile.endpoint).hostname) })
@@ -70,7 +71,7 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
     resolver,
     relationships,
     // An enrolment link is redeemed by somebody who is not trusted yet.
-    trusts: async (vid) => isTrusted(vid) || firstTrust.isAwaited(),
+    trusts: async (vid) => isTrusted(vid) || peers.has(vid) || firstTrust.isAwaited(),
     carry: carriage.carry,
     log,
     now,
@@ -127,7 +128,7 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
       const isAwaited = firstTrust.isAwaited()
       for (const [remote, untilMs] of related) {
         if (untilMs <= now()) related.delete(remote)
-        else if (!isAwaited && !isTrusted(remote)) end(remote)
+        else if (!isAwaited && !isTrusted(remote) && !peers.has(remote)) end(remote)
       }
     },
     async close() {

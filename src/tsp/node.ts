@@ -28,7 +28,7 @@ export interface TspNode extends Pick<TspEndpoint, 'take' | 'send' | 'sealerFor'
   readonly vid: Vid
   /** What introduces a did:peer:4; of any other VID itself. */
   readonly long: Vid
-  /** What comes is told to each hearer until one says that it was for it. Returns what stops it. */
+  /** What comes is told to one hearer after the other, the newest first, until one says that it was for it. Returns what stops it. */
   onHeard(hear: (heard: Heard) => boolean): () => void
   onChanged(act: (remote: Vid, state: 'formed' | 'ended', related: Related) => void): () => void
   /** Invites, and waits to be accepted. Fails with `timeout`, `identity_unresolved`, or as carrying does. */
@@ -53,7 +53,7 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
     trusts,
     carry,
     hear(heard) {
-      for (const hear of hearers) if (hear(heard)) return
+      for (const hear of [...hearers].toReversed()) if (hear(heard)) return
       drops.dropped('unheard', 'nobody here takes what it says')
     },
     changed(remote, state, related) {

@@ -1,32 +1,22 @@
 // The only switch over the kinds of upstream: from what the operator named to something that carries exchanges.
 import { toOpenMcpError } from '../errors.ts'
-import type { Caller } from '../protocol/caller.ts'
-import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import { startChild, type Child, type ChildCommand } from './child.ts'
 import type { PipeEvents } from './pipe.ts'
-import type { CommandServer, ConnectOptions, RemoteServer } from './options.ts'
+import type { CommandServer, Connection, ConnectOptions, RemoteServer, VidServer } from './options.ts'
 import type { Remote } from './remote.ts'
 import { createSpare } from './spare.ts'
 import { createPool } from './pool.ts'
+import { connectVid } from './vid.ts'
 
-export interface Connection {
-  /** What the upstream is. For a URL that is found out first; while it cannot be, this fails and is tried anew next time. */
-  upstream(): Upstream | Promise<Upstream>
-  /** The same upstream for a client that has one pipe (stdio, HTTP+SSE): read into messages where it is HTTP. */
-  messages(): MessageUpstream | Promise<MessageUpstream>
-  /** Settles when the first look is done: for words at start. Fails only with what no later try will mend. */
-  readonly started: Promise<void>
-  /** In one word, for /status. */
-  state(): 'running' | 'idle' | 'connecting' | 'unreachable'
-  /** Children, or upstream connections with a session of their own. */
-  pipes(): number
-  /** Ends what runs for callers that are over, beside what ends with their sessions. */
-  endOf(isOver: (caller: Caller) => boolean): Promise<void>
-  close(): Promise<void>
-}
-
-export function connect(target: CommandServer | RemoteServer, options: ConnectOptions): Connection {
-  return target.kind === 'command' ? connectCommand(target, options) : connectRemote(target, options)
+export function connect(target: CommandServer | RemoteServer | VidServer, options: ConnectOptions): Connection {
+  switch (target.kind) {
+    case 'command':
+      return connectCommand(target, options)
+    case 'remote':
+      return connectRemote(target, options)
+    case 'vid':
+      return connectVid(target, options)
+  }
 }
 
 /**
