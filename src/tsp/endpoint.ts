@@ -40,8 +40,11 @@ export interface EndpointOptions {
   changed?: (remote: Vid, state: 'formed' | 'ended', relationship: Pick<Held, 'id' | 'untilMs'>) => void
   /** Nobody else hears of it. */
   dropped?: (reason: DropReason, why: string) => void
-  /** A message of a related VID's cover that is for another VID of ours. Without this there are no others, and it is refused. */
-  covered?: (over: Vid, frame: Frame) => Promise<void>
+  /**
+   * A message in the cover of a related VID, for another VID of ours: without this there are no others, and it is refused. What it says is
+   * heard as said by the related VID.
+   */
+  covered?: (over: Vid, frame: Frame) => Promise<{ readonly data: Buffer } | undefined>
   log?: Log
   reading?: ReadOptions
   mostAtOnce?: number
@@ -161,12 +164,13 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     if (payload.kind !== 'nested' && payload.kind !== 'routed') return undefined
     if (payload.kind === 'routed' && !(payload.hops.length === 1 && shortFormOf(payload.hops[0]) === own.vid))
       throw new TspRefusal('unsupported', 'it is to be passed on')
-    await relationOf(remote)
+    const { id, untilMs } = await relationOf(remote)
     const frame = readFrame(payload.message, reading)
     if (frame.receiver !== undefined && shortFormOf(frame.receiver) === own.vid)
       return { of: shortFormOf(frame.sender), act: async () => expectNoMore(await taken(frame, waiting)) }
     if (!options.covered) throw new TspRefusal('receiver', 'it covers a message for nobody here')
-    await options.covered(remote, frame)
+    const said = await options.covered(remote, frame)
+    if (said) (waiting ?? { hear }).hear({ from: remote, data: said.data, relationship: { id, untilMs } })
     return undefined
   }
 

@@ -8,6 +8,7 @@ import { listenFor, type ListenPlace } from './carriage.ts'
 import { createDropLog } from './drop-log.ts'
 import { createTspEndpoint, type EndpointOptions, type Heard, type TspEndpoint } from './endpoint.ts'
 import { ownKeysOf } from './keys.ts'
+import { createNested } from './nested.ts'
 import type { Held, RelationshipStore } from './relationship-store.ts'
 
 export interface TspNodeOptions {
@@ -46,6 +47,8 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
   const watchers = new Set<(remote: Vid, state: 'formed' | 'ended', related: Related) => void>()
   const misses = new Set<(reason: string, why: string) => void>()
   const drops = createDropLog({ log, now })
+  // Inside a relationship a peer may use VIDs that nobody else knows. To whoever hears him here he is who he is outside, and is answered there.
+  const nested = createNested({ cover: (over, message) => endpoint.cover(over, message), resolver })
   const endpoint = createTspEndpoint({
     own: { vid: own.vid, long: own.long, keys: ownKeysOf(own.secrets) },
     resolver,
@@ -56,7 +59,9 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
       for (const hear of [...hearers].toReversed()) if (hear(heard)) return
       drops.dropped('unheard', 'nobody here takes what it says')
     },
+    covered: nested.take,
     changed(remote, state, related) {
+      if (state === 'ended') nested.endAll(remote)
       for (const watch of watchers) watch(remote, state, related)
     },
     dropped(reason, why) {
