@@ -40,6 +40,8 @@ export interface SealedWay {
   seal(request: CarriedRequest): Promise<SealedRequest>
   /** Begins the relationship anew, which the peer may have forgotten. Fails as `seal` does. */
   relate(): Promise<void>
+  /** Renews the relationship no more. */
+  close(): void
 }
 
 /** Carries one text to the peer, and brings back what it answered: empty where it said nothing. */

@@ -1,6 +1,6 @@
 // Asks a VID whose endpoint is HTTP, as TMCP carries it: each request is one sealed message, and what is answered is in the response to it.
 // Nothing needs to reach us.
-import { OpenMcpError } from '../errors.ts'
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { lookupFor, type LookupAll } from '../identity/guarded-fetch.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
 import type { Resolver } from '../identity/shapes.ts'
@@ -9,9 +9,10 @@ import type { Log } from '../observe/log.ts'
 import type { Ask, FindSealedPeer, SealedRequest, SealedWay } from '../protocol/carried.ts'
 import { createTspEndpoint } from './endpoint.ts'
 import { ownKeysOf } from './keys.ts'
+import { NOTHING_HELD } from './relationship-store.ts'
 import { NO_RELATIONSHIP, type Relationship } from './relationship.ts'
 import { frameOf, type SessionFrame } from './session-frame.ts'
-import { beginSession, type SealedSession } from './session.ts'
+import { beginSession, type Beginning, type SealedSession } from './session.ts'
 import { messageIn, pieceIn, requestText } from './tmcp-text.ts'
 
 export interface TmcpPeerOptions {
@@ -54,57 +55,75 @@ export function tmcpUrl(endpoint: string, own: Vid): URL {
 
 export function createTmcpClient({ own, remote: given, resolver, ask, log }: TmcpClientOptions): SealedWay {
   const remote = shortFormOf(given)
-  let relationship: Relationship = NO_RELATIONSHIP
+  let invited: Relationship = NO_RELATIONSHIP
+  let formed: Relationship = NO_RELATIONSHIP
   let answering: Promise<unknown> = Promise.resolve()
   let relating: Promise<void> | undefined
   let beginning: Promise<SealedSession> | undefined
   let requests = 0
 
-  const endpoint = createTspEndpoint({
+  const common = {
     own: { vid: own.vid, long: own.long, keys: ownKeysOf(own.secrets) },
     resolver,
-    // Of this process alone: it is begun anew by each, as whoever is asked allows.
-    relationships: {
-      get: async () => ({ relationship, id: '', untilMs: Infinity }),
-      put: async (_local, _remote, next) => void (relationship = next),
-      // Nobody invites us here.
-      isFirst: async () => false,
-    },
-    trusts: async (vid) => vid === remote,
+    trusts: async (vid: Vid) => vid === remote,
+    hear: () => {},
+    dropped: (reason: string, why: string) => log.debug('an answer by TSP was not taken', { reason, why }),
+    // Each is one of an answer that we wait for.
+    mostAtOnce: Infinity,
+  }
+  const inviting = createTspEndpoint({
+    ...common,
+    relationships: { get: async () => ({ ...NOTHING_HELD, relationship: invited }), put: async (_own, _remote, next) => void (invited = next), isFirst },
     async carry(_address, message) {
       const answer = messageIn(await ask(message.toString('base64url')))
       // Not waited for here: what is taken waits for what is sent.
-      if (answer) answering = endpoint.take(answer, { from: remote, hear: () => {}, carry: () => {} })
+      if (answer) answering = inviting.take(answer, { from: remote, hear: () => {}, carry: () => {} })
     },
-    hear: () => {},
-    dropped: (reason, why) => log.debug('an answer by TSP was not taken', { reason, why }),
-    // Each is one of an answer that we wait for.
-    mostAtOnce: Infinity,
   })
+  // Apart from it, so that answers are heard while the relationship is renewed. It is of this process alone.
+  const speaking = createTspEndpoint({
+    ...common,
+    relationships: { get: async () => ({ ...NOTHING_HELD, relationship: formed }), put: async () => {}, isFirst },
+    carry: () => Promise.reject(new OpenMcpError('internal', 'what is said over HTTP is carried by who asks')),
+  })
+  const renewal = setInterval(() => void relate().catch(forgotten), RENEWAL_MS)
+  renewal.unref()
+
+  function forgotten(thrown: unknown): void {
+    log.warn('a TSP relationship could not be renewed', { with: remote, why: toOpenMcpError(thrown).message })
+  }
 
   async function relateNow(): Promise<void> {
-    relationship = NO_RELATIONSHIP
-    beginning = undefined
-    await endpoint.invite(given)
+    await inviting.invite(given)
     await answering
-    if (!(await endpoint.relationshipWith(remote))) throw silent(own.vid)
+    formed = invited.state === 'bidirectional' ? invited : NO_RELATIONSHIP
+    if (formed === NO_RELATIONSHIP) throw silent(own.vid)
   }
 
   async function open(text: string): Promise<Buffer | undefined> {
     const message = messageIn(text)
     const came: { data?: Buffer } = {}
-    if (message) await endpoint.take(message, { from: remote, hear: ({ data }) => void (came.data = data), carry: () => {} })
+    if (message) await speaking.take(message, { from: remote, hear: ({ data }) => void (came.data = data), carry: () => {} })
     return came.data
   }
 
   async function beginNow(): Promise<SealedSession> {
-    const { frame, answered } = beginSession()
-    const data = await open(await ask((await sealer())(frame).toString('base64url')))
-    const answer = data && frameOf(data)
-    const begun = answer && answered(answer)
+    let begun = await begin()
+    if (!begun) {
+      // The other side may have forgotten us.
+      await relate()
+      begun = await begin()
+    }
     if (!begun) throw silent(own.vid)
     if ('refused' in begun) throw new OpenMcpError('busy', 'the other side has no session for us now', { hint: 'try again later' })
     return begun.opened
+  }
+
+  async function begin(): Promise<ReturnType<Beginning['answered']>> {
+    const { frame, answered } = beginSession()
+    const data = await open(await ask((await sealer())(frame).toString('base64url')))
+    const answer = data && frameOf(data)
+    return answer && answered(answer)
   }
 
   function relate(): Promise<void> {
@@ -112,8 +131,8 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
   }
 
   async function sealer(): Promise<(data: Uint8Array) => Buffer> {
-    if (relating || relationship.state !== 'bidirectional') await relate()
-    return endpoint.sealerFor(given)
+    if (formed === NO_RELATIONSHIP) await relate()
+    return speaking.sealerFor(given)
   }
 
   async function session(): Promise<SealedSession> {
@@ -125,6 +144,7 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
 
   return {
     relate,
+    close: () => clearInterval(renewal),
     async seal(request): Promise<SealedRequest> {
       const begun = await session()
       const seal = await sealer()
@@ -150,6 +170,13 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
     )
     return { kind: 'forgotten' }
   }
+}
+
+/** A node forgets who has not come for a day. */
+const RENEWAL_MS = 6 * 3600_000
+/** Nobody invites us here. */
+async function isFirst(): Promise<boolean> {
+  return false
 }
 
 /** Whoever is not spoken with hears nothing, so nothing is known of why. */

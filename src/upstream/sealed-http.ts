@@ -18,6 +18,7 @@ export async function findSealedRemote(find: FindSealedPeer, options: ConnectOpt
   try {
     await way.relate()
   } catch (error) {
+    way.close()
     await http.close()
     throw error
   }
@@ -54,7 +55,10 @@ export function createSealedClient({ http, url, way, limits, log }: SealedClient
         stop()
       }
     },
-    close: http.close,
+    async close() {
+      way.close()
+      await http.close()
+    },
   }
 }
 

@@ -75,6 +75,15 @@ test('a node that was started again, and has forgotten us, is related to anew wi
   expect(after.reached().map(({ body }) => body['method'])).toEqual(['initialize'])
 })
 
+test('a node that was started again before anything was asked of it is related to anew', async () => {
+  const own = someVid()
+  const place = await sealedPlace()
+  const { client, node } = await clientOf({ own, place })
+  await node.stop()
+  await sealedNode({ place, trusted: [own.vid] })
+  expect(await asked(client, initializeMessage(1))).toMatchObject({ status: 200 })
+})
+
 test('a node that was started again, and has kept the relationship, begins a new session without a word', async () => {
   const own = someVid()
   const place = await sealedPlace()
