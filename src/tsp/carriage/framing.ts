@@ -23,6 +23,8 @@ export interface ReadFramedOptions {
   take: Take
   refused: (why: ConnectionRefusal) => void
   place: Place
+  /** When it is the turn of this connection's network. */
+  inTurn: (act: () => void) => void
   mostBytes: number
   /** Messages of this connection that are being worked on: then it is not read until one is done. */
   mostAtWork: number
@@ -31,11 +33,16 @@ export interface ReadFramedOptions {
   idleSeconds: number
 }
 
+/** Messages in one turn: a third of a millisecond for those that are none. */
+const MOST_IN_TURN = 16
+
 /** What is held is at most twice what came, never what a length promised. The socket must stay open when its peer has ended. */
-export function readFramed(socket: Socket, { take, refused, place, mostBytes, mostAtWork, messageSeconds, idleSeconds }: ReadFramedOptions): void {
+export function readFramed(socket: Socket, { take, refused, place, inTurn, mostBytes, mostAtWork, messageSeconds, idleSeconds }: ReadFramedOptions): void {
   let storage: Buffer = Buffer.alloc(0)
   let held = 0
   let atWork = 0
+  /** For its turn, or for work to be done: nothing is read meanwhile. */
+  let isWaiting = false
   let isOver = false
   let patience: NodeJS.Timeout | undefined
   wait(idleSeconds)
@@ -48,29 +55,15 @@ export function readFramed(socket: Socket, { take, refused, place, mostBytes, mo
   })
   socket.on('data', (chunk: Buffer) => {
     if (!place.hold(chunk.length)) return end('too_many')
-    const began = held === 0
+    // A message that trickles in gets no more time for each of its bytes.
+    if (held === 0) wait(messageSeconds)
     keep(chunk)
-    readOn(began)
+    if (isWhole(0)) askForTurn()
   })
   socket.on('end', () => {
     isOver = true
-    if (atWork < mostAtWork) socket.destroy()
+    if (!isWaiting) socket.destroy()
   })
-
-  function readOn(began: boolean): void {
-    const before = held
-    takeWhole()
-    if (socket.destroyed) return
-    // A message that trickles in gets no more time for each of its bytes.
-    if (began || held < before) wait(held === 0 ? idleSeconds : messageSeconds)
-    if (atWork < mostAtWork) {
-      if (isOver) socket.destroy()
-      return
-    }
-    // Its peer is not to blame for our slowness.
-    clearTimeout(patience)
-    socket.pause()
-  }
 
   function keep(chunk: Buffer): void {
     if (held + chunk.length > storage.length) {
@@ -81,21 +74,51 @@ export function readFramed(socket: Socket, { take, refused, place, mostBytes, mo
     held += chunk.copy(storage, held)
   }
 
-  function takeWhole(): void {
+  /** A length that is none needs nothing behind it. */
+  function isWhole(at: number): boolean {
+    return held - at >= LENGTH_BYTES && (!isLength(storage.readUInt32BE(at)) || held - at - LENGTH_BYTES >= storage.readUInt32BE(at))
+  }
+
+  function isLength(length: number): boolean {
+    return length >= LEAST_MESSAGE_BYTES && length <= mostBytes
+  }
+
+  function askForTurn(): void {
+    if (isWaiting) return
+    isWaiting = true
+    // Its peer is not to blame for our slowness.
+    clearTimeout(patience)
+    inTurn(takeTurn)
+    if (isWaiting) socket.pause()
+  }
+
+  function takeTurn(): void {
+    if (socket.destroyed) return
+    takeSome()
+    if (socket.destroyed || atWork >= mostAtWork) return
+    isWaiting = false
+    if (isWhole(0)) return askForTurn()
+    if (isOver) {
+      socket.destroy()
+      return
+    }
+    wait(held === 0 ? idleSeconds : messageSeconds)
+    if (socket.isPaused()) socket.resume()
+  }
+
+  function takeSome(): void {
     let at = 0
-    while (held - at >= LENGTH_BYTES && atWork < mostAtWork) {
+    for (let taken = 0; taken < MOST_IN_TURN && atWork < mostAtWork && isWhole(at); taken++) {
       const length = storage.readUInt32BE(at)
-      if (length > mostBytes || length < LEAST_MESSAGE_BYTES) {
+      if (!isLength(length)) {
         end(length > mostBytes ? 'too_large' : 'malformed')
         break
       }
-      const next = at + LENGTH_BYTES + length
-      if (next > held) break
+      const start = at + LENGTH_BYTES
+      at = start + length
       place.release(LENGTH_BYTES)
-      work(Buffer.from(storage.subarray(at + LENGTH_BYTES, next)))
-      at = next
+      work(Buffer.from(storage.subarray(start, at)))
     }
-    if (at === 0) return
     // A copy: a small rest would keep all of the storage.
     storage = Buffer.from(storage.subarray(at, held))
     held -= at
@@ -109,9 +132,7 @@ export function readFramed(socket: Socket, { take, refused, place, mostBytes, mo
       .catch(() => {})
       .then(() => {
         place.release(message.length)
-        if (atWork-- < mostAtWork || socket.destroyed) return
-        socket.resume()
-        readOn(true)
+        if (atWork-- === mostAtWork) inTurn(takeTurn)
       })
   }
 

@@ -4,8 +4,9 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
 
 import { OpenMcpError } from '../../errors.ts'
-import { networkOf } from '../../protocol/rate.ts'
+import { createRate, networkOf } from '../../protocol/rate.ts'
 import { createShares } from '../../protocol/shares.ts'
+import { createTurns } from '../../protocol/turns.ts'
 import { MOST_MESSAGE_BYTES } from '../envelope.ts'
 import { readFramed, type ConnectionRefusal, type Take } from './framing.ts'
 
@@ -25,7 +26,11 @@ export interface FramedListenerOptions {
   handshakeSeconds?: number
   messageSeconds?: number
   idleSeconds?: number
+  now?: () => number
 }
+
+/** Of one network. A handshake costs a millisecond, and who has a connection keeps it. */
+const HANDSHAKES = { limit: 300, perMs: 10_000 }
 
 export interface FramedListener {
   readonly port: number
@@ -35,10 +40,12 @@ export interface FramedListener {
 /** Fails with `port_taken`, or with `usage` for a certificate that is none. */
 export async function listenFramed({ host, port, tls, take, refused = () => {}, ...options }: FramedListenerOptions): Promise<FramedListener> {
   const { mostBytes = MOST_MESSAGE_BYTES, mostConnections = 256, mostHeldBytes = 64 * 1024 * 1024, mostAtWork = 16 } = options
-  const { handshakeSeconds = 5, messageSeconds = 10, idleSeconds = 60 } = options
+  const { handshakeSeconds = 5, messageSeconds = 10, idleSeconds = 60, now = Date.now } = options
   const reading = { take, refused, mostBytes, mostAtWork, messageSeconds, idleSeconds }
   const secureContext = tls && contextOf(tls)
   const shares = createShares({ mostPlaces: mostConnections, mostBytes: mostHeldBytes })
+  const turns = createTurns()
+  const handshakes = createRate({ ...HANDSHAKES, now })
   const sockets = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true }, (plain) => {
     const tooMany = (): void => {
@@ -47,16 +54,18 @@ export async function listenFramed({ host, port, tls, take, refused = () => {}, 
     }
     // A peer that goes away is no event.
     plain.on('error', () => {})
-    // Before the handshake, which is what a connection costs.
-    const place = shares.enter(networkOf(plain.remoteAddress ?? ''), tooMany)
+    const network = networkOf(plain.remoteAddress ?? '')
+    if (secureContext && handshakes.take(network) > 0) return tooMany()
+    const place = shares.enter(network, tooMany)
     if (!place) return tooMany()
     sockets.add(plain)
     plain.on('close', () => {
       sockets.delete(plain)
       place.leave()
     })
-    if (!secureContext) return readFramed(plain, { ...reading, place })
-    handshake(plain, { secureContext, handshakeSeconds, refused }, (secured) => readFramed(secured, { ...reading, place }))
+    const inTurn = (act: () => void): void => turns.take(network, act)
+    if (!secureContext) return readFramed(plain, { ...reading, place, inTurn })
+    handshake(plain, { secureContext, handshakeSeconds, refused }, (secured) => readFramed(secured, { ...reading, place, inTurn }))
   })
   await listening(server, host, port)
   const address = server.address()

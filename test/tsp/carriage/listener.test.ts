@@ -124,6 +124,17 @@ test('a flood of one address does not keep an honest peer of another from being 
   expect(namesOf(taken)).toEqual(['one', 'two', 'three'])
 })
 
+test('what one address has sent is taken a little at a time, and what another sends in between', async () => {
+  const { listener, taken } = await listen()
+  const honest = await raw(listener, '127.0.0.1', '127.0.0.2')
+  const flood = await Promise.all(Array.from({ length: 10 }, () => raw(listener)))
+  const many = Buffer.concat(Array.from({ length: 700 }, () => framed(messageOf('flood'))))
+  for (const socket of flood) socket.write(many)
+  honest.write(framed(messageOf('honest')))
+  await until('all of them', () => taken.length === 7001)
+  expect(namesOf(taken).indexOf('honest')).toBeLessThan(3500)
+})
+
 test('a listener says whose place is taken, and whose is not on this machine', async () => {
   const { listener } = await listen()
   await expect(listen({ port: listener.port })).rejects.toMatchObject({ code: 'port_taken' })

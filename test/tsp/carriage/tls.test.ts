@@ -92,6 +92,15 @@ describe.skipIf(!hasOpenssl)('over TLS', () => {
     expect([namesOf(taken), refused[0]]).toEqual([['honest'], 'too_many'])
   })
 
+  test('handshakes of one address have a rate, which is nobody else’s', async () => {
+    const { listener, taken, refused } = await listen({ tls, mostConnections: 1000, now: () => 0 })
+    const others = await Promise.all(Array.from({ length: 301 }, () => raw(listener, '127.0.0.1', '127.0.0.2')))
+    await until('one that is too many', () => others.some((socket) => socket.destroyed))
+    expect(refused).toEqual(['too_many'])
+    await aSender().send(new URL(`tls://127.0.0.1:${listener.port}`), messageOf('honest'))
+    await until('the honest one', () => taken.length === 1)
+  })
+
   test('a whole carriage: tls:// and https:// with a certificate of our own', async () => {
     const taken: Buffer[] = []
     const listener = await listenFor({ endpoint: new URL('tls://127.0.0.1:0'), tls, take: (message) => void taken.push(message) })
