@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
+import { OpenMcpError } from '../../src/errors.ts'
 import { openNodeKeys } from '../../src/identity/key-store.ts'
-import type { Vid } from '../../src/identity/vid.ts'
+import type { NodeKeys } from '../../src/identity/shapes.ts'
+import { parseVid, type Vid } from '../../src/identity/vid.ts'
 import { createAdmit } from '../../src/oauth/admit.ts'
-import { createTspDesk, type TspDesk } from '../../src/oauth/tsp-desk.ts'
+import { createTspDesk, type TspDesk, type TspDeskOptions } from '../../src/oauth/tsp-desk.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { createTrust } from '../../src/policy/trust.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
@@ -23,6 +25,7 @@ const BASE = 'https://node.example'
 const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
 const JKT = 'A'.repeat(43)
 const NONCE = 'n'.repeat(22)
+const ANN = parseVid('did:web:ann.example')
 const ask = { type: 'openmcp/token-ask', jkt: JKT, nonce: NONCE }
 
 describe('a related VID', () => {
@@ -67,6 +70,101 @@ describe('a related VID', () => {
   })
 })
 
+describe('what is no ask', () => {
+  test.each<[string, string]>([
+    ['JSON-RPC', '{"jsonrpc":"2.0","id":1,"method":"ping"}'],
+    ['JSON-RPC that speaks of one', '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"openmcp/token-ask"}}'],
+    ['an answer of ours', '{"type":"openmcp/token-challenge","nonce":"openmcp/token-ask"}'],
+    ['no JSON', '"openmcp/token-ask'],
+    ['a list', '["openmcp/token-ask"]'],
+    ['more than an ask may hold', JSON.stringify({ ...ask, padding: 'x'.repeat(16 * 1024) })],
+  ])('is left to others: %s', async (_what, text) => {
+    const { desk, answers } = await quietDesk()
+    expect(desk(asking(text))).toBe(false)
+    expect(answers).toEqual([])
+  })
+
+  test.each<[string, object]>([
+    ['no key', { jkt: undefined }],
+    ['a key that is no thumbprint', { jkt: 'key' }],
+    ['a nonce that is too short', { nonce: 'n' }],
+    ['a scope that would write lines of its own', { scope: 'mcp\nNonce: 1' }],
+    ['a resource that is no text', { resource: ['a'] }],
+    ['a challenge that is no text', { challenge: 1 }],
+  ])('and what asks with %s hears nothing', async (_what, changes) => {
+    const { desk, answers } = await quietDesk()
+    expect(desk(asking(JSON.stringify({ ...ask, ...changes })))).toBe(true)
+    expect(desk(asking(JSON.stringify(ask)))).toBe(true)
+    await until('an answer to the other', () => answers.length > 0)
+    expect(answers).toMatchObject([{ type: 'openmcp/token-challenge', nonce: NONCE }])
+  })
+})
+
+describe('a desk', () => {
+  test('gives nothing while nobody could call', async () => {
+    const { desk, answers } = await quietDesk({ base: () => undefined })
+    desk(asking(JSON.stringify(ask)))
+    await until('an answer', () => answers.length > 0)
+    expect(answers).toMatchObject([{ error: 'temporarily_unavailable' }])
+  })
+
+  test('works for one VID on no more asks at once than it may, and goes on when one is answered', async () => {
+    let go = (): void => {}
+    const answered: unknown[] = []
+    const { desk } = await quietDesk({
+      answer: (_to, data) =>
+        new Promise((resolve) => {
+          answered.push(JSON.parse(data.toString()))
+          go = resolve
+        }),
+    })
+    for (let count = 0; count < 10; count++) desk(asking(JSON.stringify(ask)))
+    await until('four', () => answered.length === 4)
+    go()
+    await until('a fifth', () => desk(asking(JSON.stringify(ask))) && answered.length === 5)
+    expect(answered.length).toBe(5)
+  })
+
+  test('goes on when an answer cannot be carried', async () => {
+    const { desk, lines } = await quietDesk({ answer: () => Promise.reject(new OpenMcpError('upstream_unreachable', 'nobody is there')) })
+    for (let count = 0; count < 8; count++) {
+      desk(asking(JSON.stringify(ask)))
+      await until('the words', () => lines.filter((line) => line.includes('was not answered')).length === count + 1)
+    }
+    expect(lines.at(-1)).toMatch(/who asked for a token by TSP was not answered .*why="nobody is there"/)
+  })
+})
+
+function asking(text: string): Parameters<TspDesk>[0] {
+  return { from: ANN, data: Buffer.from(text), relationship: { origin: 'tsp:this one', untilMs: Infinity } }
+}
+
+/** A desk that is asked without a network. */
+async function quietDesk(options: Partial<TspDeskOptions> = {}): Promise<{ desk: TspDesk; answers: unknown[]; lines: string[] }> {
+  const { keys } = await ground()
+  const [answers, lines]: [unknown[], string[]] = [[], []]
+  const desk = createTspDesk({
+    challenges: createChallenges({ sealing: () => keys.sealing(), now: Date.now }),
+    admit: async () => 'untrusted',
+    mint: createMint({ keys, lifeSeconds: 900, now: Date.now }),
+    base: () => BASE,
+    resourceOf: (asked) => asked,
+    answer: async (_to, data) => void answers.push(JSON.parse(data.toString())),
+    log: createLog({ level: 'debug', format: 'text', write: (line) => lines.push(line), now: Date.now }),
+    now: Date.now,
+    ...options,
+  })
+  return { desk, answers, lines }
+}
+
+async function ground(): Promise<{ keys: NodeKeys }> {
+  const dir = await mkdtemp(join(tmpdir(), 'openmcp-tsp-'))
+  onTestFinished(() => rm(dir, { recursive: true, force: true }))
+  const keys = await openNodeKeys(dir, { now: Date.now, log })
+  onTestFinished(() => keys.close())
+  return { keys }
+}
+
 interface Asking {
   say(message: object): Promise<JsonObject>
   readonly vid: Vid
@@ -74,11 +172,8 @@ interface Asking {
 }
 
 async function node(): Promise<Asking> {
-  const dir = await mkdtemp(join(tmpdir(), 'openmcp-tsp-'))
-  onTestFinished(() => rm(dir, { recursive: true, force: true }))
+  const { keys } = await ground()
   const store = createMemoryStore({ now: Date.now })
-  const keys = await openNodeKeys(dir, { now: Date.now, log })
-  onTestFinished(() => keys.close())
   const trust = await createTrust({ store, configured: [{ id: 'did:peer:*' }], now: Date.now, log })
   const state = { now: true }
   const admit = createAdmit({
