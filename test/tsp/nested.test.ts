@@ -1,11 +1,13 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import { publicTextOf } from '../../src/identity/okp.ts'
 import { peerFourOf } from '../../src/identity/peer-four.ts'
 import { createResolver } from '../../src/identity/resolver.ts'
 import { parseVid, shortFormOf, type Vid } from '../../src/identity/vid.ts'
+import { createPassingRelationships } from '../../src/login/passing-relationships.ts'
 import type { Digest } from '../../src/tsp/digest.ts'
-import type { DropReason } from '../../src/tsp/endpoint.ts'
+import { createCarriage, listenFor } from '../../src/tsp/carriage.ts'
+import { createTspEndpoint, type DropReason, type EndpointOptions } from '../../src/tsp/endpoint.ts'
 import { readFrame, type Frame } from '../../src/tsp/envelope.ts'
 import { ownKeysOf, peerKeysOf } from '../../src/tsp/keys.ts'
 import { createNested, type Nested, type NestedHeard, type NestedOptions, type NestedPair } from '../../src/tsp/nested.ts'
@@ -13,6 +15,7 @@ import { openMessage } from '../../src/tsp/open.ts'
 import { sealMessage, signMessage, type Receiver } from '../../src/tsp/seal.ts'
 import { until } from '../support/until.ts'
 import { network, seed, type Node } from './network.ts'
+import { peer } from './peer.ts'
 
 const HELLO = { kind: 'application', data: Buffer.from('hello') } as const
 const WEB = parseVid('did:web:example.com')
@@ -159,6 +162,35 @@ describe('a nested relationship', () => {
   })
 })
 
+test('a node hears what a peer says inside as said by the peer, until the relationship around it ends', async () => {
+  const bob = await peer()
+  const formedInside: NestedPair[] = []
+  const nested = createNested({
+    cover: (over, message) => alice.endpoint.cover(over, message),
+    resolver: createResolver({ fetch: () => Promise.reject(new Error('nothing is to be fetched')), now: () => 0 }),
+    changed: (one) => formedInside.push(one),
+  })
+  const alice = await onTcp((over, frame) => nested.take(over, frame))
+  await alice.endpoint.invite(bob.identity.long)
+  await until('it is formed', () => bob.states.includes('formed'))
+  await until('it is known', () => alice.endpoint.relationshipWith(bob.vid))
+  const own = await nested.invite(bob.vid)
+  await until('it is formed inside', () => formedInside.length > 0)
+  await nested.send(own, Buffer.from('{"said":"inside"}'))
+  await until('it is heard', () => bob.heard.length > 0)
+  expect(bob.heard).toEqual([{ said: 'inside' }])
+  await bob.node.send(alice.vid, Buffer.from('{"said":"outside"}'))
+  await until('the answer', () => alice.heard.length > 0)
+
+  await bob.node.cancel(alice.vid)
+  await alice.endpoint.invite(bob.identity.long)
+  await until('it is formed anew', () => bob.states.join() === 'formed,ended,formed')
+  await until('it is known', () => alice.endpoint.relationshipWith(bob.vid))
+  await nested.send(own, Buffer.from('{"said":"too late"}'))
+  await until('it is dropped', () => bob.node.dropped()['receiver'] === 1)
+  expect(bob.heard.length).toBe(1)
+})
+
 type Member = Node & { nested: Nested; inside: NestedHeard[]; formed: NestedPair[]; ended: Vid[] }
 
 /** Alice and Bob, related, and each with nested relationships. */
@@ -223,9 +255,31 @@ async function relate(alice: Node, bob: Node): Promise<void> {
   await until('it is formed', () => alice.states.includes('formed') && bob.states.includes('formed'))
 }
 
-function inner(name: string) {
+/** An endpoint on the network of this machine. */
+async function onTcp(covered: NonNullable<EndpointOptions['covered']>) {
+  const carriage = createCarriage({ trustLoopback: true })
+  const listener = await listenFor({ endpoint: new URL('tcp://127.0.0.1:0'), take: (message) => endpoint.take(message) })
+  onTestFinished(async () => {
+    await listener.close()
+    carriage.close()
+  })
+  const own = inner('on TCP', `tcp://127.0.0.1:${listener.port}`)
+  const heard: string[] = []
+  const endpoint = createTspEndpoint({
+    own: { ...own, long: own.asLong.vid },
+    resolver: createResolver({ fetch: () => Promise.reject(new Error('nothing is to be fetched')), now: () => 0 }),
+    relationships: createPassingRelationships(),
+    trusts: async () => true,
+    carry: carriage.carry,
+    hear: ({ data }) => heard.push(data.toString()),
+    covered,
+  })
+  return { vid: own.vid, endpoint, heard }
+}
+
+function inner(name: string, endpoint = 'tsp://') {
   const keys = ownKeysOf({ signing: seed(`${name} signs`), opening: seed(`${name} opens`) })
-  const { short, long } = peerFourOf({ verifying: publicTextOf(keys.signing), sealing: publicTextOf(keys.opening), endpoint: 'tsp://' })
+  const { short, long } = peerFourOf({ verifying: publicTextOf(keys.signing), sealing: publicTextOf(keys.opening), endpoint })
   return { vid: short, keys, asLong: { vid: long, keys } }
 }
 
