@@ -104,7 +104,15 @@ export const RUN_OPTIONS: OptionTable = table({
   ...EVERYWHERE,
 })
 
-export const TEST_OPTIONS: OptionTable = table({ ...TARGET, timeout: { value: 'SECONDS' }, ...EVERYWHERE })
+/** To a server that is named by a DID we are somebody. */
+export const TEST_OPTIONS: OptionTable = table({
+  ...TARGET,
+  id: { value: 'NAME', needs: 'tsp' },
+  keys: { value: 'DIR', needs: 'tsp' },
+  'tsp-listen': { value: 'HOST:PORT', needs: 'tsp' },
+  timeout: { value: 'SECONDS' },
+  ...EVERYWHERE,
+})
 
 /** Where keys and trust are kept, for the commands beside `run`. */
 const KEPT = {

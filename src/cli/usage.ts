@@ -22,7 +22,7 @@ export const USAGE = `openmcp: a proxy in front of any MCP server
   UPSTREAM              none      the remote server UPSTREAM, on our stdio
   none                  given     the stdio server COMMAND, on our stdio
 
-  UPSTREAM is http(s)://... or host:port[/path]. HOST is 127.0.0.1 unless given; port 0 picks a free one.
+  UPSTREAM is http(s)://..., host:port[/path], or did:... (sealed, by TSP). HOST is 127.0.0.1 unless given; port 0 picks a free one.
   Options end at COMMAND or '--'; what follows is COMMAND's own. 'run' may be left out.
 
 Example:
@@ -33,7 +33,7 @@ What is served:
   -H, --header 'NAME: VALUE'                    --header-file FILE                (UPSTREAM; also OPENMCP_HEADER)
   --transport auto|http|sse|stdio               how to talk to it
   --isolation session|identity|shared           one child or connection per session, per caller, or one for all
-  --id NAME                 who we are to the UPSTREAM (--keys DIR; --dpop required binds our token to a key)
+  --id NAME                 who we are to the UPSTREAM (--keys DIR; --dpop required binds our token to a key); to a DID 'tsp'
   --name NAME                                   what it is called in the log
 
 Where it is served:
@@ -65,7 +65,7 @@ Words (all on stderr):
 'openmcp id' takes --method key|jwk|web|peer, --curve Ed25519|P-256|secp256k1, --domain, --tsp, --endpoint URL, --private, --piv, --now, --json, --keys, --store;
 'openmcp token' --id NAME, --dpop, --scope, --enrol LINK, --keys, of a DID --timeout (10), --tsp-listen; 'openmcp key' --label, --scope, --until, --json, --keys, --store;
 'openmcp login' --client-id ID, --client-secret-file, --client-metadata-url, --scope, --dpop required, --timeout (300), --no-browser, --list;
-'openmcp trust' --scope, --tools, --until, --json, --store; 'openmcp test' -e, --env-file, --pass-env, --cwd, -H, --header-file, --transport, --timeout (30).
+'openmcp trust' --scope, --tools, --until, --json, --store; 'openmcp test' -e, --env-file, --pass-env, --cwd, -H, --header-file, --transport, --timeout (30), of a DID --id, --keys, --tsp-listen.
 Exit codes: 0 done or stopped in order, 1 failed, 2 asked wrongly, 128+n when a second signal n ends it at once.
-known, not built yet: ${COMMANDS_NOT_BUILT.join(', ')}; ${OPTIONS_NOT_BUILT.join(', ')}; tcp, ws and did: upstreams
+known, not built yet: ${COMMANDS_NOT_BUILT.join(', ')}; ${OPTIONS_NOT_BUILT.join(', ')}; tcp and ws upstreams
 `

@@ -123,10 +123,9 @@ function mayBeHere(vid: Vid): boolean {
 }
 
 function unresolved(remote: Vid, why: string): OpenMcpError {
-  const isShort = remote.startsWith('did:peer:4') && shortFormOf(remote) === remote
-  return new OpenMcpError('identity_unresolved', `${shown(remote)} cannot be resolved: ${why}`, {
-    ...(isShort && { hint: 'a did:peer:4 is found by its long form, which the other side shows when it starts' }),
-  })
+  if (!remote.startsWith('did:peer:4') || shortFormOf(remote) !== remote)
+    return new OpenMcpError('identity_unresolved', `${shown(remote)} cannot be resolved: ${why}`)
+  return new OpenMcpError('usage', `${remote} says nothing of where it is reached`, { hint: 'its long form does: the other side shows it when it starts' })
 }
 
 function notListening(thrown: unknown, own: TspIdentity): OpenMcpError {
