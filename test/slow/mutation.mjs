@@ -128,6 +128,8 @@ async function isNoticed({ file, start, end, instead }) {
 }
 
 async function passes(specifications) {
+  // Those of earlier mistakes are kept, and every later mistake would seem to be noticed.
+  vitest.state.clearErrors()
   const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications, false)
   return unhandledErrors.length === 0 && testModules.every((module) => module.ok())
 }
