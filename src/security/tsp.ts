@@ -8,8 +8,9 @@ import { createTspDesk, type TspDeskOptions } from '../oauth/tsp-desk.ts'
 import type { Log } from '../observe/log.ts'
 import type { FirstTrust } from '../policy/first-trust.ts'
 import type { Caller } from '../protocol/caller.ts'
+import { createRate } from '../protocol/rate.ts'
 import { createCarriage } from '../tsp/carriage.ts'
-import type { Heard } from '../tsp/endpoint.ts'
+import type { EndpointOptions, Heard } from '../tsp/endpoint.ts'
 import { openTspNode, type TspNode } from '../tsp/node.ts'
 import { createKeptRelationships } from '../tsp/relationship-store.ts'
 import { createTmcp, type Tmcp } from '../tsp/tmcp.ts'
@@ -73,6 +74,7 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
     // An enrolment link is redeemed by somebody who is not trusted yet.
     trusts: async (vid) => isTrusted(vid) || peers.has(vid) || firstTrust.isAwaited(),
     carry: carriage.carry,
+    mayInvite: createMayInvite(now),
     log,
     now,
   })
@@ -135,6 +137,26 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
       await node.close()
       carriage.close()
     },
+  }
+}
+
+/** Of one VID, and of all: trust may be open to whoever makes one. What is kept of each is some 120 bytes for a month. */
+const INVITES = { each: { limit: 30, perMs: 300_000 }, all: { limit: 600, perMs: 300_000 } }
+
+function createMayInvite(now: () => number): NonNullable<EndpointOptions['mayInvite']> {
+  const [each, all] = [createRate({ ...INVITES.each, now }), createRate({ ...INVITES.all, now })]
+  return (vid) => {
+    if (each.take(vid) > 0) return undefined
+    if (all.take('') > 0) {
+      each.giveBack(vid)
+      return undefined
+    }
+    return {
+      giveBack() {
+        each.giveBack(vid)
+        all.giveBack('')
+      },
+    }
   }
 }
 

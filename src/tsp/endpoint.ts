@@ -45,6 +45,8 @@ export interface EndpointOptions {
    * heard as said by the related VID.
    */
   covered?: (over: Vid, frame: Frame) => Promise<{ readonly data: Buffer } | undefined>
+  /** A share of the invites that are taken: each leaves something behind for long. Undefined: there is none left for this VID. */
+  mayInvite?: ((vid: Vid) => { giveBack(): void } | undefined) | undefined
   log?: Log
   reading?: ReadOptions
   mostAtOnce?: number
@@ -97,7 +99,20 @@ interface Known {
 }
 
 export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
-  const { own, resolver, relationships, trusts, carry, hear, changed = () => {}, dropped = () => {}, log, reading, mostAtOnce = 256 } = options
+  const {
+    own,
+    resolver,
+    relationships,
+    trusts,
+    carry,
+    hear,
+    changed = () => {},
+    dropped = () => {},
+    mayInvite = freely,
+    log,
+    reading,
+    mostAtOnce = 256,
+  } = options
   const inOrder = createOrder()
   const sentInOrder = createOrder()
   let atOnce = 0
@@ -136,15 +151,23 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     const before = await relationships.get(own.vid, remote)
     const step = received(before.relationship, payload)
     if (!step) throw new Dropped('unrelated', `the ${payload.kind} of ${shortened(remote)} is of nothing that is there`)
-    // Else a recorded one would take the place of the relationship that is there, and its peer could not end what he does not know.
-    if (payload.kind === 'invite' && !(await relationships.isFirst(own.vid, remote, payload.digest)))
-      throw new Dropped('unrelated', `the invite of ${shortened(remote)} was taken before`)
+    if (payload.kind === 'invite') await once(remote, payload.digest)
     await relationships.put(own.vid, remote, step.next, written)
     if (payload.kind === 'invite') await accept(remote, step.next, payload.digest, profile, waiting)
     if (payload.kind === 'accept') changed(remote, 'formed', await relationships.get(own.vid, remote))
     if (payload.kind === 'cancel') changed(remote, 'ended', before)
     if (step.cancelledBy !== undefined) await carryTo(remote, profile, own.vid, { kind: 'cancel', digest: step.cancelledBy }, waiting)
     return undefined
+  }
+
+  /** Else a recorded invite would take the place of the relationship that is there, and its peer could not end what he does not know. */
+  async function once(remote: Vid, invite: Digest): Promise<void> {
+    const turn = mayInvite(remote)
+    if (!turn) throw new Dropped('busy', `${shortened(remote)} invites too often`)
+    if (await relationships.isFirst(own.vid, remote, invite)) return
+    // Whoever has recorded an invite may not use up the share of the one who made it.
+    turn.giveBack()
+    throw new Dropped('unrelated', `the invite of ${shortened(remote)} was taken before`)
   }
 
   /** A parallel relationship (§7.2.5): a related VID brings another of its own, which is looked at as if it had come by itself. */
@@ -291,6 +314,10 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
 /** One cover is looked into, and none in it. */
 function expectNoMore(next: Next | undefined): void {
   if (next) throw new TspRefusal('unsupported', 'a message in a message has another in it')
+}
+
+function freely(): { giveBack(): void } {
+  return { giveBack() {} }
 }
 
 /** Dropped for what is known of its sender, and not for its bytes. */

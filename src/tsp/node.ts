@@ -19,6 +19,7 @@ export interface TspNodeOptions {
   relationships: RelationshipStore
   trusts: EndpointOptions['trusts']
   carry: EndpointOptions['carry']
+  mayInvite?: EndpointOptions['mayInvite']
   log: Log
   now: () => number
 }
@@ -42,7 +43,7 @@ export interface TspNode extends Pick<TspEndpoint, 'take' | 'send' | 'sealerFor'
 }
 
 /** Fails with `port_taken`, or with `usage` when the endpoint does not say where to listen. */
-export async function openTspNode({ own, place, resolver, relationships, trusts, carry, log, now }: TspNodeOptions): Promise<TspNode> {
+export async function openTspNode({ own, place, resolver, relationships, trusts, carry, mayInvite, log, now }: TspNodeOptions): Promise<TspNode> {
   const hearers = new Set<(heard: Heard) => boolean>()
   const watchers = new Set<(remote: Vid, state: 'formed' | 'ended', related: Related) => void>()
   const misses = new Set<(reason: string, why: string) => void>()
@@ -55,6 +56,7 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
     relationships,
     trusts,
     carry,
+    mayInvite,
     hear(heard) {
       for (const hear of [...hearers].toReversed()) if (hear(heard)) return
       drops.dropped('unheard', 'nobody here takes what it says')

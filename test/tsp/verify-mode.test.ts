@@ -84,6 +84,21 @@ describe('a token that came sealed', () => {
   })
 })
 
+test('a node that takes MCP by TSP too gives tokens no less', async () => {
+  const client = await peer()
+  const node = await secured({ trusted: [client.vid], security: { tsp: { modes: ['verify', 'message'], id: 'tsp' } } })
+  expect(decodeJwt(await tokenFor(client, node.tsp ?? ''))).toMatchObject({ sub: client.vid, aud: node.url.href })
+})
+
+test('a node that takes only MCP by TSP gives none', async () => {
+  const client = await peer()
+  const node = await secured({ trusted: [client.vid], security: { tsp: { modes: ['message'], id: 'tsp' } } })
+  await client.node.relate(parsed(node.tsp), 10)
+  await client.node.send(parsed(node.tsp), Buffer.from(JSON.stringify({ type: 'openmcp/token-ask', jkt: JKT, nonce: 'n'.repeat(22) })))
+  await until('it to be counted', () => node.log.some((line) => line.includes('reason=unheard')))
+  expect([client.heard, node.reached()]).toEqual([[], []])
+})
+
 describe('who gets nothing', () => {
   test('a stranger hears nothing, and nothing is fetched, kept or asked for it', async () => {
     const [friend, stranger] = [await peer(), await peer()]
@@ -120,6 +135,22 @@ describe('who gets nothing', () => {
     expect(answer).toMatchObject({ error: 'slow_down' })
     expect(await tokenFor(calm, remote)).toBeTruthy()
   })
+})
+
+test('whoever invites too often is not taken in for a while, which one who has recorded its invites cannot bring about', async () => {
+  const [busy, calm] = [await peer(), await peer()]
+  const { node, wire, vid, to } = await reached({ trusted: [busy.vid, calm.vid] })
+  const invite = (): Buffer =>
+    framed(
+      sealMessage({ from: { vid: busy.identity.long, keys: ownKeysOf(busy.identity.secrets) }, to: { vid, keys: to }, payload: { kind: 'invite' } }).message,
+    )
+  const recorded = invite()
+  for (let times = 0; times < 40; times++) await wire.play(recorded)
+  await until('all but the first to be dropped', () => count(node, 'of nothing that is there') === 39)
+  await busy.node.relate(parsed(node.tsp), 10)
+  for (let times = 0; times < 40; times++) await wire.play(invite())
+  await until('some to be dropped', () => count(node, 'invites too often') > 5)
+  expect(await tokenFor(calm, node.tsp ?? '')).toBeTruthy()
 })
 
 describe('everything that was made in a relationship ends with it', () => {
