@@ -93,6 +93,14 @@ describe.each(PROTECTIONS)('a message that is %s', (_how, sealing) => {
     }
   })
 
+  test('is refused when its padding has a code of no data', () => {
+    const taken = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'].filter((first) => {
+      const padding = Buffer.concat([text(`${first}AABABAA`), Buffer.alloc(3 * 4096)])
+      return reasonOf(payload(TYPE.application, ALICE, padding, STREAM)) === undefined
+    })
+    expect(taken).toEqual(['7', '8', '9'])
+  })
+
   test('is refused when its payload names another sender', () => {
     for (const other of [bob.vid, carol.vid, alice.long]) expect(reasonOf(payload(TYPE.application, writeVid(other), NOTHING, STREAM))).toBe('sender')
   })
