@@ -45,6 +45,8 @@ export interface SecuredTspOptions {
   now: () => number
 }
 
+type TspCaller = Caller & { expiresAt: number }
+
 /** So long a relationship lasts that nobody renews. */
 const LIFE_SECONDS = 24 * 3600
 
@@ -59,7 +61,8 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   const related = new Map<Vid, number>(remotes.map((remote) => [shortFormOf(remote), now() + LIFE_SECONDS * 1000]))
   const ending = new Set<Vid>()
   const peers = new Set((options.peers ?? []).map(shortFormOf))
-  const callers = new Map<Vid, Caller>()
+  /** What is open in a relationship goes on when that is renewed. */
+  const callers = new Map<Vid, TspCaller>()
   // Peers of a node that lives on this machine alone live there too.
   const carriage = createCarriage({ trustLoopback: trustLoopback || isLoopbackHost(new URL(own.profile.endpoint).hostname) })
   const node = await openTspNode({
@@ -81,6 +84,8 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   node.onChanged((remote, state, { id, untilMs }) => {
     if (state === 'formed') {
       related.set(remote, untilMs)
+      const known = callers.get(remote)
+      if (known?.tokenId === tokenIdOf(id)) known.expiresAt = untilMs / 1000
       resolver.keep([remote])
       return log.info('a TSP relationship was formed', { with: remote })
     }
@@ -115,8 +120,8 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
     related.set(from, untilMs)
     const known = callers.get(from)
     const [tokenId, expiresAt] = [tokenIdOf(id), untilMs / 1000]
-    if (known && known.tokenId === tokenId && known.expiresAt === expiresAt) return known
-    const caller: Caller = { id: from, via: 'tsp', scopes: standing.scopes, act: [], tokenId, expiresAt, owner: from }
+    if (known && known.tokenId === tokenId && known.scopes.join(' ') === standing.scopes.join(' ')) return Object.assign(known, { expiresAt })
+    const caller: TspCaller = { id: from, via: 'tsp', scopes: standing.scopes, act: [], tokenId, expiresAt, owner: from }
     callers.set(from, caller)
     return caller
   }
@@ -140,8 +145,8 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   }
 }
 
-/** Of one VID, and of all: trust may be open to whoever makes one. What is kept of each is some 120 bytes for a month. */
-const INVITES = { each: { limit: 30, perMs: 300_000 }, all: { limit: 600, perMs: 300_000 } }
+/** Of one VID, and of all: trust may be open to whoever makes one. Each leaves a row for a week, and a store in memory holds a million. */
+const INVITES = { each: { limit: 30, perMs: 300_000 }, all: { limit: 400, perMs: 300_000 } }
 
 function createMayInvite(now: () => number): NonNullable<EndpointOptions['mayInvite']> {
   const [each, all] = [createRate({ ...INVITES.each, now }), createRate({ ...INVITES.all, now })]

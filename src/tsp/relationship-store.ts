@@ -45,7 +45,7 @@ interface Kept {
 }
 
 /** An invite that was recorded can be played again after this: for ever would be a row for every invite that there was. */
-const INVITE_MS = 30 * 24 * 3600 * 1000
+const INVITE_MS = 7 * 24 * 3600 * 1000
 
 export function createKeptRelationships({ store, lifeSeconds, now }: KeptRelationshipsOptions): KeptRelationships {
   return {
