@@ -9,7 +9,7 @@ import type { Handler } from './mcp.ts'
 import { sealAnswer } from './sealed-answer.ts'
 
 /** Undefined: silence. `said` is the whole answer. */
-export type Opened<H> = undefined | { readonly kind: 'said'; readonly text: string } | ({ readonly kind: 'asked'; readonly heard: H } & OpenedRequest)
+type Opened<H> = undefined | { readonly kind: 'said'; readonly text: string } | ({ readonly kind: 'asked'; readonly heard: H } & OpenedRequest)
 
 export interface SealedDoorOptions<H> {
   /** What a body is that was posted under that name. Never fails. */
@@ -24,7 +24,7 @@ export interface SealedDoorOptions<H> {
 }
 
 /** What came over HTTP, read to its end. */
-export interface AskedSealed {
+interface AskedSealed {
   readonly did: string
   readonly req: IncomingMessage
   readonly res: ServerResponse

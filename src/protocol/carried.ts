@@ -48,7 +48,7 @@ export interface SealedWay {
 export type Ask = (text: string) => Promise<string>
 
 /** A peer that is asked over HTTP. */
-export interface SealedPeer {
+interface SealedPeer {
   /** Where, and in its query who asks. */
   readonly url: URL
   /** Where its name may lead; what it is asked for is what is connected to. */

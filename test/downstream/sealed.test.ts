@@ -200,6 +200,20 @@ describe('what is open ends', () => {
   })
 })
 
+test('what is open goes on for as long as the relationship is renewed', async () => {
+  const [own, other] = [someVid(), someVid()]
+  const node = await sealedNode({ trusted: [own.vid, other.vid] })
+  const [renewed, left] = [await listeningAs(own, node), await listeningAs(other, node)]
+  for (const hours of [13, 13]) {
+    node.pass(hours * 3600)
+    await renewed.peer.way.relate()
+  }
+  expect(await until('the end of the other stream', () => left.stream.over)).toBe('cut')
+  expect(renewed.stream.over).toBeUndefined()
+  const { session } = renewed
+  expect(await asked(renewed.peer, { method: 'POST', headers: { 'mcp-session-id': session }, body: callMessage(7, 'echo') })).toMatchObject({ status: 200 })
+})
+
 describe('an answer is sealed', () => {
   test.each<[string, Partial<CarriedRequest> & { json?: Json }, number]>([
     ['that refuses what is no JSON', { body: Buffer.from('{') }, 400],
@@ -295,8 +309,12 @@ async function listening() {
   onTestFinished(() => store.close())
   const { addTrust } = await import('../../src/policy/rules.ts')
   await addTrust(store, { id: own.vid })
-  const peer = handPeer(own, node)
-  await until('trust to be heard of', () => peer.relate())
+  await until('trust to be heard of', () => handPeer(own, node).relate())
+  return { own, node, store, ...(await listeningAs(own, node)) }
+}
+
+async function listeningAs(own: TspIdentity, node: SealedNode) {
+  const peer = await related(own, node)
   const session = await sessionOf(peer)
   const { text, open: opened } = await peer.way.seal({
     method: 'GET',
@@ -307,7 +325,7 @@ async function listening() {
   await until('the head of the stream', () => stream.events.length > 0)
   expect(await opened(stream.events[0]?.data ?? '')).toMatchObject({ kind: 'head', status: 200 })
   node.reached()
-  return { own, node, store, peer, stream }
+  return { peer, stream, session }
 }
 
 /** The methods of MCP that reached the server behind since the last look. */
