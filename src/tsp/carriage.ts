@@ -5,6 +5,7 @@ import { rootCertificates } from 'node:tls'
 import { OpenMcpError } from '../errors.ts'
 import type { LookupAll } from '../identity/guarded-fetch.ts'
 import { MOST_MESSAGE_BYTES } from './envelope.ts'
+import { createBoundedLookup } from './carriage/bounded-lookup.ts'
 import type { ConnectionRefusal, Take } from './carriage/framing.ts'
 import { createHttpSender } from './carriage/http.ts'
 import { listenFramed } from './carriage/listener.ts'
@@ -33,7 +34,7 @@ export interface Carriage {
 }
 
 export function createCarriage({ trustLoopback, ca, lookup }: CarriageOptions): Carriage {
-  const egress = { trustLoopback, lookup, ca: believed(ca) }
+  const egress = { trustLoopback, lookup: createBoundedLookup(lookup), ca: believed(ca) }
   const [framed, http] = [createFramedSender(egress), createHttpSender(egress)]
   return {
     async carry(address, message) {

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 
+import { OpenMcpError } from '../../src/errors.ts'
 import { createCarriage, listenFor } from '../../src/tsp/carriage.ts'
 import { until } from '../support/until.ts'
 
@@ -28,6 +29,19 @@ describe('a carriage', () => {
     const carriage = createCarriage({ trustLoopback: true })
     await expect(carriage.carry(new URL('tcp://127.0.0.1:1'), Buffer.alloc(4 * 1024 * 1024 + 1))).rejects.toMatchObject({ code: 'too_large' })
   })
+})
+
+test('names are looked up a few at a time, by all ways together', async () => {
+  const asked: string[] = []
+  const carriage = createCarriage({ trustLoopback: true, lookup: (name) => void asked.push(name) })
+  const sent = Array.from({ length: 40 }, (_, index) => {
+    const scheme = ['tcp', 'tls', 'http', 'https'][index % 4]
+    return carriage.carry(new URL(`${scheme}://peer${index}.example:1/`), Buffer.alloc(100)).catch((error: unknown) => error)
+  })
+  await until('the names', () => asked.length === 32)
+  carriage.close()
+  const codes = (await Promise.all(sent)).map((error) => error instanceof OpenMcpError && error.code)
+  expect([codes.filter((code) => code === 'busy').length, asked.length]).toEqual([8, 32])
 })
 
 describe('where to listen for an endpoint', () => {
