@@ -44,6 +44,11 @@ export async function obtainTokenByTsp(options: TspLoginOptions): Promise<Obtain
       hint: 'openmcp id create NAME --tsp makes another one, and --id NAME uses it',
     })
   }
+  if (remote === options.remote && remote.startsWith('did:peer:4')) {
+    throw new OpenMcpError('identity_unresolved', `by its short form alone nobody finds ${remote}`, {
+      hint: 'give its long form, did:peer:4…:z…, which the node says when it starts',
+    })
+  }
   requireTcp(own)
   signal?.throwIfAborted()
   // Whoever names a VID of this machine means it.

@@ -14,7 +14,7 @@ import { jsonOf, type Json } from '../support/json.ts'
 import { secured } from '../support/secured.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
-import { newTspIdentity, peer, type Peer } from '../tsp/peer.ts'
+import { newTspIdentity, peer, tapped, type Peer } from '../tsp/peer.ts'
 
 const now = Date.now
 const log = createLog({ level: 'error', format: 'text', write: () => {}, now })
@@ -39,6 +39,15 @@ describe('a token by TSP', () => {
     const [first, second] = [await obtain(node.tsp, { own }), await obtain(node.tsp, { own })]
     expect(decodeJwt(second.accessToken)['origins']).toEqual(decodeJwt(first.accessToken)['origins'])
     expect(node.log.filter((line) => line.includes('has ended'))).toEqual([])
+  })
+
+  test('comes to where our endpoint leads, when that is not where we listen', async () => {
+    const wire = await tapped()
+    const own = await newTspIdentity({ endpoint: wire.endpoint })
+    const node = await secured({ trusted: [own.vid], security: { tsp: { modes: ['verify'], id: 'tsp' } } })
+    expect(await obtain(node.tsp, { own, listen: wire.to })).toMatchObject({ resource: node.url.href })
+    // The accept, the challenge and the token.
+    expect(wire.frames().length).toBe(3)
   })
 
   test('is had with an enrolment link, once', async () => {
@@ -137,7 +146,10 @@ describe('whoever gets none hears why', () => {
     host.identity('ann')
     await expect(obtain(host.did('nobody'))).rejects.toMatchObject({ code: 'identity_unresolved', message: expect.stringContaining('cannot be resolved') })
     await expect(obtain(host.did('ann'))).rejects.toMatchObject({ code: 'identity_unresolved', message: expect.stringContaining('says nothing of TSP') })
-    await expect(obtain((await newTspIdentity()).vid)).rejects.toMatchObject({ code: 'identity_unresolved', message: expect.stringContaining('the long form') })
+    await expect(obtain((await newTspIdentity()).vid)).rejects.toMatchObject({
+      code: 'identity_unresolved',
+      message: expect.stringContaining('by its short form alone'),
+    })
   })
 
   test('it is asked of ourselves, or by an identity to which no answer could come', async () => {
