@@ -144,6 +144,12 @@ describe('silence, and nothing reached, for', () => {
   })
 })
 
+test('a VID that is told the URL is served there, also by a node whose document names a TCP port', async () => {
+  const own = someVid()
+  const node = await sealedNode({ place: await sealedPlace({ endpoint: 'tcp://127.0.0.1:0' }), trusted: [own.vid] })
+  expect(await asked(await related(own, node), { method: 'POST', headers: {}, body: initializeMessage(1) })).toMatchObject({ status: 200 })
+})
+
 describe('a session', () => {
   test('is invisible to another VID that has its name', async () => {
     const [own, other] = [someVid(), someVid()]

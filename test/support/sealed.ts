@@ -41,7 +41,8 @@ export interface SealedPlace {
   leadsTo(url: URL): void
 }
 
-export async function sealedPlace(): Promise<SealedPlace> {
+/** Without an endpoint its document names the middleman, and whoever knows no other way is led through it. */
+export async function sealedPlace({ endpoint }: { endpoint?: string } = {}): Promise<SealedPlace> {
   let target: URL | undefined
   const between = await middleman(() => {
     if (!target) throw new Error('nobody listens yet')
@@ -50,7 +51,7 @@ export async function sealedPlace(): Promise<SealedPlace> {
   onTestFinished(between.stop)
   const keys = await mkdtemp(join(tmpdir(), 'openmcp-sealed-'))
   onTestFinished(() => rm(keys, { recursive: true, force: true }))
-  const { long } = await createTspIdentity({ dir: keys, name: 'tsp', method: 'peer', endpoint: `${between.origin}/tsp`, now: Date.now })
+  const { long } = await createTspIdentity({ dir: keys, name: 'tsp', method: 'peer', endpoint: endpoint ?? `${between.origin}/tsp`, now: Date.now })
   return { keys, vid: long, between, leadsTo: (url) => (target = url) }
 }
 
