@@ -126,7 +126,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   )
   const sweeper = setInterval(() => {
     sweep()
-    void liveness.look(admission.identities())
+    void liveness.look(tsp ? [...admission.identities(), ...tsp.identities()] : admission.identities())
   }, SWEEP_MS)
   sweeper.unref()
 

@@ -24,6 +24,8 @@ export interface SecuredTsp {
   callerOf(heard: Pick<Heard, 'from' | 'relationship'>): Caller | undefined
   /** Whether a caller that came by TSP has to go: its relationship ended, or it is not trusted any more. */
   isOver(caller: Caller): boolean
+  /** Everybody who is related, and so may have something open. */
+  identities(): Iterable<string>
   /** Ends relationships with whoever is not trusted any more. Cheap: nothing is read. */
   sweep(): void
   close(): Promise<void>
@@ -107,8 +109,13 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   function end(remote: Vid): void {
     if (ending.has(remote)) return
     ending.add(remote)
+    const untilMs = related.get(remote)
     void node
       .cancel(remote)
+      .then(() => {
+        // Unless it began anew while the end was carried.
+        if (related.get(remote) === untilMs) related.delete(remote)
+      })
       // It is tried again with the next sweep; meanwhile the peer is not heard, because it is not trusted.
       .catch((thrown: unknown) => log.error('a TSP relationship could not be ended', { with: remote, why: toOpenMcpError(thrown).message }))
       .finally(() => ending.delete(remote))
@@ -131,6 +138,7 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
     tmcp: options.modes.includes('message') ? createTmcp({ node, admits: (heard) => callerOf(heard) !== undefined, now }) : undefined,
     callerOf,
     isOver: ({ id, tokenId, expiresAt }) => revocation.isRevoked(tokenId) || !isTrusted(id) || expiresAt * 1000 <= now(),
+    identities: () => related.keys(),
     sweep() {
       const isAwaited = firstTrust.isAwaited()
       for (const [remote, untilMs] of related) {

@@ -5,15 +5,19 @@ import { decodeJwt } from 'jose'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
+import { createTspIdentity } from '../../src/identity/tsp/own.ts'
+import { tspDocumentOf } from '../../src/identity/tsp/web-document.ts'
 import { addTrust, removeTrust } from '../../src/policy/rules.ts'
 import { openStore } from '../../src/store/open-store.ts'
 import type { Store } from '../../src/store/shapes.ts'
 import { ownKeysOf } from '../../src/tsp/keys.ts'
 import { sealMessage } from '../../src/tsp/seal.ts'
+import { didHost } from '../support/did-host.ts'
 import { proofKey, type ProofKey } from '../support/did.ts'
-import { at, type Json } from '../support/json.ts'
+import { at, jsonOf, type Json } from '../support/json.ts'
 import { initializeMessage } from '../support/openmcp.ts'
 import { bearer, secured, type Secured, type SecuredOptions } from '../support/secured.ts'
+import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
 import { ask, open } from '../support/wire.ts'
 import { seed } from './network.ts'
@@ -173,6 +177,25 @@ describe('everything that was made in a relationship ends with it', () => {
     await until('the end to be written down', async () => (await rowsOf(all.store)).length === 0)
   })
 
+  test('when its document is not there any more, also before anything was made in it', async () => {
+    const host = await forThisTest(didHost())
+    const identity = await createTspIdentity({
+      dir: await ownDirectory(),
+      name: 'ann',
+      method: 'web',
+      domain: host.did('ann').slice('did:web:'.length),
+      endpoint: 'tcp://127.0.0.1:0',
+      now: Date.now,
+    })
+    host.host('ann', jsonOf(tspDocumentOf(identity.vid, identity.profile)))
+    const ann = await peer({ identity })
+    const node = await secured({ trusted: [ann.vid], security: { tsp: VERIFY, didSeconds: 1 } })
+    await ann.node.relate(parsed(node.tsp), 10)
+    host.host('ann', 404)
+    await until('the end', () => count(node, 'has ended') === 1)
+    expect(await askedOnce(ann, node)).toEqual([])
+  })
+
   test('and nothing of what others have', async () => {
     const [all, other] = [await stage(), await peer()]
     const { node, store, client } = all
@@ -286,6 +309,14 @@ test('callers hear how many messages were not taken, and others nothing of TSP',
   })
   expect((await ask(new URL(`${node.base}/status`))).text).not.toContain('tsp')
 })
+
+/** What is heard by whoever asks and is not heard. */
+async function askedOnce(client: Peer, node: Secured): Promise<Json[]> {
+  const before = client.heard.length
+  await client.node.send(parsed(node.tsp), Buffer.from(JSON.stringify({ type: 'openmcp/token-ask', jkt: JKT, nonce: 'n'.repeat(22) }))).catch(() => undefined)
+  await until('it to be dropped', () => node.log.some((line) => /a TSP message was not taken reason=(untrusted|unrelated)/.test(line)))
+  return client.heard.slice(before)
+}
 
 interface Stage {
   readonly node: Secured
