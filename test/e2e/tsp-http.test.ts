@@ -150,6 +150,8 @@ test('a stranger learns nothing from the node, and from its own openmcp whom the
   expect(answer).toMatchObject({ error: { message: expect.stringContaining(`openmcp trust add ${vid}`) } })
   expect(between.passed.map(({ status, answer: text }) => ({ status, text }))).toEqual(between.passed.map(() => ({ status: 202, text: '' })))
   await proxy.says(new RegExp(`a TSP message was not taken .*${vid} is not trusted`))
+  const { code, stdout, stderr } = await typed(['test', remote, '--id', 'me'], { env: client.env })
+  expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: expect.stringMatching(`^openmcp: error: .*openmcp trust add ${vid}`) })
 })
 
 test('without a tool behind the seal there is a closed door: /mcp wants a token', async () => {

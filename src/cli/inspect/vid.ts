@@ -1,7 +1,9 @@
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { ReadBuffer, serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js'
+import { McpError } from '@modelcontextprotocol/sdk/types.js'
 import { PassThrough } from 'node:stream'
 
+import { OpenMcpError } from '../../errors.ts'
 import { createLog } from '../../observe/log.ts'
 import { openmcp, type VidTarget } from '../../openmcp.ts'
 import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
@@ -21,9 +23,16 @@ export async function inspectVid(target: VidTarget, seconds: number, watch: Watc
     const ended = proxy.ended.then((error) => (error ? Promise.reject(error) : new Promise<never>(() => {})))
     const found = await Promise.race([inspectLegacy(overStreams(stdin, stdout), watch), ended])
     return { ...found, transport: 'tsp', revisions: [found.protocol] }
+  } catch (error) {
+    throw error instanceof McpError ? answeredWith(error) : error
   } finally {
     await proxy.close()
   }
+}
+
+/** What the proxy, or the server through it, said in the place of an answer. */
+function answeredWith(cause: McpError): OpenMcpError {
+  return new OpenMcpError('upstream_broke', cause.message.replace(/^MCP error -?\d+: /, ''), { cause })
 }
 
 function overStreams(stdin: PassThrough, stdout: PassThrough): Transport {
