@@ -177,6 +177,17 @@ describe('everything that was made in a relationship ends with it', () => {
     await until('the end to be written down', async () => (await rowsOf(all.store)).length === 0)
   })
 
+  test('when the trust is removed that was the first there was, though the link of the first start is not old yet', async () => {
+    const client = await peer()
+    const node = await secured({ durable: true, security: { tsp: VERIFY } })
+    const store = await node.otherProcess()
+    await addTrust(store, { id: client.vid })
+    await client.node.relate(parsed(node.tsp), 10)
+    await until('trust to be heard of', async () => 'access_token' in (await askFor(client, node.tsp ?? '')))
+    await removeTrust(store, client.vid)
+    await until('the peer to know', () => client.states.at(-1) === 'ended')
+  })
+
   test('when its document is not there any more, also before anything was made in it', async () => {
     const host = await forThisTest(didHost())
     const identity = await createTspIdentity({
