@@ -174,6 +174,6 @@ function createMayInvite(now: () => number): NonNullable<EndpointOptions['mayInv
 }
 
 /** What everything that was made in a relationship goes back to. */
-export function tokenIdOf(relationship: string): string {
+function tokenIdOf(relationship: string): string {
   return `tsp:${relationship}`
 }

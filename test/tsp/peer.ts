@@ -175,7 +175,7 @@ function split(bytes: Buffer): Buffer[] {
   return frames
 }
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer()
   const port = await listening(server)
   await new Promise((resolve) => server.close(resolve))
