@@ -9,7 +9,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Hearing, SealedSession } from '../protocol/sealed-session.ts'
 import { closeFrame, messageFrame, openedFrame, openFrame, refusedFrame, type SessionFrame } from './session-frame.ts'
 
-export type { Hearing, SealedSession }
+export type { SealedSession }
 
 export interface Beginning {
   /** To be sent to the node. */
