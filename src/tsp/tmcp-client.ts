@@ -11,7 +11,7 @@ import { createTspEndpoint } from './endpoint.ts'
 import { ownKeysOf } from './keys.ts'
 import { NOTHING_HELD } from './relationship-store.ts'
 import { NO_RELATIONSHIP, type Relationship } from './relationship.ts'
-import { frameOf, type SessionFrame } from './session-frame.ts'
+import { frameOf } from './session-frame.ts'
 import { beginSession, type Beginning, type SealedSession } from './session.ts'
 import { messageIn, pieceIn, requestText } from './tmcp-text.ts'
 
@@ -59,8 +59,7 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
   let formed: Relationship = NO_RELATIONSHIP
   let answering: Promise<unknown> = Promise.resolve()
   let relating: Promise<void> | undefined
-  let beginning: Promise<SealedSession> | undefined
-  let requests = 0
+  let beginning: Promise<Session> | undefined
 
   const common = {
     own: { vid: own.vid, long: own.long, keys: ownKeysOf(own.secrets) },
@@ -107,7 +106,7 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
     return came.data
   }
 
-  async function beginNow(): Promise<SealedSession> {
+  async function beginNow(): Promise<Session> {
     let begun = await begin()
     if (!begun) {
       // The other side may have forgotten us.
@@ -116,7 +115,7 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
     }
     if (!begun) throw silent(own.vid)
     if ('refused' in begun) throw new OpenMcpError('busy', 'the other side has no session for us now', { hint: 'try again later' })
-    return begun.opened
+    return { ...begun.opened, sent: 0, unanswered: new Set() }
   }
 
   async function begin(): Promise<ReturnType<Beginning['answered']>> {
@@ -135,11 +134,22 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
     return speaking.sealerFor(given)
   }
 
-  async function session(): Promise<SealedSession> {
+  async function session(): Promise<Session> {
     await sealer()
     const begun = (beginning ??= beginNow())
     begun.catch(() => beginning === begun && (beginning = undefined))
-    return begun
+    const there = await begun
+    if (!isStretched(there)) return there
+    over(there)
+    return session()
+  }
+
+  /** Nothing more is asked in it. */
+  function over(ended: Session): void {
+    void beginning?.then(
+      (now) => now === ended && (beginning = undefined),
+      () => {},
+    )
   }
 
   return {
@@ -148,28 +158,44 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
     async seal(request): Promise<SealedRequest> {
       const begun = await session()
       const seal = await sealer()
-      const id = ++requests
+      const id = ++begun.sent
+      let parts = 0
+      begun.unanswered.add(id)
       return {
         text: seal(begun.wrap(requestText(id, request))).toString('base64url'),
         async open(text) {
           const data = await open(text)
           const frame = data && frameOf(data)
           if (!frame || !('session' in frame) || frame.session !== begun.id) return undefined
-          if (frame.kind === 'message') return begun.takes(frame.n) ? pieceIn(frame.message, id) : undefined
-          return frame.kind === 'close' ? closed(begun, frame) : undefined
+          begun.unanswered.delete(id)
+          if (frame.kind === 'close') return closed(begun, frame.why)
+          const piece = frame.kind === 'message' ? pieceIn(frame.message, { re: id, part: parts + 1 }) : undefined
+          if (piece) parts++
+          return piece
         },
       }
     },
   }
 
-  function closed(over: SealedSession, { why }: SessionFrame & { kind: 'close' }): { kind: 'forgotten' } {
+  function closed(ended: Session, why: string): { kind: 'forgotten' } {
     if (why === 'busy') throw new OpenMcpError('busy', 'the other side has no session for us now', { hint: 'try again later' })
-    void beginning?.then(
-      (now) => now === over && (beginning = undefined),
-      () => {},
-    )
+    over(ended)
     return { kind: 'forgotten' }
   }
+}
+
+interface Session extends SealedSession {
+  sent: number
+  /** Numbers of what was asked, in their order. */
+  readonly unanswered: Set<number>
+}
+
+/** Numbers that are much older than the newest are not taken any more: a request that is long on its way is not to be overtaken by so many. */
+const MOST_OVERTAKING = 512
+
+function isStretched({ sent, unanswered }: Session): boolean {
+  const [oldest] = unanswered
+  return oldest !== undefined && sent - oldest >= MOST_OVERTAKING
 }
 
 /** A node forgets who has not come for a day. */

@@ -1,8 +1,11 @@
 // TMCP's carriage in text: a TSP message is base64url, and what is sealed in it is one line about HTTP and then the body as it is.
 //
-//   {"http":"POST","id":7,"headers":{…}}⏎BODY      a request; `id` is its name among those of its sender's session
-//   {"http":200,"re":7,"headers":{…}}⏎BODY         the answer to it, or where that is a stream of events its beginning
-//   {"http":"event","re":7,…}⏎DATA                 one event: `event`, and where it has them `id` and `retry`
+//   {"http":"POST","id":7,"headers":{…}}⏎BODY            a request; `id` is its name among those of its sender's session
+//   {"http":200,"re":7,"part":1,"headers":{…}}⏎BODY      the answer to it, or where that is a stream of events its beginning
+//   {"http":"event","re":7,"part":2,…}⏎DATA              one event: `event`, and where it has them `id` and `retry`
+//
+// The parts of an answer are numbered, so that none is missing between two, or comes twice. Answers are many at once, and wait for slow
+// readers each in its own connection: in the one order of their session they do not arrive.
 import type { CarriedPiece, CarriedRequest } from '../protocol/carried.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isObject } from '../protocol/message.ts'
@@ -35,16 +38,22 @@ export function requestIn(bytes: Buffer): { id: number; request: CarriedRequest 
   return headers && { id: head['id'], request: { method: head['http'], headers, body } }
 }
 
-export function pieceText(re: number, piece: CarriedPiece): readonly Buffer[] {
-  if (piece.kind === 'head') return [headLine({ http: piece.status, re, headers: only(piece.headers) }), piece.body]
-  const { event, id, retryMs } = piece
-  return [headLine({ http: 'event', re, event, ...(id !== undefined && { id }), ...(retryMs !== undefined && { retry: retryMs }) }), piece.body]
+/** Which part of the answer to which request. */
+export interface Place {
+  readonly re: number
+  readonly part: number
 }
 
-/** Undefined for what is no piece of the answer to that request. */
-export function pieceIn(bytes: Buffer, re: number): CarriedPiece | undefined {
+export function pieceText({ re, part }: Place, piece: CarriedPiece): readonly Buffer[] {
+  if (piece.kind === 'head') return [headLine({ http: piece.status, re, part, headers: only(piece.headers) }), piece.body]
+  const { event, id, retryMs } = piece
+  return [headLine({ http: 'event', re, part, event, ...(id !== undefined && { id }), ...(retryMs !== undefined && { retry: retryMs }) }), piece.body]
+}
+
+/** Undefined for what is not that part of the answer to that request. */
+export function pieceIn(bytes: Buffer, { re, part }: Place): CarriedPiece | undefined {
   const { head, body } = parted(bytes)
-  if (!head || head['re'] !== re) return undefined
+  if (!head || head['re'] !== re || head['part'] !== part) return undefined
   const { http: status, event, id, retry: retryMs } = head
   if (isNumber(status)) {
     const headers = headersIn(head['headers'])

@@ -93,11 +93,16 @@ export function createTmcp({ node, admits, mostPerPeer = MOST_PER_PEER, now }: T
     live.set(session.id, known)
     const carried = requestIn(message)
     if (!carried) return undefined
+    let part = 0
     return {
       kind: 'asked',
       heard,
       request: carried.request,
-      seal: (piece: CarriedPiece) => seal(session.wrap(pieceText(carried.id, piece))).toString('base64url'),
+      seal(piece: CarriedPiece) {
+        const sealed = seal(session.wrap(pieceText({ re: carried.id, part: part + 1 }, piece))).toString('base64url')
+        part++
+        return sealed
+      },
       hold() {
         known.holds++
         return () => {

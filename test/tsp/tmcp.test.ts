@@ -9,6 +9,7 @@ import { messageIn, MOST_TEXT_CHARACTERS, pieceIn, pieceText, requestIn, request
 import { network, related, type Node } from './network.ts'
 
 const REQUEST: CarriedRequest = { method: 'POST', headers: { accept: 'application/json', 'mcp-session-id': 'one' }, body: Buffer.from('{"a":"é\n"}') }
+const PLACE = { re: 7, part: 1 }
 const bytesOf = (pieces: readonly Buffer[]): Buffer => Buffer.concat(pieces)
 
 describe('the text of a message', () => {
@@ -41,11 +42,17 @@ describe('HTTP under the seal', () => {
       { kind: 'event', event: 'message', id: '0_1', retryMs: 1000, body: Buffer.alloc(0) },
       { kind: 'event', event: 'message', id: undefined, retryMs: undefined, body: Buffer.from('{"http":1}\n{}') },
     ]
-    for (const piece of pieces) expect(pieceIn(bytesOf(pieceText(7, piece)), 7)).toEqual(piece)
+    for (const piece of pieces) expect(pieceIn(bytesOf(pieceText(PLACE, piece)), PLACE)).toEqual(piece)
   })
 
-  test('is of one request: an answer to another is none', () => {
-    expect(pieceIn(bytesOf(pieceText(7, { kind: 'head', status: 200, headers: {}, body: Buffer.alloc(0) })), 8)).toBeUndefined()
+  test('is of one place: the answer to another request is none, and neither is another part of it', () => {
+    const piece = bytesOf(pieceText(PLACE, { kind: 'head', status: 200, headers: {}, body: Buffer.alloc(0) }))
+    for (const place of [
+      { re: 8, part: 1 },
+      { re: 7, part: 2 },
+      { re: 7, part: 0 },
+    ])
+      expect(pieceIn(piece, place)).toBeUndefined()
   })
 
   test('carries the headers of MCP and of tracing, and no credential', () => {
@@ -83,15 +90,16 @@ describe('HTTP under the seal', () => {
   test.each([
     '{"http":99,"re":1,"headers":{}}\n',
     '{"http":600,"re":1,"headers":{}}\n',
-    '{"http":200,"re":"1","headers":{}}\n',
-    '{"http":200,"re":1}\n',
-    '{"http":"event","re":1}\n',
+    '{"http":200,"re":"7","part":1,"headers":{}}\n',
+    '{"http":200,"re":7,"part":"1","headers":{}}\n',
+    '{"http":200,"re":1,"no":"headers"}\n',
+    '{"http":"event","re":1,"no":"event"}\n',
     '{"http":"event","re":1,"event":"a\\nb"}\n',
     '{"http":"event","re":1,"event":"message","id":"1\\ndata: x"}\n',
     '{"http":"event","re":1,"event":"message","retry":"1"}\n',
     '{"http":"other","re":1,"event":"message"}\n',
   ])('is no piece of an answer: %j', (text) => {
-    expect(pieceIn(Buffer.from(text), 1)).toBeUndefined()
+    expect(pieceIn(Buffer.from(text.replace('"re":1,', '"re":7,"part":1,')), PLACE)).toBeUndefined()
   })
 
   test('is asked at the endpoint, with the DID as it is', () => {
