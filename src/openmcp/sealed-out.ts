@@ -9,7 +9,7 @@ import { createPassingRelationships } from '../login/passing-relationships.ts'
 import type { Log } from '../observe/log.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import type { SecuredTsp } from '../security/tsp.ts'
-import { createCarriage } from '../tsp/carriage.ts'
+import { createCarriage, isHttpDoor } from '../tsp/carriage.ts'
 import { openTspNode, type TspNode } from '../tsp/node.ts'
 import { createSessionWay } from '../tsp/session-way.ts'
 import { tmcpPeer } from '../tsp/tmcp-client.ts'
@@ -67,7 +67,7 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
     const endpoint = await endpointOf()
     log.info(`speaking to ${shown(remote)} as ${own.vid}`)
     // Answers come where it is asked: nothing of ours has to listen.
-    if (['http:', 'https:'].includes(endpoint.protocol)) return { by: 'http', peer: tmcpPeer({ own, remote, resolver, trustLoopback, log }) }
+    if (isHttpDoor(endpoint)) return { by: 'http', peer: tmcpPeer({ own, remote, resolver, trustLoopback, log }) }
     const node = await nodeOf(own)
     const way = createSessionWay({ node, remote, connectSeconds, now })
     closing.unshift(way.close)

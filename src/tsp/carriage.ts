@@ -97,7 +97,7 @@ export async function listenFor({ endpoint, listen, tls, receive, take, refused 
   switch (endpoint.protocol) {
     case 'http:':
     case 'https:': {
-      const receiver = isOwnDoor(endpoint) ? undefined : receive?.(endpoint, { take, refused })
+      const receiver = isHttpDoor(endpoint) ? undefined : receive?.(endpoint, { take, refused })
       return { port: undefined, close: async () => receiver?.close() }
     }
     case 'tcp:':
@@ -110,8 +110,9 @@ export async function listenFor({ endpoint, listen, tls, receive, take, refused 
   }
 }
 
-/** Our HTTP listener takes messages at /tsp; whatever else an endpoint names is an intermediary's, which keeps them for us. */
-function isOwnDoor({ pathname }: URL): boolean {
+/** The HTTP listener of a node takes messages at /tsp; whatever else an endpoint of HTTP names is an intermediary's, which keeps them for it. */
+export function isHttpDoor({ protocol, pathname }: URL): boolean {
+  if (protocol !== 'http:' && protocol !== 'https:') return false
   return /\/tsp\/?$/.test(pathname)
 }
 

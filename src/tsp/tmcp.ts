@@ -5,7 +5,7 @@ import { isVid, shortFormOf, type Vid } from '../identity/vid.ts'
 import { errorText } from '../protocol/answer.ts'
 import type { CarriedPiece, OpenedRequest } from '../protocol/carried.ts'
 import { jsonIn } from '../protocol/json.ts'
-import { isId, isObject } from '../protocol/message.ts'
+import { isId, isObject, type JsonRpcId } from '../protocol/message.ts'
 import type { Heard } from './endpoint.ts'
 import type { TspNode } from './node.ts'
 import { frameOf } from './session-frame.ts'
@@ -68,7 +68,10 @@ export function createTmcp({ node, admits, mostPerPeer = MOST_PER_PEER, now }: T
 
   function answered(heard: Heard, seal: Seal): Taken {
     const frame = frameOf(heard.data)
-    if (!frame) return said(seal, Buffer.from(errorText(BARE, idIn(heard.data))))
+    if (!frame) {
+      const bare = bareRequestIn(heard.data)
+      return bare && said(seal, Buffer.from(errorText(BARE, bare.id)))
+    }
     // A session is of one VID and of one relationship.
     const peer = `${heard.from} ${heard.relationship.id}`
     if (frame.kind === 'open') makeRoom(peer)
@@ -146,7 +149,9 @@ const BARE = new OpenMcpError('invalid_request', 'a TSP message has nothing by w
   hint: 'openmcp asks with a session and a number: openmcp run -p did:…',
 })
 
-function idIn(data: Buffer): string | number | undefined {
+/** Other peers speak MCP over TSP in other ways. Nothing else that is bare is answered. */
+function bareRequestIn(data: Buffer): { id: JsonRpcId | undefined } | undefined {
   const value = jsonIn(data.toString())
-  return isObject(value) && isId(value['id']) ? value['id'] : undefined
+  if (!isObject(value) || typeof value['method'] !== 'string') return undefined
+  return { id: isId(value['id']) ? value['id'] : undefined }
 }
