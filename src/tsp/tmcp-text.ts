@@ -15,9 +15,9 @@ import { MOST_MESSAGE_BYTES } from './envelope.ts'
 export const MOST_TEXT_CHARACTERS = Math.ceil((MOST_MESSAGE_BYTES * 4) / 3)
 
 /** The names that go under the seal, either way: what MCP says in headers, and tracing. */
-const HEADERS = /^(?:accept|allow|baggage|cache-control|content-type|last-event-id|mcp-[\w-]{1,64}|retry-after|traceparent|tracestate)$/
-const HEADER_VALUE = /^[\x20-\x7e]{0,4096}$/
-const MOST_HEAD_BYTES = 16 * 1024
+const HEADERS = /^(?:accept|allow|baggage|cache-control|content-encoding|content-type|last-event-id|mcp-[\w-]{1,64}|retry-after|traceparent|tracestate)$/
+const HEADER_VALUE = /^[\x20-\x7e]{0,16384}$/
+const MOST_HEAD_BYTES = 64 * 1024
 const METHODS: ReadonlySet<unknown> = new Set<CarriedRequest['method']>(['POST', 'GET', 'DELETE'])
 const LINE_BREAK = 10
 
@@ -74,8 +74,9 @@ function parted(bytes: Buffer): { head: Record<string, unknown> | undefined; bod
   return { head: isObject(head) ? head : undefined, body: bytes.subarray(at + 1) }
 }
 
+/** What could not be read there is left out here. */
 function only(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => HEADERS.test(name)))
+  return Object.fromEntries(Object.entries(headers).filter(([name, value]) => HEADERS.test(name) && HEADER_VALUE.test(value)))
 }
 
 /** Undefined where one is not as headers are. Names that are none of ours are passed over. */

@@ -179,7 +179,7 @@ function inTheClear(headers: ForwardedHeaders): Record<string, string> {
   return clear
 }
 
-function headOf({ headers, body }: CarriedPiece & { kind: 'head' }): ResponseHead {
+function headOf({ status, headers, body }: CarriedPiece & { kind: 'head' }): ResponseHead {
   const others: Record<string, string> = {}
   for (const name of PASSED_DOWN) {
     const value = headers[name]
@@ -188,7 +188,7 @@ function headOf({ headers, body }: CarriedPiece & { kind: 'head' }): ResponseHea
   const contentType = headers['content-type']
   return {
     contentType,
-    contentLength: contentType?.startsWith('text/event-stream') ? undefined : String(body.length),
+    contentLength: status === 204 || contentType?.startsWith('text/event-stream') ? undefined : String(body.length),
     sessionId: headers['mcp-session-id'],
     others,
   }

@@ -7,6 +7,7 @@ import type { CarriedPiece, CarriedRequest } from '../../src/protocol/carried.ts
 import { openStore } from '../../src/store/open-store.ts'
 import { at, type Json } from '../support/json.ts'
 import { callMessage, INITIALIZED, initializeMessage } from '../support/openmcp.ts'
+import { toolServer } from '../support/secured.ts'
 import { handPeer, sealedNode, sealedPlace, someVid, type HandPeer, type SealedNode } from '../support/sealed.ts'
 import { until } from '../support/until.ts'
 import { json } from '../support/upstream.ts'
@@ -247,6 +248,16 @@ describe('an answer is sealed', () => {
     expect(JSON.parse(refused.body)).toMatchObject({ id: 7, error: { code: -32602 } })
     expect(methodsIn(node)).toEqual([])
     expect(await asked(peer, { method: 'POST', headers: { 'mcp-session-id': session }, body: callMessage(8, 'echo') })).toMatchObject({ status: 200 })
+  })
+
+  test('that has no body where HTTP has none', async () => {
+    const own = someVid()
+    const node = await sealedNode({
+      trusted: [own.vid],
+      answer: (received, res) => (received.method === 'DELETE' ? res.writeHead(204).end() : toolServer(received, res)),
+    })
+    const peer = await related(own, node)
+    expect(await asked(peer, { method: 'DELETE', headers: { 'mcp-session-id': await sessionOf(peer) } })).toMatchObject({ status: 204, body: '' })
   })
 
   test('that says that the answer is larger than a TSP message may be', async () => {

@@ -61,6 +61,8 @@ describe('HTTP under the seal', () => {
     const text = bytesOf(requestText(1, { ...REQUEST, headers }))
     expect(text.toString()).not.toContain('Bearer')
     expect(requestIn(text)?.request.headers).toEqual(kept)
+    // Nor what could not be read.
+    expect(requestIn(bytesOf(requestText(1, { ...REQUEST, headers: { accept: 'é', 'mcp-name': 'a\r\nb' } })))?.request.headers).toEqual({})
     // Whoever writes them all the same is not heard with them.
     expect(requestIn(Buffer.from(`${JSON.stringify({ http: 'POST', id: 1, headers })}\n`))?.request.headers).toEqual(kept)
   })
@@ -81,8 +83,8 @@ describe('HTTP under the seal', () => {
     '{"http":"POST","id":1,"headers":[]}\n',
     '{"http":"POST","id":1,"headers":{"accept":1}}\n',
     '{"http":"POST","id":1,"headers":{"accept":"a\\r\\nb: c"}}\n',
-    `{"http":"POST","id":1,"headers":{"accept":"${'a'.repeat(4097)}"}}\n`,
-    `{"http":"POST","id":1,"headers":{},"more":"${'a'.repeat(16 * 1024)}"}\n`,
+    `{"http":"POST","id":1,"headers":{"accept":"${'a'.repeat(16 * 1024 + 1)}"}}\n`,
+    `{"http":"POST","id":1,"headers":{},"more":"${'a'.repeat(64 * 1024)}"}\n`,
   ])('is no request: %j', (text) => {
     expect(requestIn(Buffer.from(text))).toBeUndefined()
   })
