@@ -80,6 +80,8 @@ export interface TspEndpoint {
   sealerFor(remote: Vid): Promise<(data: Uint8Array) => Buffer>
   /** The relationship with a VID, when it is formed. */
   relationshipWith(remote: Vid): Promise<Heard['relationship'] | undefined>
+  /** A relationship that is there begins its time anew, as if it were formed now. For whoever knows that the other is there. */
+  renew(remote: Vid): Promise<void>
   /** Ends the relationship, if there is one, whether or not the other can be told. */
   cancel(remote: Vid): Promise<void>
 }
@@ -294,6 +296,12 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     async relationshipWith(given) {
       const { relationship, id, untilMs } = await relationships.get(own.vid, shortFormOf(given))
       return relationship.state === 'bidirectional' ? { id, untilMs } : undefined
+    },
+    async renew(remote) {
+      await inOrder(remote, async () => {
+        const { relationship } = await relationships.get(own.vid, remote)
+        if (relationship.state === 'bidirectional') await relationships.put(own.vid, remote, relationship)
+      })
     },
     async cancel(given) {
       const remote = shortFormOf(given)

@@ -86,6 +86,15 @@ describe('a session', () => {
     expect(pipes[0]?.taken()).toEqual([])
   })
 
+  test('takes a message once: what comes again is nothing, and no sign of life', async () => {
+    const { door, pipes, open, active } = stage()
+    const frame = open().wrap(JSON.stringify(initializeMessage(1)))
+    for (let time = 0; time < 3; time++) expect(door.hear(ANN, frame)).toBe(true)
+    await taken(await until('the pipe', () => pipes[0]), 1)
+    expect(active).toEqual([ANN.id])
+    expect(pipes[0]?.taken()).toEqual([])
+  })
+
   test('answers an empty message by an empty one, and nothing behind it hears of that', async () => {
     const { pipes, open, says, frames } = stage()
     const session = open()
@@ -282,7 +291,10 @@ describe('when openmcp stops', () => {
     const pipe = await until('the pipe', () => pipes[0])
     await taken(pipe, 1)
     expect(calls.size).toBe(1)
+    const late = open()
     state.stopping = true
+    says(late, initializeMessage(1))
+    expect(closes(late)).toEqual(['stopping'])
     says(session, callMessage(2, 'b'))
     expect(heard(session)).toMatchObject([{ id: 2, error: { message: 'openmcp is stopping' } }])
     pipe.says({ jsonrpc: '2.0', id: 9, method: 'ping' })
@@ -300,6 +312,8 @@ interface Stage {
   readonly hosted: ReturnType<typeof createHostedSessions>
   readonly sessions: Sessions<TspSession>
   readonly calls: InFlight
+  /** Whose messages were new. */
+  readonly active: readonly string[]
   readonly pipes: readonly ScriptedPipe[]
   readonly pool: MessageUpstream
   /** A session that is opened, and has said nothing. */
@@ -341,6 +355,7 @@ function stage({ gate = OPEN_GATE, upstream, stopping = () => false, limits: giv
   })
   const calls = createInFlight()
   const sent: { to: string; data: Buffer }[] = []
+  const active: string[] = []
   const seen = new Map<string, number>()
   let outcome: () => Promise<void> = async () => {}
   const door = createTspDoor({
@@ -360,6 +375,7 @@ function stage({ gate = OPEN_GATE, upstream, stopping = () => false, limits: giv
       await outcome()
     },
     calls,
+    active: ({ id }) => active.push(id),
     stopping,
     limits,
     log: SILENT,
@@ -374,6 +390,7 @@ function stage({ gate = OPEN_GATE, upstream, stopping = () => false, limits: giv
     hosted,
     sessions,
     calls,
+    active,
     pipes,
     pool,
     open(caller = ANN) {
