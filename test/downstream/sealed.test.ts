@@ -63,6 +63,20 @@ describe('silence, and nothing reached, for', () => {
     expect(methodsIn(node)).toEqual([])
   })
 
+  test('a message of which one character is another', async () => {
+    const own = someVid()
+    const node = await sealedNode({ trusted: [own.vid] })
+    const peer = await related(own, node)
+    const { text } = await sealedCall(peer)
+    const answers: Answer[] = []
+    for (let place = 0; place < text.length; place += 7) {
+      answers.push(await peer.post(`${text.slice(0, place)}${text[place] === 'x' ? 'y' : 'x'}${text.slice(place + 1)}`))
+    }
+    expect(answers.map(silenceOf)).toEqual(answers.map(() => SILENCE))
+    expect(methodsIn(node)).toEqual([])
+    expect((await peer.post(text)).status).toBe(200)
+  })
+
   test.each(['GET', 'DELETE'])('a bare %s with the name of a session: it proves nothing', async (method) => {
     const own = someVid()
     const node = await sealedNode({ trusted: [own.vid] })

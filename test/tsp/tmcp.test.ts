@@ -1,11 +1,12 @@
 // TMCP's carriage in text, and what a node keeps for those who ask it so.
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
-import type { CarriedPiece, CarriedRequest } from '../../src/protocol/carried.ts'
+import type { Ask, CarriedPiece, CarriedRequest, SealedRequest, SealedWay } from '../../src/protocol/carried.ts'
 import { frameOf, messageFrame, openFrame } from '../../src/tsp/session-frame.ts'
 import { createTmcp, type Taken } from '../../src/tsp/tmcp.ts'
-import { tmcpUrl } from '../../src/tsp/tmcp-client.ts'
+import { createTmcpClient, tmcpUrl } from '../../src/tsp/tmcp-client.ts'
 import { messageIn, MOST_TEXT_CHARACTERS, pieceIn, pieceText, requestIn, requestText } from '../../src/tsp/tmcp-text.ts'
+import { QUIET, resolver, someVid } from '../support/sealed.ts'
 import { network, related, type Node } from './network.ts'
 
 const REQUEST: CarriedRequest = { method: 'POST', headers: { accept: 'application/json', 'mcp-session-id': 'one' }, body: Buffer.from('{"a":"é\n"}') }
@@ -125,8 +126,7 @@ describe('a session', () => {
   test('that lies longest makes room for a new one, and one whose answer goes on does not', async () => {
     const { take, begin, pass } = await asked({ mostPerPeer: 2 })
     const [streaming, idle] = [await begin(), await begin()]
-    const stream = await take(call(streaming, 1))
-    if (stream?.kind !== 'asked') throw new Error('it is not asked')
+    const stream = servedBy(await take(call(streaming, 1)))
     const release = stream.hold()
     await take(call(idle, 1))
     pass(1000)
@@ -162,6 +162,90 @@ describe('a session', () => {
 
 function call(session: string, n: number): Buffer {
   return messageFrame(session, n, requestText(n, REQUEST))
+}
+
+describe('a client', () => {
+  test('asks in another session before a request could be overtaken by so many that it is not taken', async () => {
+    const { way, tmcp, own, asks } = await asking()
+    const first = await way.seal(REQUEST)
+    expect(asks()).toBe(2) // an invite, and a session
+    const others: SealedRequest[] = []
+    while (asks() === 2) others.push(await way.seal(REQUEST))
+    const last = others.at(-2)
+    expect(await tmcp.take(own.vid, last?.text ?? '')).toMatchObject({ kind: 'asked' })
+    expect(await tmcp.take(own.vid, first.text)).toMatchObject({ kind: 'asked' })
+    expect(others.length).toBeLessThan(1024)
+    expect(await tmcp.take(own.vid, others.at(-1)?.text ?? '')).toMatchObject({ kind: 'asked' })
+  })
+
+  test('takes each part of an answer once, and none before its turn', async () => {
+    const { way, tmcp, own } = await asking()
+    const request = await way.seal(REQUEST)
+    const served = servedBy(await tmcp.take(own.vid, request.text))
+    const event = (id: string): CarriedPiece => ({ kind: 'event', event: 'message', id, retryMs: undefined, body: Buffer.from(id) })
+    const [head, one, two] = [served.seal({ kind: 'head', status: 200, headers: {}, body: Buffer.alloc(0) }), served.seal(event('1')), served.seal(event('2'))]
+    expect(await request.open(one)).toBeUndefined()
+    expect(await request.open(head)).toMatchObject({ kind: 'head' })
+    expect(await request.open(head)).toBeUndefined()
+    expect(await request.open(two)).toBeUndefined()
+    expect(await request.open(one)).toEqual(event('1'))
+    expect(await request.open(two)).toEqual(event('2'))
+  })
+
+  test('takes no answer to another request of the same session', async () => {
+    const { way, tmcp, own } = await asking()
+    const [mine, other] = [await way.seal(REQUEST), await way.seal(REQUEST)]
+    const served = servedBy(await tmcp.take(own.vid, other.text))
+    const answer = served.seal({ kind: 'head', status: 200, headers: {}, body: Buffer.alloc(0) })
+    expect(await mine.open(answer)).toBeUndefined()
+    expect(await other.open(answer)).toMatchObject({ status: 200 })
+  })
+
+  test('renews the relationship while answers go on', async () => {
+    const { way, tmcp, own } = await asking()
+    const request = await way.seal(REQUEST)
+    const served = servedBy(await tmcp.take(own.vid, request.text))
+    const answer = served.seal({ kind: 'head', status: 200, headers: {}, body: Buffer.alloc(0) })
+    const [, opened] = await Promise.all([way.relate(), request.open(answer)])
+    expect(opened).toMatchObject({ status: 200 })
+    expect(await tmcp.take(own.vid, (await way.seal(REQUEST)).text)).toMatchObject({ kind: 'asked' })
+  })
+
+  test('fails where nothing is said, where something is said that is none of it, and where there is no session left', async () => {
+    const { bob } = await asking()
+    const own = someVid()
+    const client = (ask: Ask): SealedWay => createTmcpClient({ own, remote: bob.long, resolver: resolver(), ask, log: QUIET })
+    await expect(client(async () => '').seal(REQUEST)).rejects.toMatchObject({ code: 'timeout' })
+    await expect(client(async () => 'nothing').seal(REQUEST)).rejects.toMatchObject({ code: 'timeout' })
+    await expect(client(async (text) => text).seal(REQUEST)).rejects.toMatchObject({ code: 'timeout' })
+    const full = createTmcp({ node: bob.endpoint, admits: () => true, mostPerPeer: 0, now: () => 1 })
+    const answered: Ask = async (text) => {
+      const answer = await full.take(own.vid, text)
+      return answer?.kind === 'said' ? answer.text : ''
+    }
+    await expect(client(answered).seal(REQUEST)).rejects.toMatchObject({ code: 'busy' })
+  })
+})
+
+function servedBy(taken: Taken): Taken & { kind: 'asked' } {
+  if (taken?.kind !== 'asked') throw new Error('it is not asked')
+  return taken
+}
+
+/** Bob is asked by a client of ours. */
+async function asking() {
+  const own = someVid()
+  const bob = network()('bob')
+  const tmcp = createTmcp({ node: bob.endpoint, admits: () => true, now: () => 1_000_000 })
+  let asks = 0
+  const ask: Ask = async (text) => {
+    asks++
+    const answer = await tmcp.take(own.vid, text)
+    return answer?.kind === 'said' ? answer.text : ''
+  }
+  const way = createTmcpClient({ own, remote: bob.long, resolver: resolver(), ask, log: QUIET })
+  onTestFinished(() => way.close())
+  return { own, bob, tmcp, way, asks: () => asks }
 }
 
 async function sealed(from: Node, to: Node, data: Buffer): Promise<string> {

@@ -43,25 +43,6 @@ test('of two answers that are exchanged neither is believed', async () => {
   ])
 })
 
-test('a request that is overtaken by a thousand others is taken all the same', async () => {
-  const { client, node } = await clientOf()
-  const { sessionId = '' } = (await asked(client, initializeMessage(0))).head ?? {}
-  const { length } = node.between.passed
-  let othersAreDone = false
-  node.between.wait = async (passed) => {
-    if (passed === node.between.passed[length]) await until('the others', () => othersAreDone)
-  }
-  const slow = asked(client, callMessage('slow', 'echo'), { 'mcp-session-id': sessionId })
-  await until('the slow one to be on its way', () => node.between.passed.length > length)
-  for (let round = 0; round < 44; round++) {
-    const ids = Array.from({ length: 25 }, (_, n) => round * 25 + n + 1)
-    const answers = await Promise.all(ids.map((id) => asked(client, callMessage(id, 'echo'), { 'mcp-session-id': sessionId })))
-    expect(answers.every(({ status }) => status === 200)).toBe(true)
-  }
-  othersAreDone = true
-  expect(await slow).toMatchObject({ status: 200 })
-})
-
 test.each<[string, (text: string) => string]>([
   ['changed in one place', (text) => `${text.slice(0, -1)}${text.endsWith('A') ? 'B' : 'A'}`],
   ['shortened', (text) => text.slice(0, -4)],
