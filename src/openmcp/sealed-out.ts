@@ -68,6 +68,10 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
     log.info(`speaking to ${shown(remote)} as ${own.vid}`)
     // Answers come where it is asked: nothing of ours has to listen.
     if (isHttpDoor(endpoint)) return { by: 'http', peer: tmcpPeer({ own, remote, resolver, trustLoopback, log }) }
+    if (isHere(new URL(own.profile.endpoint)) && !isHere(endpoint)) {
+      const hint = 'openmcp id create NAME --tsp --endpoint tcp://HOST:PORT makes an identity that can be reached, and --id NAME uses it'
+      log.warn(`answers come to ${own.profile.endpoint}, where ${shown(remote)} does not reach us`, { hint })
+    }
     const node = await nodeOf(own)
     const way = createSessionWay({ node, remote, connectSeconds, now })
     closing.unshift(way.close)
@@ -77,11 +81,12 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
   async function nodeOf(own: TspIdentity): Promise<TspNode> {
     const shared = (await secured)?.node
     if (shared?.vid === own.vid) return shared
+    requireEar(own)
     const carriage = createCarriage({ trustLoopback })
     closing.push(carriage.close)
     const node = await openTspNode({
       own,
-      place: { listen: target.listen, tls },
+      place: { listen: target.listen, tls, receive: (address, receiving) => carriage.receiveFrom(address, { ...receiving, log }) },
       resolver,
       relationships: createPassingRelationships(),
       trusts: async (vid) => vid === shortFormOf(remote),
@@ -117,9 +122,21 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
 }
 
 /** Whoever types a did:peer types its address, and in a did:web the host that it is of; what another host says of this machine is not followed. */
-function mayBeHere(vid: Vid): boolean {
+export function mayBeHere(vid: Vid): boolean {
   if (methodOf(vid) === 'peer') return true
-  return isLoopbackHost(new URL(`http://${decodeURIComponent(vid.split(':').at(methodOf(vid) === 'web' ? 2 : 3) ?? '')}`).hostname)
+  return isHere(new URL(`http://${decodeURIComponent(vid.split(':').at(methodOf(vid) === 'web' ? 2 : 3) ?? '')}`))
+}
+
+function isHere({ hostname }: URL): boolean {
+  return isLoopbackHost(hostname)
+}
+
+/** A door of HTTP is there with --tsp alone. */
+function requireEar({ vid, profile: { endpoint } }: TspIdentity): void {
+  if (!isHttpDoor(new URL(endpoint))) return
+  throw new OpenMcpError('usage', `answers to ${vid} come to ${endpoint}, where nothing of ours listens`, {
+    hint: 'an identity with a tcp:// endpoint hears them: openmcp id create NAME --tsp, and --id NAME',
+  })
 }
 
 function unresolved(remote: Vid, why: string): OpenMcpError {
