@@ -1,4 +1,5 @@
 // What is recorded of a session is good for nothing: not in it, not in another, not after a restart.
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import type { SealedSession } from '../../src/protocol/sealed-session.ts'
@@ -55,6 +56,38 @@ describe('a frame', () => {
     ['a long head', `{"openmcp":"close","session":"${NAME}","why":"${'x'.repeat(200)}"}`],
   ])('%s is none', (_what, text) => {
     expect(frameOf(Buffer.from(text))).toBeUndefined()
+  })
+})
+
+describe('whatever the bytes are', () => {
+  test('nothing is thrown', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.constantFrom('', '{"openmcp":"', '{"openmcp":"message"'), (bytes, beginning) => {
+        expect(() => frameOf(Buffer.concat([Buffer.from(beginning), bytes]))).not.toThrow()
+      }),
+    )
+  })
+
+  test('a message is what was wrapped', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (bytes, n) => {
+        expect(frameOf(messageFrame(NAME, n, [Buffer.from(bytes)]))).toEqual({ kind: 'message', session: NAME, n, message: Buffer.from(bytes) })
+      }),
+    )
+  })
+
+  test('of numbers in any order each is taken once, and none that was taken before', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 3000 }), { maxLength: 200 }), (numbers) => {
+        const node = hosted()
+        const { id } = opened(node)
+        const taken = numbers.filter((n) => heard(node, messageFrame(id, n, ''))?.kind === 'message')
+        expect(new Set(taken).size).toBe(taken.length)
+        const highest = Math.max(0, ...numbers)
+        // What came while it was within the last 1024 was taken, at whatever time.
+        expect(new Set(numbers.filter((n) => n > highest - 1024))).toEqual(new Set(taken.filter((n) => n > highest - 1024)))
+      }),
+    )
   })
 })
 
