@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { createTspDoor, type TspDoor, type TspDoorOptions, type TspSession } from '../../src/downstream/tsp.ts'
 import { OpenMcpError } from '../../src/errors.ts'
+import type { Standing } from '../../src/policy/shapes.ts'
 import type { Caller } from '../../src/protocol/caller.ts'
 import type { MessageUpstream } from '../../src/protocol/exchange.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
@@ -21,6 +22,8 @@ import { scriptedPipe, SILENT, type ScriptedPipe } from '../upstream/scripted-pi
 
 const ANN = callerNamed('did:example:ann')
 const BOB = callerNamed('did:example:bob')
+const EVERYTHING: Standing = { scopes: ['mcp'], restricted: false, mayUse: () => true }
+const ECHO_ALONE: Standing = { scopes: ['mcp'], restricted: true, mayUse: (tool) => tool === 'echo' }
 
 describe('a session', () => {
   test('stands on nothing before its first message, and on a pipe of its own from then on', async () => {
@@ -126,7 +129,7 @@ describe('what is no message of MCP', () => {
 
 describe('what the gate holds back', () => {
   test('is answered, and opens nothing', () => {
-    const gate = createGate({ standingOf: () => ({ scopes: ['mcp'], restricted: true, mayUse: (tool) => tool === 'echo' }) })
+    const gate = createGate({ standingOf: () => ECHO_ALONE })
     const { pipes, open, says, heard } = stage({ gate })
     const session = open()
     says(session, callMessage(1, 'secret'))
@@ -134,8 +137,35 @@ describe('what the gate holds back', () => {
     expect(pipes).toEqual([])
   })
 
+  test.each<[string, Json | Json[], Standing | undefined, Json[]]>([
+    [
+      'for want of a scope',
+      callMessage(1, 'echo'),
+      { ...EVERYTHING, scopes: ['mcp:prompts'] },
+      [{ id: 1, error: { message: 'the credential is not for this' } }],
+    ],
+    ['of whoever may not come in', callMessage(1, 'echo'), undefined, [{ id: 1, error: { message: 'this identity may not come in' } }]],
+    ['as a call that wants no answer', { jsonrpc: '2.0', method: 'tools/call', params: { name: 'secret' } }, ECHO_ALONE, []],
+    [
+      'with the rest of its batch',
+      [callMessage(1, 'echo'), callMessage(2, 'secret')],
+      ECHO_ALONE,
+      [
+        { id: 1, error: {} },
+        { id: 2, error: {} },
+      ],
+    ],
+    ['as two calls in one', { ...callMessage(1, 'echo'), params: { name: 'echo', Name: 'secret' } }, ECHO_ALONE, [{ id: 1, error: { code: -32600 } }]],
+  ])('%s is answered as it asks, and opens nothing', (_what, message, standing, answers) => {
+    const { pipes, open, says, heard } = stage({ gate: createGate({ standingOf: () => standing }) })
+    const session = open()
+    says(session, message)
+    expect(heard(session)).toMatchObject(answers)
+    expect(pipes).toEqual([])
+  })
+
   test('of an answer is not seen', async () => {
-    const gate = createGate({ standingOf: () => ({ scopes: ['mcp'], restricted: true, mayUse: (tool) => tool === 'echo' }) })
+    const gate = createGate({ standingOf: () => ECHO_ALONE })
     const { pipes, open, says, heard } = stage({ gate })
     const session = open()
     says(session, { jsonrpc: '2.0', id: 1, method: 'tools/list' })
