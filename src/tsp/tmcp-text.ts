@@ -3,6 +3,7 @@
 //   {"http":"POST","id":7,"headers":{…}}⏎BODY            a request; `id` is its name among those of its sender's session
 //   {"http":200,"re":7,"part":1,"headers":{…}}⏎BODY      the answer to it, or where that is a stream of events its beginning
 //   {"http":"event","re":7,"part":2,…}⏎DATA              one event: `event`, and where it has them `id` and `retry`
+//   {"http":"forgotten","session":S,"n":k,"why":W}⏎      to message k of S, which is no session here; said outside of every session
 //
 // The parts of an answer are numbered, so that none is missing between two, or comes twice. Answers are many at once, and wait for slow
 // readers each in its own connection: in the one order of their session they do not arrive.
@@ -61,6 +62,25 @@ export function pieceIn(bytes: Buffer, { re, part }: Place): CarriedPiece | unde
   }
   if (status !== 'event' || !isWord(event) || !(id === undefined || isWord(id)) || !(retryMs === undefined || isNumber(retryMs))) return undefined
   return { kind: 'event', event, id, retryMs, body }
+}
+
+/** A message that names a session which is not there. */
+export interface Forgotten {
+  readonly session: string
+  readonly n: number
+  /** A code of errors.ts. */
+  readonly why: string
+}
+
+/** In words of its own: a `close` would end a session of the same two over another carriage, for whoever brings it there. */
+export function forgottenText({ session, n, why }: Forgotten): Buffer {
+  return headLine({ http: 'forgotten', session, n, why })
+}
+
+/** Why; undefined where it is not said of that message. */
+export function forgottenIn(bytes: Buffer, { session, n }: Omit<Forgotten, 'why'>): string | undefined {
+  const { head } = parted(bytes)
+  return head?.['http'] === 'forgotten' && head['session'] === session && head['n'] === n && isWord(head['why']) ? head['why'] : undefined
 }
 
 function headLine(head: object): Buffer {

@@ -10,7 +10,7 @@ import type { Heard } from './endpoint.ts'
 import type { TspNode } from './node.ts'
 import { frameOf } from './session-frame.ts'
 import { createHostedSessions, type SealedSession } from './session.ts'
-import { messageIn, pieceText, requestIn } from './tmcp-text.ts'
+import { forgottenText, messageIn, pieceText, requestIn } from './tmcp-text.ts'
 
 /** Undefined: silence, which is all that is heard by whoever is not spoken with. */
 export type Taken =
@@ -78,7 +78,7 @@ export function createTmcp({ node, admits, mostPerPeer = MOST_PER_PEER, now }: T
     const hearing = sessions.hear(peer, frame)
     switch (hearing?.kind) {
       case 'answer':
-        return said(seal, hearing.frame)
+        return said(seal, frame.kind === 'message' ? forgottenText({ session: frame.session, n: frame.n, why: whyIn(hearing.frame) }) : hearing.frame)
       case 'closed':
         live.delete(hearing.session)
         return undefined
@@ -148,6 +148,11 @@ function said(seal: Seal, data: Buffer): Taken {
 const BARE = new OpenMcpError('invalid_request', 'a TSP message has nothing by which it is known to be new, so nothing is done for a JSON-RPC message alone', {
   hint: 'openmcp asks with a session and a number: openmcp run -p did:…',
 })
+
+function whyIn(frame: Buffer): string {
+  const close = frameOf(frame)
+  return close?.kind === 'close' ? close.why : 'session_unknown'
+}
 
 /** Other peers speak MCP over TSP in other ways. Nothing else that is bare is answered. */
 function bareRequestIn(data: Buffer): { id: JsonRpcId | undefined } | undefined {

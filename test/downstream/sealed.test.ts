@@ -117,7 +117,7 @@ describe('silence, and nothing reached, for', () => {
     await before.stop()
     const after = await sealedNode({ place, trusted: [own.vid], security: { store } })
     const answer = await peer.post(text)
-    expect(await peer.open(answer.text)).toMatch(/^\{"openmcp":"close","session":"[\w-]+","why":"session_unknown"\}$/)
+    expect(await peer.open(answer.text)).toMatch(/^\{"http":"forgotten","session":"[\w-]{40}","n":3,"why":"session_unknown"\}\n$/)
     expect(methodsIn(after)).toEqual([])
   })
 

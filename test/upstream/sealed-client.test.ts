@@ -9,9 +9,11 @@ import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { tmcpPeer } from '../../src/tsp/tmcp-client.ts'
 import { createHttpClient, type ClientRequest, type HttpClient } from '../../src/upstream/http-client.ts'
 import { createSealedClient, findSealedRemote } from '../../src/upstream/sealed-http.ts'
+import { jsonOf } from '../support/json.ts'
 import { callMessage, initializeMessage } from '../support/openmcp.ts'
 import { handPeer, QUIET, resolver, sealedNode, sealedPlace, someVid, type SealedNode, type SealedPlace } from '../support/sealed.ts'
 import { until } from '../support/until.ts'
+import { modernAsked } from '../support/wire.ts'
 
 const LIMITS = { ...DEFAULT_LIMITS, connectSeconds: 0.5 }
 
@@ -99,6 +101,39 @@ test('a node that was started again, and has kept the relationship, begins a new
   expect(place.between.passed.length - length).toBe(3)
 })
 
+test('what was asked in a session of MCP is not asked again of a node that was started anew: the session is over, as everywhere', async () => {
+  const own = someVid()
+  const place = await sealedPlace()
+  const security = { store: `file:${place.keys}/store.db` }
+  const { client, node } = await clientOf({ own, place, security })
+  const { sessionId = '' } = (await asked(client, initializeMessage(1))).head ?? {}
+  await node.stop()
+  const after = await sealedNode({ place, trusted: [own.vid], security })
+  const answer = await asked(client, callMessage(2, 'echo'), { 'mcp-session-id': sessionId })
+  expect({ status: answer.status, body: JSON.parse(answer.body) }).toMatchObject({ status: 404, body: { id: 2, error: { code: -32001 } } })
+  expect(after.reached()).toEqual([])
+})
+
+test('a call without a session is not made twice of a node that forgot the first, whoever brings it there', async () => {
+  const own = someVid()
+  const place = await sealedPlace()
+  const security = { store: `file:${place.keys}/store.db` }
+  const { client, node } = await clientOf({ own, place, security })
+  await asked(client, initializeMessage(1))
+  let after: SealedNode | undefined
+  // The answer of the node to the call is kept back, and the same bytes are brought to the node that was started instead.
+  place.between.hold = async () => {
+    const { body: bytes, url } = place.between.passed.at(-1) ?? { body: '', url: '' }
+    await node.stop()
+    after = await sealedNode({ place, trusted: [own.vid], security })
+    return (await fetch(new URL(url, after.base), { method: 'POST', body: bytes, headers: { 'content-type': 'application/json' } })).text()
+  }
+  const { body, headers } = modernAsked(callMessage(2, 'echo'))
+  const { error } = await asked(client, jsonOf(body), headers)
+  expect(error).toMatchObject({ code: 'session_ended', message: expect.stringContaining('may have been done') })
+  expect(after?.reached()).toEqual([])
+})
+
 test('a node that does not trust us any more says nothing, and the request fails with what may help', async () => {
   const own = someVid()
   const { client, node } = await clientOf({ own, trusted: [{ id: own.vid, untilMs: Date.now() + 60_000 }] })
@@ -181,7 +216,7 @@ interface Outcome {
   error: OpenMcpError | undefined
 }
 
-async function asked(client: HttpClient, message: object, headers: Record<string, string> = {}): Promise<Outcome> {
+async function asked(client: HttpClient, message: object, headers: Readonly<Record<string, string>> = {}): Promise<Outcome> {
   const request: ClientRequest = {
     method: 'POST',
     url: new URL('http://under.the.seal/'),
