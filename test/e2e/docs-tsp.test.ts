@@ -78,6 +78,22 @@ test('the words that it explains are words of the source', () => {
   expect(words.filter((word) => !word.split('…').every((part) => source.includes(part.trim())))).toEqual([])
 })
 
+test('docs/tsp.md has every reason for which a message is not taken', () => {
+  const told = tableOf(section('docs/tsp.md', 'What is counted, and said')).map(([reason = '']) => bare(reason))
+  const unions = [
+    ['src/tsp/refusal.ts', 'RefusalReason'],
+    ['src/tsp/endpoint.ts', 'DropReason'],
+    ['src/tsp/carriage/framing.ts', 'ConnectionRefusal'],
+    ['src/http/tsp.ts', 'TspDoorRefusal'],
+  ]
+  const reasons = unions.flatMap(([file = '', name = '']) => {
+    const [, union = ''] = new RegExp(`export type ${name} =([^]*?)\\n\\n`).exec(textOf(file)) ?? []
+    return [...union.matchAll(/'(\w+)'/g)].map(([, reason = '']) => reason)
+  })
+  expect(reasons.length).toBeGreaterThan(15)
+  expect(new Set(told)).toEqual(new Set([...reasons, 'unheard']))
+})
+
 test('what it was tried with is what npm runs, or said not to be', () => {
   const rows = tableOf(section(DOCUMENT, 'Who it was tried with'))
   const shown = rows.filter(([, , , by = '']) => spansOf(by).some((span) => span.startsWith('npm ')))
