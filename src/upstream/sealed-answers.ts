@@ -26,8 +26,14 @@ export function answerOf({ sealed, handler, limits, leaving, resolve, reject }: 
   const pieces: Buffer[] = []
   /** One after the other, as they came. */
   let before: Promise<void> = Promise.resolve()
+  let broken = false
+  /** Nothing is told after it, whatever has come already. */
+  const broke = (error: unknown): void => {
+    broken = true
+    reject(error)
+  }
   const next = (act: () => Promise<void> | void): void => {
-    before = before.then(() => (leaving.left ? undefined : act())).catch(reject)
+    before = before.then(() => (leaving.left || broken ? undefined : act())).catch(broke)
   }
 
   async function event(data: string): Promise<void> {
@@ -73,7 +79,7 @@ export function answerOf({ sealed, handler, limits, leaving, resolve, reject }: 
         if (waitingBytes > textLengthOf(limits.messageBytes)) throw new OpenMcpError('upstream_broke', 'an answer of the other side is too large')
         pieces.push(bytes)
       } catch (error) {
-        reject(error)
+        broke(error)
       }
     },
     end() {
@@ -85,7 +91,7 @@ export function answerOf({ sealed, handler, limits, leaving, resolve, reject }: 
       })
     },
     failed(error) {
-      next(() => reject(error))
+      next(() => broke(error))
     },
   }
 }

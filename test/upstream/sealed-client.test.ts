@@ -12,6 +12,7 @@ import { createSealedClient, findSealedRemote } from '../../src/upstream/sealed-
 import { jsonOf } from '../support/json.ts'
 import { callMessage, initializeMessage } from '../support/openmcp.ts'
 import { handPeer, QUIET, resolver, sealedNode, sealedPlace, someVid, type SealedNode, type SealedPlace } from '../support/sealed.ts'
+import { toolServer } from '../support/secured.ts'
 import { until } from '../support/until.ts'
 import { modernAsked } from '../support/wire.ts'
 
@@ -54,6 +55,22 @@ test.each<[string, (text: string) => string]>([
   await asked(client, initializeMessage(0))
   node.between.alter = change
   expect(await asked(client, initializeMessage(1))).toMatchObject({ body: '', error: { code: 'upstream_broke' } })
+})
+
+test('of a stream nothing is told after an event that is not believed', async () => {
+  const { client, node } = await clientOf({
+    answer: ({ method, body }, res) => {
+      if (method === 'GET' || body['method'] !== 'tools/call') return toolServer({ method, url: '', headers: {}, text: '', body }, res)
+      res.writeHead(200, { 'content-type': 'text/event-stream' })
+      for (const n of [1, 2, 3]) res.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { n } })}\n\n`)
+      res.end()
+    },
+  })
+  const { sessionId = '' } = (await asked(client, initializeMessage(1))).head ?? {}
+  let events = 0
+  node.between.alter = (text) => text.replaceAll(/data: ([\w-]+)/g, (whole, data: string) => (++events === 3 ? `data: ${data.slice(0, -4)}` : whole))
+  const { body, error } = await asked(client, callMessage(2, 'echo'), { 'mcp-session-id': sessionId })
+  expect({ told: [...body.matchAll(/"n":(\d)/g)].map(([, n]) => n), code: error?.code }).toEqual({ told: ['1'], code: 'upstream_broke' })
 })
 
 test('the status, the session and the headers are those under the seal', async () => {
