@@ -53,26 +53,21 @@ async function measureSealing({ sliceSeconds, turns, hasTime, put }, { dist, dri
   try {
     ours(WARM_UP_SECONDS)
     for (let rep = 0; rep < turns && hasTime(); rep++) {
-      const before = machineCpu()
-      const cpu = process.cpuUsage()
-      const row = ours(sliceSeconds)
-      const { user, system } = process.cpuUsage(cpu)
-      put('openmcp', 'seal1k', { rep, ...row, cpuUs: rounded((user + system) / row.calls), ...machine(before, (user + system) / 1e6) })
-      if (!rust) continue
-      const [usedBefore, machineBefore] = [cpuOf([rust.pid]).seconds, machineCpu()]
-      const { count, seconds } = await rust.ask({ op: 'bench', seconds: sliceSeconds, size: DATA.length })
-      const used = cpuOf([rust.pid]).seconds - usedBefore
-      put('tsp_sdk', 'seal1k', {
-        rep,
-        calls: count,
-        perSecond: rounded(count / seconds),
-        cpuUs: rounded((used * 1e6) / count),
-        ...machine(machineBefore, used),
-      })
+      const own = await slice(process.pid, () => ours(sliceSeconds))
+      put('openmcp', 'seal1k', { rep, ...own })
+      if (rust) put('tsp_sdk', 'seal1k', { rep, ...(await slice(rust.pid, () => rust.seals(sliceSeconds))) })
     }
   } finally {
     await rust?.stop()
   }
+}
+
+/** What was done, by the clock and by what the process took of the machine meanwhile. */
+async function slice(pid, act) {
+  const [usedBefore, before] = [cpuOf([pid]).seconds, machineCpu()]
+  const { calls, seconds } = await act()
+  const used = cpuOf([pid]).seconds - usedBefore
+  return { calls, perSecond: rounded(calls / seconds), perCpuSecond: rounded(calls / used), ...machine(before, used) }
 }
 
 async function measureHops({ sliceSeconds, turns, hasTime, put }, dist) {
@@ -130,7 +125,7 @@ async function sealing(dist) {
       if (opened.data.length !== DATA.length) throw new Error('what was opened is not what was sealed')
       calls++
     }
-    return { calls, perSecond: rounded((calls * 1000) / elapsed) }
+    return { calls, seconds: elapsed / 1000 }
   }
 }
 
@@ -140,12 +135,12 @@ function startDriver(driver) {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   return {
     pid: child.pid,
-    async ask(question) {
-      child.stdin.write(`${JSON.stringify(question)}\n`)
+    async seals(forSeconds) {
+      child.stdin.write(`${JSON.stringify({ op: 'bench', seconds: forSeconds, size: DATA.length })}\n`)
       const { value, done } = await lines.next()
       const { ok, error } = done ? { error: 'the driver ended' } : JSON.parse(value)
       if (error !== undefined) throw new Error(`the driver of tsp_sdk: ${error}`)
-      return ok
+      return { calls: ok.count, seconds: ok.seconds }
     },
     async stop() {
       const ended = once(child, 'close')
