@@ -47,6 +47,15 @@ describe('a session', () => {
     expect(related()).toBe(0)
   })
 
+  test('is not begun any more when the relationship ends, and its answer comes too late', async () => {
+    const { way, ended, says, sent } = played({ isRelated: true, answers: () => [] })
+    const opening = way.open(NOTHING)
+    const [frame] = await until('the beginning', () => sent.length > 0 && sent)
+    ended(REMOTE)
+    await expect(opening).rejects.toMatchObject({ code: 'session_ended' })
+    expect(says(openedFrame(nonceOf(frame), NAMES[0] ?? ''))).toBe(false)
+  })
+
   test('that is refused says why', async () => {
     const { way } = played({ answers: (frame) => [refusedFrame(nonceOf(frame), 'busy')] })
     await expect(way.open(NOTHING)).rejects.toMatchObject({ code: 'busy', message: 'the other side has no session left for us' })
