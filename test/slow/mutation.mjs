@@ -17,6 +17,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const COPIED = ['src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts']
 /** What makes and reads messages, and knows nothing of a network. */
 const CODEC = /^tsp\/(cesr|digest|envelope|hpke|keys|open|payload|refusal|relationship\.|revision|seal)/
+const SESSION = /^tsp\/session/
 /** For each area its files, and the tests that are asked, in this order: those that answer soon, and for whatever survives them the others. */
 const AREAS = [
   {
@@ -31,7 +32,11 @@ const AREAS = [
     stages: [['test/tsp/vectors', 'test/tsp/refusals', 'test/tsp/rust', 'test/tsp/relationship.test', 'test/identity/tsp'], ['test/tsp/messages']],
   },
   {
-    files: filesIn('tsp').filter((file) => !CODEC.test(file)),
+    files: [...filesIn('tsp').filter((file) => SESSION.test(file)), 'downstream/tsp.ts', 'upstream/tsp.ts'],
+    stages: [['test/tsp/session', 'test/downstream/tsp.test', 'test/upstream/tsp.test'], ['test/tsp/message-mode']],
+  },
+  {
+    files: filesIn('tsp').filter((file) => !CODEC.test(file) && !SESSION.test(file)),
     stages: [
       ['test/tsp/endpoint', 'test/tsp/covered', 'test/tsp/relationship-store'],
       ['test/tsp/', 'test/security/tsp'],
