@@ -118,6 +118,8 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
   const inOrder = createOrder()
   const sentInOrder = createOrder()
   let atOnce = 0
+  /** Of messages under one name, which anybody can write on them. */
+  const under = new Map<Vid, number>()
 
   /** The sender is checked by what costs least first: address, trust, then its document, its signature, its seal. */
   async function taken(frame: Frame, waiting: Waiting | undefined): Promise<Next | undefined> {
@@ -137,6 +139,22 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     const { id, untilMs } = await relationOf(remote)
     if ('data' in payload) (waiting ?? { hear }).hear({ from: remote, data: payload.data, relationship: { id, untilMs } })
     return undefined
+  }
+
+  /** A name whose document is slow keeps what comes under it waiting, and nobody else: of the places that are left none gets more than a third. */
+  function placeFor(name: Vid): { leave(): void } {
+    const others = under.get(name) ?? 0
+    if (others >= (mostAtOnce - atOnce) / 3) throw new Dropped('busy', 'too many messages are being looked at')
+    under.set(name, others + 1)
+    atOnce++
+    return {
+      leave() {
+        atOnce--
+        const left = (under.get(name) ?? 1) - 1
+        if (left > 0) under.set(name, left)
+        else under.delete(name)
+      },
+    }
   }
 
   /** Drops the message of a VID that may not be heard. */
@@ -256,15 +274,15 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
   return {
     async take(bytes, waiting) {
       try {
-        if (atOnce >= mostAtOnce) throw new Dropped('busy', 'too many messages are being looked at')
         const frame = readFrame(bytes, reading)
-        atOnce++
+        const name = shortFormOf(frame.sender)
+        const place = placeFor(name)
         try {
-          const next = await inOrder(shortFormOf(frame.sender), () => taken(frame, waiting))
+          const next = await inOrder(name, () => taken(frame, waiting))
           // Not while the order of the first is kept: two who bring messages of each other would wait for ever.
           if (next) await inOrder(next.of, () => next.act())
         } finally {
-          atOnce--
+          place.leave()
         }
       } catch (thrown) {
         forget(thrown)
