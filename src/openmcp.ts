@@ -1,6 +1,4 @@
-// The composition root: options in → a running proxy out. The only file that joins rooms.
-import type { Readable, Writable } from 'node:stream'
-
+// The composition root: options in → a running proxy out. It, and its folder, are the only place that joins rooms.
 import { createEventWriters } from './downstream/event-writer.ts'
 import { createMcpDoor, type Handler } from './downstream/mcp.ts'
 import { createPassThrough, type PassedSession } from './downstream/pass-through.ts'
@@ -13,10 +11,9 @@ import type { TspSession } from './downstream/tsp.ts'
 import { OpenMcpError } from './errors.ts'
 import type { HostRules } from './http/hosts.ts'
 import type { SecurityOptions, TspOptions } from './oauth/options.ts'
-import type { Log, LogFormat, LogLevel } from './observe/log.ts'
+import type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget } from './openmcp/options.ts'
 import type { SealedOut, VidTarget } from './openmcp/sealed-out.ts'
 import { ANYBODY, type Caller } from './protocol/caller.ts'
-import type { Limits } from './protocol/limits.ts'
 import { isLoopbackHost } from './protocol/loopback.ts'
 import { OPEN_GATE } from './relay/gate.ts'
 import { createInFlight } from './relay/in-flight.ts'
@@ -24,67 +21,6 @@ import { createSessions } from './relay/sessions.ts'
 import type { Security } from './security.ts'
 import type { SecuredTsp } from './security/tsp.ts'
 import { connect } from './upstream/connect.ts'
-import type { Credential } from './upstream/options.ts'
-
-/** A stdio server that openmcp starts itself. Never through a shell. */
-export interface CommandTarget {
-  kind: 'command'
-  command: string
-  args: readonly string[]
-  /** All of the child's environment. */
-  env: Readonly<Record<string, string>>
-  cwd?: string
-}
-
-/** A remote server. With several URLs (none had a path) the first that speaks MCP is it. */
-export interface RemoteTarget {
-  kind: 'remote'
-  urls: readonly URL[]
-  transport: 'auto' | 'http' | 'sse'
-  /** Sent with every request to the upstream, and to nobody else. */
-  headers: Readonly<Record<string, string>>
-}
-
-export interface ListenOptions {
-  host: string
-  /** 0 picks a free one. */
-  port: number
-  tls?: { cert: string; key: string }
-  /** Host names beside the bound address under which clients may call. */
-  allowHosts: readonly string[]
-  /** Web origins that may call. Each is exact: scheme, host and port. */
-  allowOrigins: readonly string[]
-  exposeHeaders: readonly string[]
-  /** `/x`: every path is served below it. Empty: none. */
-  pathPrefix: string
-  /** What clients call beyond a reverse proxy: its origin is the issuer's, and its host is let in. */
-  publicUrl?: URL
-  /** Binding a non-loopback address without knowing who calls. Refused unless true. */
-  insecureNoAuth: boolean
-}
-
-export interface OpenMcpOptions {
-  target: CommandTarget | RemoteTarget | VidTarget
-  /** None: served on our own stdin and stdout. */
-  listen?: ListenOptions
-  /** What the server is called in the log and on /status. */
-  name: string
-  /** One child (or upstream connection) per session, one per identity, or one for all. */
-  isolation: 'session' | 'identity' | 'shared'
-  limits: Limits
-  /** Every caller proves who they are. Only where we listen: on stdio there is nobody to ask. */
-  security?: SecurityOptions
-  /** How we prove ourselves to the remote server. */
-  credential?: Credential
-  log: { level: LogLevel; format: LogFormat }
-}
-
-export interface OpenMcpIo {
-  stdin: Readable
-  stdout: Writable
-  log: Log
-  now: () => number
-}
 
 export interface OpenMcp {
   /** Where it listens; undefined on stdio. */
@@ -99,7 +35,7 @@ export interface OpenMcp {
   close(): Promise<void>
 }
 
-export type { SecurityOptions, TspOptions, VidTarget }
+export type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget, SecurityOptions, TspOptions, VidTarget }
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
