@@ -233,6 +233,28 @@ describe('a peer', () => {
     expect(counted()).toEqual({ sessions: 1, pipes: 1 })
   })
 
+  test('is not told of news that no message of TSP holds, and its session goes on', async () => {
+    const { pipes, open, says, heard } = stage({ mostBytes: 5000 })
+    const session = open()
+    says(session, callMessage(1, 'a'))
+    await taken(await until('the pipe', () => pipes[0]), 1)
+    pipes[0]?.says({ jsonrpc: '2.0', method: 'notifications/message', params: { text: 'x'.repeat(6000) } })
+    await new Promise((resolve) => setImmediate(resolve))
+    pipes[0]?.says({ jsonrpc: '2.0', id: 1, result: {} })
+    expect(heard(session)).toEqual([{ jsonrpc: '2.0', id: 1, result: {} }])
+  })
+
+  test('that left hears nothing more of what it asked', async () => {
+    const { pipes, open, says, heard, closes, sessions } = stage()
+    const session = open()
+    says(session, callMessage(1, 'a'))
+    await taken(await until('the pipe', () => pipes[0]), 1)
+    const ending = sessions.endOf(() => true)
+    pipes[0]?.says({ jsonrpc: '2.0', id: 1, result: {} })
+    await ending
+    expect([heard(session), closes(session)]).toEqual([[], ['session_ended']])
+  })
+
   test('that leaves has ended what it began', async () => {
     const { door, pipes, open, says, counted, hosted } = stage()
     const session = open()
