@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { TspIdentity } from '../../src/identity/tsp/piv.ts'
 import { removeTrust } from '../../src/policy/rules.ts'
 import type { CarriedPiece, CarriedRequest } from '../../src/protocol/carried.ts'
+import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { openStore } from '../../src/store/open-store.ts'
 import { at, type Json } from '../support/json.ts'
 import { callMessage, INITIALIZED, initializeMessage } from '../support/openmcp.ts'
@@ -272,6 +273,31 @@ describe('an answer is sealed', () => {
     })
     const peer = await related(own, node)
     expect(await asked(peer, { method: 'DELETE', headers: { 'mcp-session-id': await sessionOf(peer) } })).toMatchObject({ status: 204, body: '' })
+  })
+
+  test('that refuses a body that is larger than it may be', async () => {
+    const own = someVid()
+    const node = await sealedNode({ trusted: [own.vid], options: { limits: { ...DEFAULT_LIMITS, drainSeconds: 0, bodyBytes: 100 } } })
+    const answer = await asked(await related(own, node), { method: 'POST', headers: {}, body: initializeMessage(3) })
+    expect({ status: answer.status, body: JSON.parse(answer.body) }).toMatchObject({
+      status: 413,
+      body: { error: { message: expect.stringContaining('100 bytes') } },
+    })
+    expect(methodsIn(node)).toEqual([])
+  })
+
+  test('that says, in its place in the stream, that an event is larger than a TSP message may be', async () => {
+    const own = someVid()
+    const node = await sealedNode({
+      trusted: [own.vid],
+      answer({ body }, res) {
+        res.writeHead(200, { 'content-type': 'text/event-stream', 'mcp-session-id': 'one' })
+        res.write(`: a comment\n\ndata: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: {} })}\n\n`)
+        res.end(`id: 7\ndata: ${JSON.stringify({ jsonrpc: '2.0', id: body['id'], result: { text: 'x'.repeat(5 * 1024 * 1024) } })}\n\n`)
+      },
+    })
+    const answer = await asked(await related(own, node), { method: 'POST', headers: {}, body: initializeMessage(3) })
+    expect(answer.body).toMatch(/^\{"jsonrpc":"2.0","method":"notifications\/message","params":\{\}\}\{"jsonrpc":"2.0","id":3,"error":\{.{1,200}\}\}$/)
   })
 
   test('that says that the answer is larger than a TSP message may be', async () => {
