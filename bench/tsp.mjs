@@ -86,7 +86,8 @@ async function measureHops({ sliceSeconds, turns, hasTime, put }, dist) {
       for (const [peer, send] of rep % 2 === 0 ? kinds : kinds.toReversed()) {
         const [before, usedBefore] = [machineCpu(), cpuOf([process.pid, echo.pid]).seconds]
         const row = await hops(send, sliceSeconds)
-        put(peer, 'hop1k', { rep, ...row, ...machine(before, cpuOf([process.pid, echo.pid]).seconds - usedBefore) })
+        const used = cpuOf([process.pid, echo.pid]).seconds - usedBefore
+        put(peer, 'hop1k', { rep, ...row, perCpuSecond: rounded(row.calls / used), ...machine(before, used) })
       }
     }
   } finally {
