@@ -113,22 +113,23 @@ async function lostBehindTheGuard(direct) {
 
 /** The same in front of an openmcp that speaks sealed with another one (`--tsp message`), by messages and over HTTP. */
 async function lostUnderTheSeal(direct) {
-  const lost = []
-  for (const [way, endpoint] of [
-    ['over a sealed hop by TCP', []],
-    ['over a sealed hop by HTTP', ['--endpoint', `http://127.0.0.1:${await freePort()}/tsp`]],
-  ]) {
-    const own = { ...env, OPENMCP_HOME: mkdtempSync(join(home, 'sealed-')) }
-    const vidOf = async (...args) => (await runProgram([OPENMCP, 'id', 'create', ...args, '--tsp'], { env: own, limitMs: LIMIT_MS })).stdout.trim()
-    const [remote, me] = [await vidOf('tsp', ...endpoint), await vidOf('me')]
-    await runProgram([OPENMCP, 'trust', 'add', me], { env: own, limitMs: LIMIT_MS })
-    const port = endpoint.length > 0 ? new URL(endpoint[1]).port : '0'
-    const node = await startServer([OPENMCP, 'run', '--tsp', 'message', '-p', port, '--', ...SERVER], { env: own, onLine: () => {} })
-    const front = await startServer([OPENMCP, 'run', '-p', `0:${remote}`, '--id', 'me'], { env: own, onLine: () => {} })
-    lost.push(...differences(way, direct, await answers(way, ['--transport', 'http', '--server-url', `${front.origin}/mcp`])))
-    await front.stop()
-    await node.stop()
-  }
+  const port = await freePort()
+  return [
+    ...(await lostOverHop(direct, { way: 'over a sealed hop by TCP', port: '0', endpoint: 'tcp://127.0.0.1:0' })),
+    ...(await lostOverHop(direct, { way: 'over a sealed hop by HTTP', port, endpoint: `http://127.0.0.1:${port}/tsp` })),
+  ]
+}
+
+async function lostOverHop(direct, { way, port, endpoint }) {
+  const own = { env: { ...env, OPENMCP_HOME: mkdtempSync(join(home, 'sealed-')) }, limitMs: LIMIT_MS, onLine: () => {} }
+  const say = async (...args) => (await runProgram([OPENMCP, ...args], own)).stdout.trim()
+  const remote = await say('id', 'create', 'tsp', '--tsp', '--endpoint', endpoint)
+  await say('trust', 'add', await say('id', 'create', 'me', '--tsp'))
+  const node = await startServer([OPENMCP, 'run', '--tsp', 'message', '-p', String(port), '--', ...SERVER], own)
+  const front = await startServer([OPENMCP, 'run', '-p', `0:${remote}`, '--id', 'me'], own)
+  const lost = differences(way, direct, await answers(way, ['--transport', 'http', '--server-url', `${front.origin}/mcp`]))
+  await front.stop()
+  await node.stop()
   return lost
 }
 
