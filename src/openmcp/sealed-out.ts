@@ -1,6 +1,6 @@
 // A VID as the server behind us: who we are to it, where it is, and which of the two ways of TSP leads there.
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
-import { createGuardedFetch } from '../identity/guarded-fetch.ts'
+import { createGuardedFetch, type Near } from '../identity/guarded-fetch.ts'
 import { createResolver } from '../identity/resolver.ts'
 import { ensureTspIdentity, openTspIdentity } from '../identity/tsp/own.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
@@ -10,6 +10,7 @@ import type { Log } from '../observe/log.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import type { SecuredTsp } from '../security/tsp.ts'
 import { createCarriage, isHttpDoor } from '../tsp/carriage.ts'
+import { nearOf } from '../tsp/near.ts'
 import { openTspNode, type TspNode } from '../tsp/node.ts'
 import { createSessionWay } from '../tsp/session-way.ts'
 import { tmcpPeer } from '../tsp/tmcp-client.ts'
@@ -51,7 +52,8 @@ const FIRST_ID = 'tsp'
 /** Fails with `identity_invalid` for what is no DID. */
 export function createSealedOut({ target, secured, tls, connectSeconds, log, now }: SealedOutOptions): SealedOut {
   const remote = parseVid(target.vid)
-  const trustLoopback = mayBeHere(remote)
+  const near = placeOf(remote)
+  const { trustLoopback } = near
   const fetching = createGuardedFetch({ trustLoopback })
   const resolver = createResolver({ fetch: fetching.fetch, now, log, trustLoopback })
   const closing: (() => unknown)[] = [fetching.close]
@@ -67,7 +69,7 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
     const endpoint = await endpointOf()
     log.info(`speaking to ${shown(remote)} as ${own.vid}`)
     // Answers come where it is asked: nothing of ours has to listen.
-    if (isHttpDoor(endpoint)) return { by: 'http', peer: tmcpPeer({ own, remote, resolver, trustLoopback, log }) }
+    if (isHttpDoor(endpoint)) return { by: 'http', peer: tmcpPeer({ own, remote, resolver, near, log }) }
     if (isHere(new URL(own.profile.endpoint)) && !isHere(endpoint)) {
       const hint = 'openmcp id create NAME --tsp --endpoint tcp://HOST:PORT makes an identity that can be reached, and --id NAME uses it'
       log.warn(`answers come to ${own.profile.endpoint}, where ${shown(remote)} does not reach us`, { hint })
@@ -82,7 +84,7 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
     const shared = (await secured)?.node
     if (shared?.vid === own.vid) return shared
     requireEar(own)
-    const carriage = createCarriage({ trustLoopback })
+    const carriage = createCarriage(near)
     closing.push(carriage.close)
     const node = await openTspNode({
       own,
@@ -122,9 +124,9 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
 }
 
 /** Whoever types a did:peer types its address, and in a did:web the host that it is of; what another host says of this machine is not followed. */
-export function mayBeHere(vid: Vid): boolean {
-  if (methodOf(vid) === 'peer') return true
-  return isHere(new URL(`http://${decodeURIComponent(vid.split(':').at(methodOf(vid) === 'web' ? 2 : 3) ?? '')}`))
+export function placeOf(vid: Vid): Near {
+  if (methodOf(vid) === 'peer') return { trustLoopback: true, trustPrivate: true }
+  return nearOf(new URL(`http://${decodeURIComponent(vid.split(':').at(methodOf(vid) === 'web' ? 2 : 3) ?? '')}`).hostname)
 }
 
 function isHere({ hostname }: URL): boolean {

@@ -1,7 +1,7 @@
 // Asks a VID whose endpoint is HTTP, as TMCP carries it: each request is one sealed message, and what is answered is in the response to it.
 // Nothing needs to reach us.
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
-import { lookupFor, type LookupAll } from '../identity/guarded-fetch.ts'
+import { lookupFor, type LookupAll, type Near } from '../identity/guarded-fetch.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
 import type { Resolver } from '../identity/shapes.ts'
 import { shortFormOf, type Vid } from '../identity/vid.ts'
@@ -20,8 +20,7 @@ export interface TmcpPeerOptions {
   /** In a form that can be resolved. */
   remote: Vid
   resolver: Resolver
-  /** Whether the peer may live on this machine; on a private network it never does. */
-  trustLoopback: boolean
+  near: Near
   lookup?: LookupAll
   log: Log
 }
@@ -31,14 +30,14 @@ export interface TmcpClientOptions extends Pick<TmcpPeerOptions, 'own' | 'remote
 }
 
 /** Looked for anew each time: a peer may have moved. It fails with `identity_unresolved` or `egress_refused`. */
-export function tmcpPeer({ own, remote, resolver, trustLoopback, lookup, log }: TmcpPeerOptions): FindSealedPeer {
+export function tmcpPeer({ own, remote, resolver, near, lookup, log }: TmcpPeerOptions): FindSealedPeer {
   return async () => {
     const resolution = await resolver.resolve(remote)
     if (resolution.state !== 'found') throw new OpenMcpError('identity_unresolved', `${remote} cannot be resolved: ${resolution.why}`)
     const url = tmcpUrl(resolution.tsp?.endpoint ?? '', own.vid)
     return {
       url,
-      lookup: lookupFor(url.hostname, { trustLoopback, ...(lookup && { lookup }) }),
+      lookup: lookupFor(url.hostname, { ...near, ...(lookup && { lookup }) }),
       open: (ask) => createTmcpClient({ own, remote, resolver, ask, log }),
     }
   }

@@ -184,7 +184,9 @@ describe('the way to a node', () => {
 
   test.each(['http://10.0.0.1/tsp', 'http://169.254.169.254/tsp', 'http://[fd00::1]/tsp', 'http://a:b@127.0.0.1/tsp'])('leads not to %s', async (endpoint) => {
     const there = someVid({ endpoint })
-    await expect(tmcpPeer({ own: someVid(), remote: parseVid(there.long), resolver: resolver(), trustLoopback: true, log: QUIET })()).rejects.toMatchObject({
+    await expect(
+      tmcpPeer({ own: someVid(), remote: parseVid(there.long), resolver: resolver(), near: { trustLoopback: true }, log: QUIET })(),
+    ).rejects.toMatchObject({
       code: 'egress_refused',
     })
   })
@@ -192,15 +194,15 @@ describe('the way to a node', () => {
   test.each(['http://127.0.0.1:1/tsp', 'http://[::1]:1/tsp'])('leads to %s only for whoever may speak to this machine', async (endpoint) => {
     const there = someVid({ endpoint })
     const peer = { own: someVid(), remote: parseVid(there.long), resolver: resolver(), log: QUIET }
-    await expect(tmcpPeer({ ...peer, trustLoopback: false })()).rejects.toMatchObject({ code: 'egress_refused' })
-    await expect(tmcpPeer({ ...peer, trustLoopback: true })()).resolves.toMatchObject({ url: new URL(`${endpoint}?did=${peer.own.vid}`) })
+    await expect(tmcpPeer({ ...peer, near: { trustLoopback: false } })()).rejects.toMatchObject({ code: 'egress_refused' })
+    await expect(tmcpPeer({ ...peer, near: { trustLoopback: true } })()).resolves.toMatchObject({ url: new URL(`${endpoint}?did=${peer.own.vid}`) })
   })
 
   test('leads not to a name that is an address of ours by the time it is connected to', async () => {
     const there = someVid({ endpoint: 'http://rebound.example/tsp' })
     const lookup = (_name: string, _options: object, found: (error: null, addresses: { address: string; family: number }[]) => void): void =>
       found(null, [{ address: '10.1.2.3', family: 4 }])
-    const peer = tmcpPeer({ own: someVid(), remote: parseVid(there.long), resolver: resolver(), trustLoopback: true, lookup, log: QUIET })
+    const peer = tmcpPeer({ own: someVid(), remote: parseVid(there.long), resolver: resolver(), near: { trustLoopback: true }, lookup, log: QUIET })
     await expect(findSealedRemote(peer, { isolation: 'session', limits: LIMITS, log: QUIET, now: Date.now, name: 'x' })).rejects.toMatchObject({
       code: 'egress_refused',
       message: expect.stringContaining('not public'),
@@ -209,7 +211,7 @@ describe('the way to a node', () => {
 })
 
 async function find(own: TspIdentity, node: SealedNode): Promise<unknown> {
-  const peer = tmcpPeer({ own, remote: parseVid(node.vid), resolver: resolver(), trustLoopback: true, log: QUIET })
+  const peer = tmcpPeer({ own, remote: parseVid(node.vid), resolver: resolver(), near: { trustLoopback: true }, log: QUIET })
   return findSealedRemote(peer, { isolation: 'session', limits: LIMITS, log: QUIET, now: Date.now, name: 'x' })
 }
 
@@ -218,7 +220,7 @@ async function clientOf({ own = someVid(), ...options }: Parameters<typeof seale
   node: SealedNode
 }> {
   const node = await sealedNode({ trusted: [own.vid], ...options })
-  const { url, lookup } = await tmcpPeer({ own, remote: parseVid(node.vid), resolver: resolver(), trustLoopback: true, log: QUIET })()
+  const { url, lookup } = await tmcpPeer({ own, remote: parseVid(node.vid), resolver: resolver(), near: { trustLoopback: true }, log: QUIET })()
   const http = createHttpClient(url.origin, {}, LIMITS, undefined, lookup)
   onTestFinished(() => http.close())
   const { way } = handPeer(own, node)
