@@ -212,6 +212,20 @@ describe('a session', () => {
     }
   })
 
+  test('that ended does not come back when the clock is put back', () => {
+    let ms = 1_000_000
+    const node = hosted({ now: () => ms })
+    const client = opened(node)
+    const first = client.wrap('1')
+    heard(node, first)
+    node.end(PEER, client.id, 'stopping')
+    ms += 60_000
+    expect(heard(node, opened(node).wrap('another'))?.kind).toBe('message')
+    ms -= 60_000
+    expect(said(node, first)).toMatchObject({ why: 'session_unknown' })
+    expect(heard(node, opened(node).wrap('1'))?.kind).toBe('message')
+  })
+
   test('is refused when the peer has as many as it may have, and another peer has its own', () => {
     const node = hosted({ mostPerPeer: 2 })
     const [one, two, three] = [opened(node), opened(node), opened(node)]
