@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 
 import type { Ask, CarriedPiece, CarriedRequest, SealedRequest, SealedWay } from '../../src/protocol/carried.ts'
 import { frameOf, messageFrame, openFrame } from '../../src/tsp/session-frame.ts'
+import { createHostedSessions } from '../../src/tsp/session.ts'
 import { createTmcp, type Taken } from '../../src/tsp/tmcp.ts'
 import { createTmcpClient, tmcpUrl } from '../../src/tsp/tmcp-client.ts'
 import { messageIn, MOST_TEXT_CHARACTERS, pieceIn, pieceText, requestIn, requestText } from '../../src/tsp/tmcp-text.ts'
@@ -152,6 +153,35 @@ describe('a session', () => {
     await take(call(session, 1))
     expect(await take(Buffer.from(`{"openmcp":"close","session":"${session}","why":"session_ended"}`))).toBeUndefined()
     expect(await take(call(session, 2))).toMatchObject({ kind: 'said' })
+  })
+
+  test('of a relationship that is over makes room for those of the next', async () => {
+    const { vid } = someVid()
+    let relationship = 'the first'
+    const sessions = createHostedSessions({ mostPerPeer: 2, now: () => 1 })
+    const ended: [string, string][] = []
+    const tmcp = createTmcp({
+      node: {
+        take: async (data, waiting) => waiting?.hear({ from: vid, data, relationship: { id: relationship, untilMs: Infinity } }),
+        sealerFor: async () => (data) => Buffer.from(data),
+      },
+      admits: () => true,
+      sessions: { ...sessions, end: (peer, name, why) => (ended.push([peer, name]), sessions.end(peer, name, why)) },
+      now: () => 1,
+    })
+    const take = async (data: Buffer): Promise<Taken> => tmcp.take(vid, data.toString('base64url'))
+    const begin = async (): Promise<string> => {
+      const answer = await take(openFrame('A'.repeat(22)))
+      const frame = answer?.kind === 'said' ? frameOf(messageIn(answer.text) ?? Buffer.alloc(0)) : undefined
+      if (frame?.kind !== 'opened') throw new Error('no session')
+      return frame.session
+    }
+    const [one, two] = [await begin(), await begin()]
+    servedBy(await take(call(one, 1))).hold()
+    await take(call(two, 1))
+    relationship = 'the second'
+    await begin()
+    expect(ended).toEqual([one, two].map((name) => [`${vid} the first`, name]))
   })
 
   test('is begun for nobody who may not ask, related or not', async () => {
