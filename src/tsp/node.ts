@@ -106,7 +106,7 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
       })
       let patience: NodeJS.Timeout | undefined
       const silence = new Promise<never>((_resolve, reject) => {
-        patience = setTimeout(() => reject(unanswered(seconds, own.vid, otherRevision)), seconds * 1000)
+        patience = setTimeout(() => reject(unanswered(seconds, own, otherRevision)), seconds * 1000)
       })
       try {
         await Promise.race([endpoint.invite(given).then(() => formed), silence])
@@ -136,13 +136,13 @@ function added<T>(all: Set<T>, one: T): () => void {
 }
 
 /** TSP has no refusals: who is not wanted hears nothing, and neither does who is not understood. */
-function unanswered(seconds: number, vid: Vid, otherRevision: string | undefined): OpenMcpError {
+function unanswered(seconds: number, { vid, profile: { endpoint } }: TspIdentity, otherRevision: string | undefined): OpenMcpError {
   if (otherRevision !== undefined) {
     return new OpenMcpError('timeout', `no answer by TSP within ${seconds} s that could be read: ${otherRevision}`, {
       hint: 'openmcp speaks revision 3 (YTSP-AAC), as tsp_sdk 0.11 does: no two revisions understand each other',
     })
   }
   return new OpenMcpError('timeout', `no answer by TSP within ${seconds} s`, {
-    hint: `is it running, does it trust us (openmcp trust add ${vid}), can it reach our endpoint, and does it speak revision 3?`,
+    hint: `is it running, does it trust us (openmcp trust add ${vid}), can it reach us at ${endpoint}, and does it speak revision 3?`,
   })
 }
