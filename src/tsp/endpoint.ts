@@ -59,7 +59,7 @@ export interface Heard {
 }
 
 /** A sender who waits for what is said to it, as in an HTTP exchange, and need not be reachable. */
-export interface Waiting {
+interface Waiting {
   /** Nobody else is heard here. */
   readonly from: Vid
   hear(heard: Heard): void
