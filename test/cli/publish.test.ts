@@ -130,7 +130,11 @@ describe('without a command', () => {
     ['did:web:h.example%3A8443:team', undefined, 'did:web:h.example%3A8443:team'],
     ['8000:did:web:a%3A8443', { host: '127.0.0.1', port: 8000 }, 'did:web:a%3A8443'],
     [':0:did:peer:4zQmRjQ3:z8hh', { host: '127.0.0.1', port: 0 }, 'did:peer:4zQmRjQ3:z8hh'],
-    ['127.0.0.1:8000:did:webvh:QmfGEUAcMpzo25kF2Rhn8L5FAXysfGnkzjwdKoNPi615XQ:h.example', { host: '127.0.0.1', port: 8000 }, 'did:webvh:QmfGEUAcMpzo25kF2Rhn8L5FAXysfGnkzjwdKoNPi615XQ:h.example'],
+    [
+      '127.0.0.1:8000:did:webvh:QmfGEUAcMpzo25kF2Rhn8L5FAXysfGnkzjwdKoNPi615XQ:h.example',
+      { host: '127.0.0.1', port: 8000 },
+      'did:webvh:QmfGEUAcMpzo25kF2Rhn8L5FAXysfGnkzjwdKoNPi615XQ:h.example',
+    ],
     ['[::1]:8000:did:web:h.example', { host: '::1', port: 8000 }, 'did:web:h.example'],
   ])('%s is a VID, its colons and all', (text, listen, vid) => {
     expect(parsePublish(text, false)).toEqual({ ...(listen && { listen }), vid })
