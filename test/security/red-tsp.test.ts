@@ -1,9 +1,13 @@
 // What somebody attempts who can send any bytes, record those of others, and has a VID that is trusted for little or not at all.
-import { describe, expect, test } from 'vitest'
+import { createServer } from 'node:http'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
+import { createSealedDoor } from '../../src/downstream/sealed.ts'
 import { sealMessage } from '../../src/tsp/seal.ts'
+import { QUIET } from '../support/sealed.ts'
 import { network } from '../tsp/network.ts'
 import { until } from '../support/until.ts'
+import { ask } from '../support/wire.ts'
 
 describe('a flood of forged messages', () => {
   test('under one name whose document hangs keeps nobody else from being heard', async () => {
@@ -33,4 +37,32 @@ describe('a flood of forged messages', () => {
     await until('it is formed', () => alice.states.includes('formed'))
     expect(bob.states).toEqual(['formed'])
   })
+})
+
+test('silence comes when it says nothing of how long a message was looked at', async () => {
+  const nobody = (): never => {
+    throw new Error('nothing behind it is reached')
+  }
+  const [acts, released]: [(() => void)[], string[]] = [[], []]
+  const door = createSealedDoor({
+    open: async () => undefined,
+    admit: nobody,
+    serve: nobody,
+    mostAnswerBytes: 1,
+    hush: () => ({ keep: (act) => acts.push(act), break: nobody }),
+    log: QUIET,
+  })
+  const server = createServer((req, res) =>
+    door({ did: 'did:web:a.example', req, res, bytes: Buffer.from('AAAA'), giveBack: nobody, release: () => released.push('the body') }),
+  )
+  onTestFinished(() => void server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const answered: number[] = []
+  const address = server.address()
+  const asking = ask(new URL(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/`), { method: 'POST', body: 'AAAA' })
+  void asking.then(({ status }) => answered.push(status))
+  await until('it to be looked at', () => acts.length === 1)
+  expect([answered, released]).toEqual([[], ['the body']])
+  acts[0]?.()
+  expect(await asking).toMatchObject({ status: 202, text: '' })
 })
