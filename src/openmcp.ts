@@ -3,7 +3,6 @@ import { createEventWriters } from './downstream/event-writer.ts'
 import { createMcpDoor, type Handler } from './downstream/mcp.ts'
 import { createPassThrough, type PassedSession } from './downstream/pass-through.ts'
 import { refuse } from './downstream/refuse.ts'
-import type { SealedDoor } from './downstream/sealed.ts'
 import { createSseDoor, type SseSession } from './downstream/sse.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
 import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
@@ -88,7 +87,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       allowOrigins: on.allowOrigins,
     })
     let base: string | undefined
-    const proof = security && (await secured(security, on, rules, () => base))
+    const proof = security && (await prove(security, on, rules, () => base))
     if (proof && isolation === 'shared') log.warn('one server for all: it tells its callers apart no more than it can; tasks of one may be read by another')
     const notServed = async (error: unknown): Promise<never> => {
       await proof?.close()
@@ -133,24 +132,6 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
       tspDropped: proof?.tsp?.node.dropped,
     }
-    if (proof?.tsp && security?.tsp?.modes.includes('message')) {
-      const { listenSealed } = await import('./openmcp/sealed-in.ts')
-      listenSealed({
-        tsp: proof.tsp,
-        upstream: connection.messages,
-        gate,
-        sessions: sealed,
-        calls,
-        stopping: () => stopping,
-        active: () => void (lastActivityMs = now()),
-        limits,
-        log,
-        now,
-      })
-    }
-    tspIsOpen(proof?.tsp)
-    if (target.kind === 'vid') await connection.started.catch(notServed)
-    const scheme = on.tls ? 'https' : 'http'
     const mcp =
       (door: Handler): Handler =>
       (req, res) => {
@@ -159,33 +140,27 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
         if (req.method === 'POST') res.once('close', calls.begin())
         door(req, res)
       }
-    /** What is asked under a seal is served as at /mcp. Undefined: nobody is served so. */
-    const sealedDoor = async ({ tsp, guard }: Security): Promise<SealedDoor | undefined> => {
-      if (!tsp?.tmcp) return undefined
-      const { createSealedDoor, openedBody } = await import('./downstream/sealed.ts')
-      return createSealedDoor({
-        open: tsp.tmcp.take,
-        admit(req, res, heard) {
-          const caller = tsp.callerOf(heard)
-          if (caller) guard.enter(req, res, caller)
-          return caller !== undefined
-        },
-        serve: mcp(createMcpDoor({ ...served, bodyOf: openedBody })),
-        mostAnswerBytes: limits.messageBytes,
-        log,
-      })
-    }
-    const node = proof?.tsp?.node
+    const secured = proof?.tsp && { tsp: proof.tsp, guard: proof.guard }
     const tsp =
-      node &&
-      (await import('./http/tsp.ts')).createTspDoor({
-        take: node.take,
-        answer: await sealedDoor(proof),
-        refused: node.missed,
+      secured &&
+      (await import('./openmcp/sealed-in.ts')).openTspIn({
+        ...secured,
+        hearsMcp: security?.tsp?.modes.includes('message') ?? false,
         proxied: on.publicUrl !== undefined,
+        upstream: connection.messages,
+        gate,
+        sessions: sealed,
+        calls,
+        stopping: () => stopping,
+        active: () => void (lastActivityMs = now()),
+        serve: (bodyOf) => mcp(createMcpDoor({ ...served, bodyOf })),
+        limits,
         log,
         now,
       })
+    tspIsOpen(proof?.tsp)
+    if (target.kind === 'vid') await connection.started.catch(notServed)
+    const scheme = on.tls ? 'https' : 'http'
     const app = createApp({
       rules,
       tls: on.tls !== undefined,
@@ -233,7 +208,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   }
 
   /** Loaded when it is asked for: a proxy that asks nobody should not wait for it. */
-  async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules, base: () => string | undefined): Promise<Security> {
+  async function prove(asked: SecurityOptions, on: ListenOptions, rules: HostRules, base: () => string | undefined): Promise<Security> {
     const { createSecurity } = await import('./security.ts')
     const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix, base }
     return createSecurity(asked.tsp && out ? { ...asked, tsp: { ...asked.tsp, peers: [out.remote] } } : asked, place, io)
