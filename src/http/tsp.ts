@@ -8,7 +8,7 @@ import { createTakeTurn, networkOf } from '../protocol/rate.ts'
 import { createShares, type Shares } from '../protocol/shares.ts'
 
 /** Why a message was dropped before anybody looked at it. */
-export type TspDoorRefusal = 'too_large' | 'too_slow' | 'too_many'
+type TspDoorRefusal = 'too_large' | 'too_slow' | 'too_many'
 
 /** A request of a session that travels sealed: it names who asks, and is answered on the spot. */
 export interface AskedByTsp {
