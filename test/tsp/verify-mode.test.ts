@@ -186,6 +186,7 @@ describe('everything that was made in a relationship ends with it', () => {
     await until('trust to be heard of', async () => 'access_token' in (await askFor(client, node.tsp ?? '')))
     await removeTrust(store, client.vid)
     await until('the peer to know', () => client.states.at(-1) === 'ended')
+    expect(count(node, 'has ended')).toBe(1)
   })
 
   test('when its document is not there any more, also before anything was made in it', async () => {
