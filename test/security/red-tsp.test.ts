@@ -3,8 +3,11 @@ import { createServer } from 'node:http'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { createSealedDoor } from '../../src/downstream/sealed.ts'
-import { sealMessage } from '../../src/tsp/seal.ts'
-import { QUIET } from '../support/sealed.ts'
+import { parseVid, shortFormOf } from '../../src/identity/vid.ts'
+import { ownKeysOf, peerKeysOf } from '../../src/tsp/keys.ts'
+import { sealMessage, type Receiver } from '../../src/tsp/seal.ts'
+import { QUIET, resolver, someVid } from '../support/sealed.ts'
+import { secured } from '../support/secured.ts'
 import { network } from '../tsp/network.ts'
 import { until } from '../support/until.ts'
 import { ask } from '../support/wire.ts'
@@ -66,3 +69,29 @@ test('silence comes when it says nothing of how long a message was looked at', a
   acts[0]?.()
   expect(await asking).toMatchObject({ status: 202, text: '' })
 })
+
+test('no document makes the node post to what is no door of TSP on its own machine', async () => {
+  const posted: (string | undefined)[] = []
+  const server = createServer((req, res) => (posted.push(req.url), res.end()))
+  onTestFinished(() => void server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const origin = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  // Nobody is trusted yet, so whoever comes is heard.
+  const node = await secured({ security: { tsp: { modes: ['verify'], id: 'tsp' } } })
+  const wrong = ['/', '/containers/it/stop', '/stop?/tsp', '/tsp?stop', '/stop#/tsp', '/tspx', '/stop/[vid_placeholder]/now', '/[vid_placeholder]?stop']
+  for (const path of [...wrong, '/tsp', '/endpoint/[vid_placeholder]']) {
+    const stranger = someVid({ endpoint: `${origin}${path}` })
+    const sealed = sealMessage({ from: { vid: stranger.long, keys: ownKeysOf(stranger.secrets) }, to: await receiverOf(node.tsp), payload: { kind: 'invite' } })
+    expect((await ask(new URL(`${node.base}/tsp`), { method: 'POST', body: sealed.message })).status).toBe(202)
+  }
+  await until('the two that are', () => posted.length === 2)
+  expect(posted).toEqual(['/tsp', expect.stringMatching(/^\/endpoint\/did:peer:4zQm\w+$/)])
+  expect(node.log.filter((line) => line.includes('reason=unreachable'))).toHaveLength(wrong.length)
+})
+
+async function receiverOf(vid: string | undefined): Promise<Receiver> {
+  const resolution = await resolver().resolve(parseVid(vid))
+  if (resolution.state !== 'found' || !resolution.tsp) throw new Error('it is found')
+  return { vid: shortFormOf(parseVid(vid)), keys: peerKeysOf(resolution.tsp) }
+}
