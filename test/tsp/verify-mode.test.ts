@@ -133,7 +133,7 @@ describe('who gets nothing', () => {
     const remote = node.tsp ?? ''
     await busy.node.relate(parsed(remote), 10)
     const answer = await until('enough', async () => {
-      const said = await busy.say(remote, { type: 'openmcp/token-ask', jkt: JKT, nonce: 'n'.repeat(22) })
+      const said = await busy.say(remote, { type: 'openmcp/token-ask', jkt: JKT, nonce: 'n'.repeat(22), of: busy.heard.length })
       return said['type'] === 'openmcp/token-refused' && said
     })
     expect(answer).toMatchObject({ error: 'slow_down' })
@@ -285,7 +285,7 @@ describe('what was recorded on the wire and is sent again', () => {
     const token = await tokenFor(ann, first.node.tsp ?? '')
     const [invite, asked, answered, ...others] = wire.frames()
     if (!invite || !asked || !answered || others.length > 0) throw new Error('three messages went to the node')
-    await playedAgain(first.node, [/of nothing that is there/, /its challenge was used before/])
+    await playedAgain(first.node, [/of nothing that is there/, /an ask for a token that came before/, /an ask for a token that came before/])
 
     await ann.node.cancel(parsed(first.node.tsp))
     await until('the end', () => first.node.log.some((line) => line.includes('has ended')))
