@@ -116,7 +116,7 @@ describe('what is not MCP', () => {
   })
 
   test('by its very scheme is refused at start, exit code 2', async () => {
-    for (const published of ['ftp://127.0.0.1/mcp', 'ws://127.0.0.1:1/mcp', 'tcp://127.0.0.1:1', 'did:web:example.com']) {
+    for (const published of ['ftp://127.0.0.1/mcp', 'ws://127.0.0.1:1/mcp', 'tcp://127.0.0.1:1', 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK']) {
       const { code, stderr } = await typed(['run', '-p', `0:${published}`])
       expect(code).toBe(2)
       expect(stderr).toMatch(/^openmcp: error: .+\nopenmcp: hint: /)
