@@ -48,7 +48,7 @@ export interface Waiting {
   carry(message: Buffer): void
 }
 
-export interface OwnVid {
+interface OwnVid {
   readonly vid: Vid
   /** What introduces a did:peer:4 to whoever has not seen it; of any other VID itself. */
   readonly long: Vid
