@@ -14,7 +14,7 @@ const { values: options } = parseArgs({
   options: { seconds: { type: 'string', default: '540' }, seed: { type: 'string', default: '1' }, only: { type: 'string' } },
 })
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const COPIED = ['src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts']
+const COPIED = ['src', 'test', 'dist', 'package.json', 'tsconfig.json', 'vitest.config.ts']
 /** What makes and reads messages, and knows nothing of a network. */
 const CODEC = /^tsp\/(cesr|digest|envelope|hpke|keys|open|payload|refusal|relationship\.|revision|seal)/
 const SESSION = /^tsp\/session/
