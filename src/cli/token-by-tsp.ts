@@ -1,7 +1,7 @@
 // `openmcp token did:…`: form a relationship by TSP with whoever gives tokens, and print the one that comes sealed.
 import { OpenMcpError } from '../errors.ts'
 import { listIdentities } from '../identity/own-identities.ts'
-import { ensureTspIdentity, openTspIdentity } from '../identity/tsp/own.ts'
+import { ensureTspIdentity, FIRST_TSP_NAME, openTspIdentity } from '../identity/tsp/own.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
 import { shortFormOf, type Vid } from '../identity/vid.ts'
 import type { DpopKey } from '../login/dpop-key.ts'
@@ -10,7 +10,6 @@ import { obtainTokenByTsp } from '../login/tsp-token.ts'
 import { createLog } from '../observe/log.ts'
 import type { Io } from './io.ts'
 import { say } from './terminal.ts'
-import { TSP_ID } from './tsp-options.ts'
 
 export interface TspTokenOptions {
   remote: Vid
@@ -57,7 +56,7 @@ async function ownOf({ keys, id, remote, now }: Pick<TspTokenOptions, 'keys' | '
   if (all.length > 0) {
     throw new OpenMcpError('usage', 'there is no identity for TSP here that could ask', { hint: 'openmcp id create NAME --tsp makes one' })
   }
-  const first = await ensureTspIdentity({ dir: keys, name: TSP_ID, now })
-  say(io, `there was no identity for TSP yet; made ${TSP_ID}: ${first.vid}`)
+  const first = await ensureTspIdentity({ dir: keys, name: FIRST_TSP_NAME, now })
+  say(io, `there was no identity for TSP yet; made ${FIRST_TSP_NAME}: ${first.vid}`)
   return first
 }

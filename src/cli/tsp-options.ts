@@ -1,12 +1,10 @@
 // What is typed about TSP: which modes, as which identity of ours, bound where.
 import { OpenMcpError } from '../errors.ts'
+import { FIRST_TSP_NAME } from '../identity/tsp/own.ts'
 import type { TspOptions } from '../openmcp.ts'
 import { parsePublish } from './publish.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
 import { parseChoice, parseName } from './values.ts'
-
-/** The identity that is made when none is named. */
-export const TSP_ID = 'tsp'
 
 export function hasTsp(reading: Pick<Reading, 'args'>): boolean {
   return allOf(reading, 'tsp').length > 0
@@ -21,7 +19,7 @@ export function tspOf(reading: Reading): TspOptions | undefined {
       if (mode !== undefined) modes.add(mode)
     }
   }
-  const id = oneOf(reading, 'tsp-id', parseName) ?? TSP_ID
+  const id = oneOf(reading, 'tsp-id', parseName) ?? FIRST_TSP_NAME
   const listen = oneOf(reading, 'tsp-listen', parseListenPlace)
   if (hasTsp(reading)) return { modes: [...modes], id, ...(listen && { listen }) }
   for (const { as } of allOf(reading, 'tsp-id').slice(0, 1)) {

@@ -25,15 +25,17 @@ export interface SealedDoorOptions<H> {
   log: Log
 }
 
-/** What came over HTTP, read to its end. */
-interface AskedSealed {
+/** What came over HTTP, read to its end: it names who asks, and is answered on the spot. */
+export interface AskedSealed {
+  /** As it was written, not yet a VID. */
   readonly did: string
   readonly req: IncomingMessage
   readonly res: ServerResponse
+  /** The body as it came; of another method than POST nothing. */
   readonly bytes: Buffer
   /** Whoever proved who they are is no flood. */
   giveBack(): void
-  /** The bytes are not needed any more. */
+  /** Until then the body counts as held: to be called once, when it is not needed any more. */
   release(): void
 }
 

@@ -9,6 +9,8 @@ import type { Limits } from '../protocol/limits.ts'
 import { idOfRefusal, parsePost, requestIdsOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import type { Hearing, SealedSession } from '../protocol/sealed-session.ts'
 import type { Session, Sessions } from '../protocol/session.ts'
+import { createTally } from '../protocol/tally.ts'
+import { saidFarewell } from '../protocol/within.ts'
 
 export interface TspSession {
   send(caller: Caller, post: Post): void
@@ -44,9 +46,6 @@ export interface TspDoor {
   /** What a caller sent, opened. False: it is neither of a session nor JSON-RPC. Never throws. */
   hear(caller: Caller, data: Buffer): boolean
 }
-
-/** So long a client that is told of an end may keep us from going on. */
-const FAREWELL_MS = 1000
 
 export function createTspDoor({ upstream, gate, sealed, sessions, send, calls, active, stopping, limits, log }: TspDoorOptions): TspDoor {
   /** By peer and name. */
@@ -114,7 +113,7 @@ export function createTspDoor({ upstream, gate, sealed, sessions, send, calls, a
         open.delete(key)
         for (const settle of begun.splice(0)) settle()
         const farewell = sealed.end(peer, name, stopping() ? 'stopping' : why)
-        await Promise.all([link?.then((there) => there.close()).catch(() => {}), farewell && inTime(send(caller.id, farewell))])
+        await Promise.all([link?.then((there) => there.close()).catch(() => {}), farewell && saidFarewell(send(caller.id, farewell))])
       },
     }
     const session = sessions.open(caller, value)
@@ -187,17 +186,15 @@ function keyOf(peer: string, session: string): string {
 
 /** Refuses with `busy` what would wait for a VID that does not take what it was sent. */
 function createSay(send: TspDoorOptions['send'], mostBytes: number): TspDoorOptions['send'] {
-  const waiting = new Map<string, number>()
+  const waiting = createTally()
   return async (vid, frame) => {
-    const before = waiting.get(vid) ?? 0
+    const before = waiting.of(vid)
     if (before > 0 && before + frame.length > mostBytes) throw new OpenMcpError('busy', 'it does not take what it is sent')
-    waiting.set(vid, before + frame.length)
+    waiting.add(vid, frame.length)
     try {
       await send(vid, frame)
     } finally {
-      const left = (waiting.get(vid) ?? 0) - frame.length
-      if (left > 0) waiting.set(vid, left)
-      else waiting.delete(vid)
+      waiting.takeAway(vid, frame.length)
     }
   }
 }
@@ -207,13 +204,4 @@ function both(one: () => void, other: () => void): () => void {
     one()
     other()
   }
-}
-
-async function inTime(farewell: Promise<void>): Promise<void> {
-  let patience: NodeJS.Timeout | undefined
-  const enough = new Promise<void>((resolve) => {
-    patience = setTimeout(resolve, FAREWELL_MS)
-  })
-  await Promise.race([farewell.catch(() => {}), enough])
-  clearTimeout(patience)
 }

@@ -2,6 +2,7 @@
 import type { Request, RequestHandler, Response } from 'express'
 
 import { refuse } from '../downstream/refuse.ts'
+import type { SealedDoor } from '../downstream/sealed.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { createTakeTurn, networkOf } from '../protocol/rate.ts'
@@ -10,25 +11,11 @@ import { createShares, type Shares } from '../protocol/shares.ts'
 /** Why a message was dropped before anybody looked at it. */
 type TspDoorRefusal = 'too_large' | 'too_slow' | 'too_many'
 
-/** A request of a session that travels sealed: it names who asks, and is answered on the spot. */
-export interface AskedByTsp {
-  /** As it was written, not yet a VID. */
-  readonly did: string
-  readonly req: Request
-  readonly res: Response
-  /** The body as it came; of another method than POST nothing. */
-  readonly bytes: Buffer
-  /** Whoever proved who they are is no flood. */
-  giveBack(): void
-  /** Until then the body counts as held: to be called once, when it is not needed any more. */
-  release(): void
-}
-
 export interface TspDoorOptions {
   /** One message, about which nothing is known yet, after its sender was answered. It must not fail; until it is done the message counts as held. */
   take: (message: Buffer) => void | Promise<void>
   /** What has `?did=` is answered by this; without it by nobody. */
-  answer?: ((asked: AskedByTsp) => void) | undefined
+  answer?: SealedDoor | undefined
   refused?: (why: TspDoorRefusal) => void
   /** Whether callers come through a proxy: then all of them have its address. */
   proxied: boolean

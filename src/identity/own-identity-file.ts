@@ -1,5 +1,5 @@
 // One of our own identities as it stands in its file: its DID and the keys it has had.
-import { createECDH, createPrivateKey, createPublicKey } from 'node:crypto'
+import { createECDH } from 'node:crypto'
 import { calculateJwkThumbprint } from 'jose'
 
 import { OpenMcpError } from '../errors.ts'
@@ -70,8 +70,7 @@ function publicPointOf(crv: Curve, d: string): string {
     pair.setPrivateKey(d, 'base64url')
     return pair.getPublicKey('hex', 'uncompressed')
   }
-  const { x = '' } = createPublicKey(createPrivateKey({ key: { kty: 'OKP', crv, x: '', d }, format: 'jwk' })).export({ format: 'jwk' })
-  return Buffer.from(x, 'base64url').toString('hex')
+  return Buffer.from(publicTextOf(privateKeyOf(crv, d)), 'base64url').toString('hex')
 }
 
 function pointOf(jwk: PublicJwk): string {

@@ -9,6 +9,7 @@ import { intersection } from '../policy/scopes.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
 import { createRate } from '../protocol/rate.ts'
+import { createTally } from '../protocol/tally.ts'
 import type { Challenges, Purpose } from '../tokens/challenge.ts'
 import type { Mint } from '../tokens/mint.ts'
 import { scopesIn } from '../tokens/verifier.ts'
@@ -56,7 +57,7 @@ const MOST_KNOWN = 10_000
 
 export function createTspDesk({ challenges, admit, mint, base, resourceOf, answer, log, now }: TspDeskOptions): TspDesk {
   const [each, all] = [createRate({ ...EACH, now }), createRate({ ...ALL, now })]
-  const inFlight = new Map<Vid, number>()
+  const inFlight = createTally()
   const isNews = createNews()
   let atOnce = 0
 
@@ -73,9 +74,8 @@ export function createTspDesk({ challenges, admit, mint, base, resourceOf, answe
   }
 
   function serve(from: Vid, ask: Ask, relationship: TspAsk['relationship']): void {
-    const own = inFlight.get(from) ?? 0
-    if (own >= MOST_OF_EACH || atOnce >= MOST_OF_ALL) return log.info('too many tokens are asked for by TSP at once', { did: from })
-    inFlight.set(from, own + 1)
+    if (inFlight.of(from) >= MOST_OF_EACH || atOnce >= MOST_OF_ALL) return log.info('too many tokens are asked for by TSP at once', { did: from })
+    inFlight.add(from, 1)
     atOnce++
     void answered(from, ask, relationship)
       // Says to which ask it belongs: an answer of before, sent once more, is none.
@@ -86,9 +86,7 @@ export function createTspDesk({ challenges, admit, mint, base, resourceOf, answe
       })
       .finally(() => {
         atOnce--
-        const left = (inFlight.get(from) ?? 1) - 1
-        if (left > 0) inFlight.set(from, left)
-        else inFlight.delete(from)
+        inFlight.takeAway(from, 1)
       })
   }
 

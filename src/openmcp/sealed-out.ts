@@ -2,7 +2,7 @@
 import { OpenMcpError } from '../errors.ts'
 import { createGuardedFetch } from '../identity/guarded-fetch.ts'
 import { createResolver } from '../identity/resolver.ts'
-import { ensureTspIdentity, openTspIdentity } from '../identity/tsp/own.ts'
+import { ensureTspIdentity, FIRST_TSP_NAME, openTspIdentity } from '../identity/tsp/own.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
 import { parseVid, shortFormOf, type Vid } from '../identity/vid.ts'
 import type { Log } from '../observe/log.ts'
@@ -46,9 +46,6 @@ export interface SealedOut extends VidServer {
   close(): Promise<void>
 }
 
-/** The identity that is made when none is named. */
-const FIRST_ID = 'tsp'
-
 /** Fails with `identity_invalid` for what is no DID. */
 export function createSealedOut({ target, secured, tls, connectSeconds, log, now }: SealedOutOptions): SealedOut {
   const remote = parseVid(target.vid)
@@ -60,7 +57,7 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
   let found: Promise<FoundVid> | undefined
 
   async function find(): Promise<FoundVid> {
-    const own = await (target.id === undefined ? ensureTspIdentity({ dir: target.keys, name: FIRST_ID, now }) : openTspIdentity(target.keys, target.id))
+    const own = await (target.id === undefined ? ensureTspIdentity({ dir: target.keys, name: FIRST_TSP_NAME, now }) : openTspIdentity(target.keys, target.id))
     if (own.vid === shortFormOf(remote)) {
       throw new OpenMcpError('usage', `${own.vid} is our own identity, and the server is another`, {
         hint: 'openmcp id create NAME --tsp makes another one, and --id NAME uses it',

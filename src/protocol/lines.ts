@@ -3,7 +3,7 @@
 const LF = 10
 const CR = 13
 /** How much of a line that is too long is kept, at each end, to find out which request it answered. */
-const EDGE_BYTES = 256
+export const EDGE_BYTES = 256
 
 export interface LineEvents {
   line(bytes: Buffer): void

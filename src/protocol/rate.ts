@@ -62,20 +62,28 @@ interface Turn {
 /** Asked once for each request, before what costs us something. */
 export type TakeTurn = (req: IncomingMessage) => Turn
 
-export interface TurnOptions {
-  /** For one address. */
+interface ShareOptions {
+  /** For one name. */
   each: Amount
-  /** For all of them: addresses are cheap. */
+  /** For all of them: names are cheap. */
   all: Amount
-  /** Whether callers come through a proxy: then all of them have its address, and one must not use up the share of the others. */
-  proxied: boolean
   now: () => number
 }
 
-export function createTakeTurn({ each, all, proxied, now }: TurnOptions): TakeTurn {
+export interface TurnOptions extends ShareOptions {
+  /** Whether callers come through a proxy: then all of them have its address, and one must not use up the share of the others. */
+  proxied: boolean
+}
+
+export function createTakeTurn({ proxied, ...amounts }: TurnOptions): TakeTurn {
+  const take = createShare(amounts)
+  return (req) => take(proxied ? undefined : networkOf(req.socket.remoteAddress ?? ''))
+}
+
+/** A turn of somebody, and of all; undefined has no name, and only all of them to share with. */
+export function createShare({ each, all, now }: ShareOptions): (who: string | undefined) => Turn {
   const [one, everybody] = [createRate({ ...each, now }), createRate({ ...all, now })]
-  return (req) => {
-    const who = proxied ? undefined : networkOf(req.socket.remoteAddress ?? '')
+  return (who) => {
     const waitSeconds = who === undefined ? 0 : one.take(who)
     if (waitSeconds > 0) return { waitSeconds, giveBack() {} }
     const waitForAllSeconds = everybody.take('')

@@ -7,7 +7,7 @@ import { createTspDesk, type TspDeskOptions } from '../oauth/tsp-desk.ts'
 import type { Log } from '../observe/log.ts'
 import type { FirstTrust } from '../policy/first-trust.ts'
 import type { Caller } from '../protocol/caller.ts'
-import { createRate } from '../protocol/rate.ts'
+import { createShare } from '../protocol/rate.ts'
 import { createCarriage } from '../tsp/carriage.ts'
 import { nearOf } from '../tsp/near.ts'
 import type { EndpointOptions, Heard } from '../tsp/endpoint-options.ts'
@@ -158,19 +158,10 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
 const INVITES = { each: { limit: 30, perMs: 300_000 }, all: { limit: 400, perMs: 300_000 } }
 
 function createMayInvite(now: () => number): NonNullable<EndpointOptions['mayInvite']> {
-  const [each, all] = [createRate({ ...INVITES.each, now }), createRate({ ...INVITES.all, now })]
+  const take = createShare({ ...INVITES, now })
   return (vid) => {
-    if (each.take(vid) > 0) return undefined
-    if (all.take('') > 0) {
-      each.giveBack(vid)
-      return undefined
-    }
-    return {
-      giveBack() {
-        each.giveBack(vid)
-        all.giveBack('')
-      },
-    }
+    const turn = take(vid)
+    return turn.waitSeconds > 0 ? undefined : turn
   }
 }
 

@@ -1,16 +1,15 @@
-// Messages of one peer keep their order.
-import type { Vid } from '../identity/vid.ts'
+// What is done for one peer, or sent to one address, keeps its order.
 
-/** One after the other for each peer: a relationship is read and written in steps, and messages keep their order. */
-export function createOrder(): <T>(vid: Vid, act: () => Promise<T>) => Promise<T> {
-  const last = new Map<Vid, Promise<unknown>>()
-  return async (vid, act) => {
-    const turn = (last.get(vid) ?? Promise.resolve()).then(act, act)
-    last.set(vid, turn)
+/** One after the other for each name, whether or not the one before came to something. */
+export function createOrder(): <T>(name: string, act: () => Promise<T>) => Promise<T> {
+  const last = new Map<string, Promise<unknown>>()
+  return async (name, act) => {
+    const turn = (last.get(name) ?? Promise.resolve()).then(act, act)
+    last.set(name, turn)
     try {
       return await turn
     } finally {
-      if (last.get(vid) === turn) last.delete(vid)
+      if (last.get(name) === turn) last.delete(name)
     }
   }
 }

@@ -1,4 +1,5 @@
 // How many messages are looked at at once, for all and under one name: anybody can write any name on them.
+import { createTally } from '../protocol/tally.ts'
 import { Dropped } from './dropped.ts'
 
 export interface Places {
@@ -8,19 +9,16 @@ export interface Places {
 
 export function createPlaces(mostAtOnce: number): Places {
   let atOnce = 0
-  const under = new Map<string, number>()
+  const under = createTally()
   return {
     take(name) {
-      const others = under.get(name) ?? 0
-      if (others >= (mostAtOnce - atOnce) / 3) throw new Dropped('busy', 'too many messages are being looked at')
-      under.set(name, others + 1)
+      if (under.of(name) >= (mostAtOnce - atOnce) / 3) throw new Dropped('busy', 'too many messages are being looked at')
+      under.add(name, 1)
       atOnce++
       return {
         leave() {
           atOnce--
-          const left = (under.get(name) ?? 1) - 1
-          if (left > 0) under.set(name, left)
-          else under.delete(name)
+          under.takeAway(name, 1)
         },
       }
     },

@@ -1,8 +1,9 @@
 // Relationships across restarts. With each the long form of a did:peer:4 is kept: by its short one nobody could be found again.
 import { createHash, randomBytes } from 'node:crypto'
 
-import { isObject } from '../protocol/message.ts'
 import { isVid, type Vid } from '../identity/vid.ts'
+import { jsonIn } from '../protocol/json.ts'
+import { isObject } from '../protocol/message.ts'
 import type { Store } from '../store/shapes.ts'
 import { parseDigest, type Digest } from './digest.ts'
 import { NO_RELATIONSHIP, type Relationship } from './relationship.ts'
@@ -123,7 +124,7 @@ function keyOf(local: Vid, remote: Vid): string {
 
 /** Undefined for a row that is not as it was written: then there is no relationship. */
 function parseKept(text: string): Kept | undefined {
-  const kept = parsed(text)
+  const kept = jsonIn(text)
   if (!isObject(kept) || !isObject(kept['relationship'])) return undefined
   const relationship = relationshipOf(kept['relationship'])
   const { id, written } = kept
@@ -135,12 +136,4 @@ function relationshipOf({ state, invite: inviteText, accept: acceptText }: Recor
   if (invite === undefined) return undefined
   if (state === 'invite-sent' || state === 'invite-received') return { state, invite }
   return state === 'bidirectional' && accept !== undefined ? { state, invite, accept } : undefined
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -3,6 +3,7 @@
 import { OpenMcpError } from '../errors.ts'
 import { shortFormOf, type Vid } from '../identity/vid.ts'
 import type { OpenSealed, SealedEnd, SealedEndEvents } from '../protocol/sealed-session.ts'
+import { saidFarewell, within } from '../protocol/within.ts'
 import type { Heard } from './endpoint-options.ts'
 import type { TspNode } from './node.ts'
 import { frameOf, closeFrame } from './session-frame.ts'
@@ -42,7 +43,6 @@ interface Waiting {
 const QUIET_MS = 30_000
 /** So long a peer may take to open a session before we ask whether it knows us at all. */
 const KNOWN_MS = 2000
-const FAREWELL_MS = 1000
 
 export function createSessionWay({ node, remote: given, connectSeconds, now, quietMs = QUIET_MS }: SessionWayOptions): SessionWay {
   const remote = shortFormOf(given)
@@ -97,7 +97,7 @@ export function createSessionWay({ node, remote: given, connectSeconds, now, qui
         })
       },
       async close() {
-        if (live.delete(session.id)) await inTime(node.send(given, closeFrame(session.id, 'session_ended')), FAREWELL_MS)
+        if (live.delete(session.id)) await saidFarewell(node.send(given, closeFrame(session.id, 'session_ended')))
       },
     }
   }
@@ -166,7 +166,7 @@ export function createSessionWay({ node, remote: given, connectSeconds, now, qui
       stopWatching()
       const names = [...live.keys()]
       endAll(new OpenMcpError('stopping', 'openmcp is stopping'))
-      await Promise.all(names.map((name) => inTime(node.send(given, closeFrame(name, 'stopping')), FAREWELL_MS)))
+      await Promise.all(names.map((name) => saidFarewell(node.send(given, closeFrame(name, 'stopping')))))
       stopHearing()
     },
   }
@@ -194,23 +194,4 @@ function unopened(remote: Vid, seconds: number): OpenMcpError {
   return new OpenMcpError('timeout', `${remote} opened no session within ${seconds} s`, {
     hint: 'is it running with --tsp message, does it trust us, and can it reach our endpoint?',
   })
-}
-
-async function within<T>(ms: number, waited: Promise<T>): Promise<T | undefined> {
-  let patience: NodeJS.Timeout | undefined
-  const enough = new Promise<undefined>((resolve) => {
-    patience = setTimeout(() => resolve(undefined), ms)
-  })
-  try {
-    return await Promise.race([waited, enough])
-  } finally {
-    clearTimeout(patience)
-  }
-}
-
-async function inTime(farewell: Promise<void>, ms: number): Promise<void> {
-  await within(
-    ms,
-    farewell.catch(() => {}),
-  )
 }

@@ -1,9 +1,9 @@
 // The id of an answer, read and replaced at the edge of its text, so that megabytes are neither parsed nor copied and
 // small answers keep their bytes. Only the two shapes that serialisers write are read; anything else says undefined.
 import type { Text } from '../protocol/exchange.ts'
+import { EDGE_BYTES } from '../protocol/lines.ts'
 import { isId, type JsonRpcId } from '../protocol/message.ts'
 
-const EDGE_BYTES = 256
 const CR = 13
 // The first member of the object, right after its brace; or the last one, right before it. In both places the member is the
 // answer's own: inside a string its quotes would be escaped, inside another object the brace would not be the line's.

@@ -1,10 +1,10 @@
 // A pipe of sealed messages: one session with a VID, as an upstream.
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Limits } from '../protocol/limits.ts'
+import { EDGE_BYTES } from '../protocol/lines.ts'
 import type { OpenSealed, SealedEnd } from '../protocol/sealed-session.ts'
 import type { OpenPipe } from './pipe.ts'
 
-const EDGE_BYTES = 256
 const [LF, CR, SPACE] = [10, 13, 32]
 
 interface Line {

@@ -1,10 +1,9 @@
 // Runs the official conformance suite and reads what it found. A leg is one role at one protocol revision:
 // `{ role, revision, seconds, finished, required: [scenario], scenarios: { scenario: { check: { status, why? } } } }`.
-import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../support/free-port.mjs'
 import { logIn } from './person.mjs'
 import { runProgram } from './processes.mjs'
 
@@ -59,16 +58,6 @@ async function registeredAt(issuer) {
   const answer = await fetch(`${issuer}/register`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
   if (answer.status !== 201) throw new Error(`no client was registered: ${answer.status} ${await answer.text()}`)
   return (await answer.json()).client_id
-}
-
-/** The suite takes no 0. */
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /**

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { openDpopKey } from '../../src/login/dpop-key.ts'
-import { isJson, jsonOf, type Json } from '../support/json.ts'
+import { fetchWith } from '../support/dpop-fetch.ts'
+import { jsonOf } from '../support/json.ts'
 import { nodeHome, type NodeHome } from '../support/node-home.ts'
 import { PROGRAM, serve } from '../support/openmcp.ts'
 import { startProgram, type Program } from '../support/program.ts'
@@ -170,14 +170,4 @@ function patternOf(reader: Reader, line: string): RegExp {
     .split('…')
     .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
   return new RegExp(`^${parts.join('.+')}$`)
-}
-
-async function fetchWith({ access_token: token, dpop_jwk: jwk }: Json): Promise<(url: string | URL, init?: RequestInit) => Promise<Response>> {
-  const key = await openDpopKey(isJson(jwk) ? jwk : {}, { now: Date.now })
-  return async (url, init) => {
-    const headers = new Headers(init?.headers)
-    headers.set('authorization', `DPoP ${String(token)}`)
-    headers.set('dpop', await key.proof({ method: init?.method ?? 'GET', url: new URL(url), accessToken: String(token) }))
-    return fetch(url, { ...init, headers })
-  }
 }

@@ -3,8 +3,8 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { openDpopKey } from '../../src/login/dpop-key.ts'
-import { isJson, jsonOf, type Json } from '../support/json.ts'
+import { fetchWith } from '../support/dpop-fetch.ts'
+import { jsonOf } from '../support/json.ts'
 import { nodeHome, type NodeHome } from '../support/node-home.ts'
 import { PROGRAM, initializeMessage, serve, typed, type Proxy } from '../support/openmcp.ts'
 import { startProgram } from '../support/program.ts'
@@ -108,13 +108,3 @@ test('a client that is interrupted ends by the signal, and leaves its port', asy
   expect(await waiting.ended).toEqual({ code: null, signal: 'SIGINT' })
   expect(await typed(['token', remote, '--timeout', '0.5'], { env: client.env })).toMatchObject({ code: 1, stderr: expect.stringContaining(vid) })
 })
-
-async function fetchWith({ access_token: token, dpop_jwk: jwk }: Json): Promise<(url: string | URL, init?: RequestInit) => Promise<Response>> {
-  const key = await openDpopKey(isJson(jwk) ? jwk : {}, { now: Date.now })
-  return async (url, init) => {
-    const headers = new Headers(init?.headers)
-    headers.set('authorization', `DPoP ${String(token)}`)
-    headers.set('dpop', await key.proof({ method: init?.method ?? 'GET', url: new URL(url), accessToken: String(token) }))
-    return fetch(url, { ...init, headers })
-  }
-}

@@ -4,7 +4,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createApp } from '../../src/http/app.ts'
 import { createHostRules } from '../../src/http/hosts.ts'
 import { serve } from '../../src/http/serve.ts'
-import { createTspDoor, type AskedByTsp, type TspDoorOptions } from '../../src/http/tsp.ts'
+import type { AskedSealed } from '../../src/downstream/sealed.ts'
+import { createTspDoor, type TspDoorOptions } from '../../src/http/tsp.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { createHttpSender } from '../../src/tsp/carriage/http.ts'
@@ -218,7 +219,7 @@ describe('a request that names who asks', () => {
     [`?did=did:web:${'a'.repeat(5000)}`, ''],
     ['?did=', ''],
   ])('%s is answered for what it names', async (query, did) => {
-    const asked: Pick<AskedByTsp, 'did' | 'bytes'>[] = []
+    const asked: Pick<AskedSealed, 'did' | 'bytes'>[] = []
     const { url, taken } = await door({
       answer({ did: named, bytes, res }) {
         asked.push({ did: named, bytes })
@@ -244,7 +245,7 @@ describe('a request that names who asks', () => {
   })
 
   test('holds its share of what is held until nobody needs its body any more', async () => {
-    const asked: AskedByTsp[] = []
+    const asked: AskedSealed[] = []
     const { url, refused } = await door({ mostHeldBytes: 1000, answer: (one) => void asked.push(one) })
     const query = new URL(`${url.href}?did=did:web:a.example`)
     const waiting = ask(query, { method: 'POST', body: 'x'.repeat(400) })

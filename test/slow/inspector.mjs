@@ -2,13 +2,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { startOpenmcp } from '../conformance/openmcp.mjs'
 import { runProgram, startServer, stopAll } from '../conformance/processes.mjs'
+import { freePort } from '../support/free-port.mjs'
 
 const INSPECTOR = '@modelcontextprotocol/inspector@2.12.0'
 const INSTALL_LIMIT_MS = 240_000
@@ -131,15 +131,6 @@ async function lostOverHop(direct, { way, port, endpoint }) {
   await front.stop()
   await node.stop()
   return lost
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Fetches the inspector. Answers why there is none; throws when there is one and it does not start. */

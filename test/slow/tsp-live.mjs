@@ -5,8 +5,6 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -25,6 +23,7 @@ import { createTspEndpoint } from '../../dist/tsp/endpoint.js'
 import { ownKeysOf } from '../../dist/tsp/keys.js'
 import { createKeptRelationships } from '../../dist/tsp/relationship-store.js'
 import { createCarriage, listenFor } from '../../dist/tsp/carriage.js'
+import { freePort } from '../support/free-port.mjs'
 import { openIntermediary } from './lib/intermediary.mjs'
 import { driverPath } from './lib/tsp-driver.mjs'
 
@@ -187,16 +186,6 @@ async function until(look) {
     if (performance.now() > deadline) throw new Error(`in vain: ${look}`)
     await new Promise(setImmediate)
   }
-}
-
-/** Their own address is in their VID, so it has to be known before they listen. */
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Of an authority that both ends are told of: what signs itself the Rust SDK believes nobody. */

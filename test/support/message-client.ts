@@ -54,7 +54,8 @@ export async function clientOf({ stdin, stdout }: Reaching, how: { prepare?: (cl
   return client
 }
 
-function overLines(stdin: PassThrough, stdout: PassThrough): Transport {
+/** A client's end of our stdio. */
+export function overLines(stdin: PassThrough, stdout: PassThrough): Transport {
   let rest = ''
   const transport: Transport = {
     async start() {

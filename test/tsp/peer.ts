@@ -16,6 +16,7 @@ import { createCarriage } from '../../src/tsp/carriage.ts'
 import { openTspNode, type TspNode } from '../../src/tsp/node.ts'
 import type { RelationshipStore } from '../../src/tsp/relationship-store.ts'
 import { jsonOf, type Json } from '../support/json.ts'
+import { freePort } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
 export interface Peer {
@@ -173,13 +174,6 @@ function split(bytes: Buffer): Buffer[] {
     at = end
   }
   return frames
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listening(server)
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 async function listening(server: Server): Promise<number> {

@@ -38,7 +38,7 @@ describe('a token that came sealed', () => {
     await official.connect(new StreamableHTTPClientTransport(node.url, { fetch: provingWith(key, token) }))
     expect(await official.callTool({ name: 'echo', arguments: {} })).toMatchObject({ content: [{ type: 'text', text: 'echo' }] })
 
-    node.reached()
+    await until('the listening stream of the official client is there', () => node.reached().some(({ method }) => method === 'GET'))
     const thief = await proofKey()
     const shown = [bearer(token), { authorization: `DPoP ${token}` }, await headersOf(thief, token, node.url)]
     for (const headers of shown) expect((await ask(node.url, { headers, body: initializeMessage(1) })).status).toBe(401)

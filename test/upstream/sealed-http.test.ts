@@ -20,6 +20,7 @@ import { createSessions } from '../../src/relay/sessions.ts'
 import type { Remote } from '../../src/upstream/remote.ts'
 import { at } from '../support/json.ts'
 import { onLoopback } from '../support/loopback.ts'
+import { overLines } from '../support/message-client.ts'
 import { QUIET, reachSealed, sealedNode, someVid, type SealedNode } from '../support/sealed.ts'
 import { listening, sdkServerFile } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
@@ -162,24 +163,4 @@ function readable({ between }: SealedNode): string {
 
 async function sessionsOf({ url }: SealedNode): Promise<unknown> {
   return at(await (await fetch(new URL('/status', url))).json(), 'sessions')
-}
-
-function overLines(stdin: PassThrough, stdout: PassThrough): Transport {
-  let rest = ''
-  const transport: Transport = {
-    async start() {
-      stdout.on('data', (chunk: Buffer) => {
-        const lines = (rest + chunk.toString()).split('\n')
-        rest = lines.pop() ?? ''
-        for (const line of lines) transport.onmessage?.(JSON.parse(line))
-      })
-    },
-    async send(message) {
-      stdin.write(`${JSON.stringify(message)}\n`)
-    },
-    async close() {
-      stdin.end()
-    },
-  }
-  return transport
 }

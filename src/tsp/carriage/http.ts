@@ -4,6 +4,7 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 
 import { OpenMcpError } from '../../errors.ts'
+import { createOrder } from '../order.ts'
 import { requestTo, type Egress } from './http-request.ts'
 import { unreachable, unreachableFor } from './unreachable.ts'
 import { createWaiting, type WaitingOptions } from './waiting.ts'
@@ -27,20 +28,8 @@ export function createHttpSender({ seconds = 5, mostWaitingBytes, mostWaitingFor
   const kept = { keepAlive: true, maxTotalSockets: MOST_CONNECTIONS, maxFreeSockets: 1, timeout: seconds * 1000 }
   const agents = { 'http:': new HttpAgent(kept), 'https:': new HttpsAgent(kept) }
   const waiting = createWaiting({ mostWaitingBytes, mostWaitingForAllBytes })
-  const last = new Map<string, Promise<void>>()
+  const inOrder = createOrder()
   const stopping = new AbortController()
-
-  async function inTurn(address: URL, act: () => Promise<void>): Promise<void> {
-    // Whoever is before has less time left, so the turn comes in time.
-    const turn = (last.get(address.href) ?? Promise.resolve()).then(act)
-    const settled = turn.catch(() => {})
-    last.set(address.href, settled)
-    try {
-      await turn
-    } finally {
-      if (last.get(address.href) === settled) last.delete(address.href)
-    }
-  }
 
   async function post(address: URL, message: Buffer, signal: AbortSignal): Promise<void> {
     const posted = await new Promise<boolean>((resolve, reject) => {
@@ -81,7 +70,8 @@ export function createHttpSender({ seconds = 5, mostWaitingBytes, mostWaitingFor
       const patience = setTimeout(() => tooLong.abort(), seconds * 1000)
       const signal = AbortSignal.any([tooLong.signal, stopping.signal])
       try {
-        await waiting(address.host, message.length, () => inTurn(address, () => post(address, message, signal)))
+        // Whoever is before has less time left, so the turn comes in time.
+        await waiting(address.host, message.length, () => inOrder(address.href, () => post(address, message, signal)))
       } catch (error) {
         throw tooLong.signal.aborted ? unreachableFor(address, `it took longer than ${seconds} s`, error) : error
       } finally {
