@@ -1,24 +1,18 @@
 // The composition root: options in → a running proxy out. The only file that joins rooms.
 import type { Readable, Writable } from 'node:stream'
 
-import { createEventWriters } from './downstream/event-writer.ts'
-import { createMcpDoor } from './downstream/mcp.ts'
-import { createPassThrough, type PassedSession } from './downstream/pass-through.ts'
 import { refuse } from './downstream/refuse.ts'
-import { createSseDoor, type SseSession } from './downstream/sse.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
-import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
 import { OpenMcpError } from './errors.ts'
 import type { HostRules } from './http/hosts.ts'
 import type { SecurityOptions } from './oauth/options.ts'
 import type { Log, LogFormat, LogLevel } from './observe/log.ts'
-import { ANYBODY, type Caller } from './protocol/caller.ts'
+import { ANYBODY } from './protocol/caller.ts'
 import type { Limits } from './protocol/limits.ts'
 import { isLoopbackHost } from './protocol/loopback.ts'
 import { OPEN_GATE } from './relay/gate.ts'
-import { createInFlight } from './relay/in-flight.ts'
-import { createSessions } from './relay/sessions.ts'
 import type { Security } from './security.ts'
+import { createServer, type Admitted } from './server.ts'
 import { connect } from './upstream/connect.ts'
 import type { Credential } from './upstream/options.ts'
 
@@ -140,42 +134,16 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const proof = security && (await secured(security, on, rules))
     if (proof && isolation === 'shared') log.warn('one server for all: it tells its callers apart no more than it can; tasks of one may be read by another')
     // Where nobody has to prove who they are, everybody is one caller.
-    const callerOf = proof ? proof.guard.callerOf : (): Caller => ANYBODY
-    const gate = proof ? proof.gate : OPEN_GATE
-    const onStream = proof ? proof.guard.onStream : (): void => {}
-    const refusalHeaders = proof ? { refusalHeaders: proof.guard.refusalHeaders } : {}
-    const writers = createEventWriters(limits)
-    const own = { limits, log, now }
-    const piped = createSessions<HttpSession>(own)
-    const passed = createSessions<PassedSession>(own)
-    const streamed = createSessions<SseSession>(own)
-    const all = [piped, passed, streamed]
-    const calls = createInFlight()
-    const passThrough = createPassThrough({ sessions: passed, onStream, log })
-    const mcp = createMcpDoor({
-      upstream: connection.upstream,
-      messages: connection.messages,
-      callerOf,
-      gate,
-      ...refusalHeaders,
-      pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, limits, log }),
-      passThrough,
-      onStream,
-      limits,
-      log,
-    })
-    const sse = createSseDoor({ upstream: connection.messages, callerOf, gate, ...refusalHeaders, sessions: streamed, writers, onStream, calls, limits, log })
-    proof?.onOver((isOver) => {
-      for (const sessions of all) void sessions.endOf(isOver)
-      void connection.endOf(isOver)
-    })
+    const admitted: Admitted = proof ? { ...proof.guard, gate: proof.gate } : { callerOf: () => ANYBODY, gate: OPEN_GATE }
+    const server = createServer({ connection, admitted, limits, log, now })
+    proof?.onOver(server.endOf)
     let lastActivityMs = now()
     let stopping = false
     const status = {
       ready: () => !stopping && connection.state() !== 'unreachable',
       lastActivity: () => new Date(lastActivityMs).toISOString(),
       instances: () => ({ [name]: connection.state() }),
-      counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
+      counts: () => ({ ...server.counts() }),
     }
     const scheme = on.tls ? 'https' : 'http'
     const app = createApp({
@@ -188,13 +156,12 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       mcp(req, res) {
         if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
         lastActivityMs = now()
-        if (req.method === 'POST') res.once('close', calls.begin())
-        mcp(req, res)
+        server.mcp(req, res)
       },
-      sse: (req, res) => sse.open(req, res, `${on.pathPrefix}/messages`),
+      sse: (req, res) => server.sse(req, res, `${on.pathPrefix}/messages`),
       messages(req, res) {
         lastActivityMs = now()
-        sse.post(req, res, new URLSearchParams(req.url.slice(req.url.indexOf('?') + 1)))
+        server.messages(req, res)
       },
       log,
     })
@@ -206,12 +173,9 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const close = async (): Promise<void> => {
       stopping = true
       listening.stop()
-      await calls.drained(limits.drainSeconds)
-      await Promise.all(all.map((sessions) => sessions.close()))
-      writers.close()
-      passThrough.close()
+      await server.drained(limits.drainSeconds)
+      await server.close()
       await listening.close()
-      await connection.close()
       await proof?.close()
     }
     const secret = await proof?.enrol()

@@ -28,7 +28,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'key-page': [],
   http: ['errors', 'observe', 'protocol', 'downstream', 'tokens'],
   security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'api-keys', 'http'],
-  openmcp: ['errors', 'observe', 'protocol', 'oauth', 'security', 'login', 'relay', 'upstream', 'downstream', 'http'],
+  // One server behind the guard: its ways in, its sessions and its upstream.
+  server: ['errors', 'observe', 'protocol', 'relay', 'upstream', 'downstream'],
+  openmcp: ['errors', 'observe', 'protocol', 'oauth', 'security', 'login', 'relay', 'upstream', 'downstream', 'http', 'server'],
   index: ['errors', 'observe', 'protocol', 'openmcp'],
   cli: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'api-keys', 'login', 'upstream', 'openmcp'],
 }

@@ -1,0 +1,97 @@
+// One server that is served over HTTP: its upstream, and its own ways in. Nothing of it is shared with another server but the gate.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { createEventWriters } from './downstream/event-writer.ts'
+import { createMcpDoor, type McpDoorOptions } from './downstream/mcp.ts'
+import { createPassThrough, type PassedSession } from './downstream/pass-through.ts'
+import { createSseDoor, type SseSession } from './downstream/sse.ts'
+import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
+import type { Log } from './observe/log.ts'
+import type { Caller } from './protocol/caller.ts'
+import type { Limits } from './protocol/limits.ts'
+import { createInFlight } from './relay/in-flight.ts'
+import { createSessions } from './relay/sessions.ts'
+import type { Connection } from './upstream/connect.ts'
+
+export interface Server {
+  /** `/mcp` */
+  mcp(req: IncomingMessage, res: ServerResponse): void
+  /** `GET /sse`. `messagesPath` is where the client is told to post. */
+  sse(req: IncomingMessage, res: ServerResponse, messagesPath: string): void
+  /** `POST /messages` */
+  messages(req: IncomingMessage, res: ServerResponse): void
+  /** Ends what callers have open here that are over. */
+  endOf(isOver: (caller: Caller) => boolean): void
+  counts(): ServerCounts
+  /** Settles when no call is in flight, or after `seconds`. */
+  drained(seconds: number): Promise<void>
+  /** Ends sessions, streams and, last, the upstream. Safe to repeat. */
+  close(): Promise<void>
+}
+
+export interface ServerCounts {
+  sessions: number
+  streams: number
+  upstreams: number
+}
+
+/** Who comes in is asked once for all servers: these are the answers. */
+export type Admitted = Pick<McpDoorOptions, 'callerOf' | 'gate' | 'refusalHeaders' | 'onStream'>
+
+export interface ServerOptions {
+  connection: Connection
+  admitted: Admitted
+  limits: Limits
+  log: Log
+  now: () => number
+}
+
+export function createServer({ connection, admitted, limits, log, now }: ServerOptions): Server {
+  const { gate, onStream = (): void => {} } = admitted
+  const own = { limits, log, now }
+  const piped = createSessions<HttpSession>(own)
+  const passed = createSessions<PassedSession>(own)
+  const streamed = createSessions<SseSession>(own)
+  const all = [piped, passed, streamed]
+  const writers = createEventWriters(limits)
+  const calls = createInFlight()
+  const passThrough = createPassThrough({ sessions: passed, onStream, log })
+  const mcp = createMcpDoor({
+    ...admitted,
+    upstream: connection.upstream,
+    messages: connection.messages,
+    pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, limits, log }),
+    passThrough,
+    limits,
+    log,
+  })
+  const sse = createSseDoor({ ...admitted, upstream: connection.messages, sessions: streamed, writers, calls, limits, log })
+  let closing: Promise<void> | undefined
+
+  async function end(): Promise<void> {
+    await Promise.all(all.map((sessions) => sessions.close()))
+    writers.close()
+    passThrough.close()
+    await connection.close()
+  }
+
+  return {
+    mcp(req, res) {
+      if (req.method === 'POST') res.once('close', calls.begin())
+      mcp(req, res)
+    },
+    sse: sse.open,
+    messages: (req, res) => sse.post(req, res, queryOf(req)),
+    endOf(isOver) {
+      for (const sessions of all) void sessions.endOf(isOver)
+      void connection.endOf(isOver)
+    },
+    counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
+    drained: calls.drained,
+    close: () => (closing ??= end()),
+  }
+}
+
+function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
+  return new URLSearchParams(url.slice(url.indexOf('?') + 1))
+}
