@@ -1,5 +1,5 @@
 // The only switch over the kinds of upstream: from what the operator named to something that carries exchanges.
-import { toOpenMcpError } from '../errors.ts'
+import { toOpenMcpError, type OpenMcpError } from '../errors.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import { startChild, type Child, type ChildCommand } from './child.ts'
@@ -9,6 +9,8 @@ import type { Remote } from './remote.ts'
 import { createSpare } from './spare.ts'
 import { createPool } from './pool.ts'
 
+export type ConnectionState = 'running' | 'idle' | 'connecting' | 'unreachable' | 'failed'
+
 export interface Connection {
   /** What the upstream is. For a URL that is found out first; while it cannot be, this fails and is tried anew next time. */
   upstream(): Upstream | Promise<Upstream>
@@ -17,12 +19,15 @@ export interface Connection {
   /** Settles when the first look is done: for words at start. Fails only with what no later try will mend. */
   readonly started: Promise<void>
   /** In one word, for /status. */
-  state(): 'running' | 'idle' | 'connecting' | 'unreachable'
+  state(): ConnectionState
+  /** Why it is `failed` or `unreachable`. */
+  failure(): OpenMcpError | undefined
   /** Children, or upstream connections with a session of their own. */
   pipes(): number
   /** Ends what runs for callers that are over, beside what ends with their sessions. */
   endOf(isOver: (caller: Caller) => boolean): Promise<void>
-  close(): Promise<void>
+  /** Children get `graceSeconds` to end by themselves, and again after SIGTERM, where that is less than usual. */
+  close(graceSeconds?: number): Promise<void>
 }
 
 export function connect(target: CommandServer | RemoteServer, options: ConnectOptions): Connection {
@@ -34,8 +39,19 @@ export function connect(target: CommandServer | RemoteServer, options: ConnectOp
  */
 function connectCommand(command: ChildCommand, options: ConnectOptions): Connection {
   const { limits, log, name } = options
-  const start = (events: PipeEvents): Child => startChild(command, events, { limits, log, name })
-  const spare = createSpare(start, (error) => log.error(error.message, { hint: error.hint }))
+  let failure: OpenMcpError | undefined
+  function start(events: PipeEvents): Child {
+    const child = startChild(command, events, { limits, log, name })
+    child.started.then(
+      () => (failure = undefined),
+      (error: OpenMcpError) => (failure = error), // it fails with nothing else
+    )
+    return child
+  }
+  const spare = createSpare(start, (error) => {
+    failure = error
+    log.error(error.message, { hint: error.hint })
+  })
   const pool = createPool({ open: (events) => spare.take(events) ?? start(events), ...options })
   const idle = setTimeout(() => void spare.close(), limits.idleSeconds * 1000)
   idle.unref()
@@ -43,12 +59,13 @@ function connectCommand(command: ChildCommand, options: ConnectOptions): Connect
     upstream: () => pool,
     messages: () => pool,
     started: spare.started,
-    state: () => (pool.size > 0 ? 'running' : 'idle'),
+    state: () => (failure ? 'failed' : pool.size > 0 ? 'running' : 'idle'),
+    failure: () => failure,
     pipes: () => pool.size,
     endOf: pool.endOf,
-    async close() {
+    async close(graceSeconds) {
       clearTimeout(idle)
-      await Promise.all([pool.close(), spare.close()])
+      await Promise.all([pool.close(graceSeconds), spare.close(graceSeconds)])
     },
   }
 }
@@ -57,17 +74,17 @@ function connectRemote(target: RemoteServer, options: ConnectOptions): Connectio
   const { log } = options
   let found: Remote | undefined
   let finding: Promise<Remote> | undefined
-  let failed = false
+  let failure: OpenMcpError | undefined
   const find = async (): Promise<Remote> => {
     try {
       // Loaded when needed: a proxy of a stdio server never speaks HTTP upwards.
       const { findRemote } = await import('./remote.ts')
       found = await findRemote(target, options)
-      failed = false
+      failure = undefined
       return found
-    } catch (error) {
-      failed = true
-      throw error
+    } catch (thrown) {
+      failure = toOpenMcpError(thrown)
+      throw failure
     } finally {
       finding = undefined
     }
@@ -75,8 +92,7 @@ function connectRemote(target: RemoteServer, options: ConnectOptions): Connectio
   const look = (): Promise<Remote> => (finding ??= find())
   const started = look().then(
     () => {},
-    (thrown: unknown) => {
-      const error = toOpenMcpError(thrown)
+    (error: OpenMcpError) => {
       if (error.code === 'internal') throw error
       log.warn(`${error.message}; every request will try again`, { hint: error.hint })
     },
@@ -85,11 +101,12 @@ function connectRemote(target: RemoteServer, options: ConnectOptions): Connectio
     upstream: () => found?.upstream ?? look().then((remote) => remote.upstream),
     messages: () => found?.messages ?? look().then((remote) => remote.messages),
     started,
-    state: () => (found ? 'running' : failed ? 'unreachable' : 'connecting'),
+    state: () => (found ? 'running' : failure ? 'unreachable' : 'connecting'),
+    failure: () => failure,
     pipes: () => found?.pipes() ?? 0,
     endOf: async (isOver) => found?.endOf(isOver),
-    async close() {
-      await found?.close()
+    async close(graceSeconds) {
+      await found?.close(graceSeconds)
     },
   }
 }

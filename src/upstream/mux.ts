@@ -18,7 +18,7 @@ export interface Mux {
   /** One more client of this pipe. */
   join(events: LinkEvents): Link
   /** Settles when the pipe is closed and everything behind it has ended. */
-  close(): Promise<void>
+  close(graceSeconds?: number): Promise<void>
   /** Clients that have joined and not left. */
   readonly clients: number
 }
@@ -176,9 +176,9 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
     }
   }
 
-  async function close(): Promise<void> {
+  async function close(graceSeconds?: number): Promise<void> {
     clearInterval(sweeper)
-    await pipe.close()
+    await pipe.close(graceSeconds)
   }
 
   return {

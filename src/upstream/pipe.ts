@@ -6,8 +6,11 @@ export interface Pipe {
   send(line: string, undelivered?: (error: OpenMcpError) => void): void
   /** Bytes that wait to be taken by the other side. */
   readonly bufferedBytes: number
-  /** Ends the other side or the connection to it. Never throws, safe to repeat. */
-  close(): Promise<void>
+  /**
+   * Ends the other side or the connection to it. Never throws, safe to repeat. `graceSeconds` is less time than usual for whoever
+   * does not end by itself; it counts for a close that is under way, too.
+   */
+  close(graceSeconds?: number): Promise<void>
 }
 
 export interface PipeEvents {

@@ -19,7 +19,7 @@ export interface Remote {
   messages: MessageUpstream
   pipes(): number
   endOf(isOver: (caller: Caller) => boolean): Promise<void>
-  close(): Promise<void>
+  close(graceSeconds?: number): Promise<void>
 }
 
 export async function findRemote(target: RemoteServer, options: ConnectOptions): Promise<Remote> {
@@ -69,8 +69,8 @@ function sse(client: HttpClient, url: URL, options: ConnectOptions): Remote {
     messages: pool,
     pipes: () => pool.size,
     endOf: pool.endOf,
-    async close() {
-      await pool.close()
+    async close(graceSeconds) {
+      await pool.close(graceSeconds)
       await client.close()
     },
   }

@@ -10,7 +10,7 @@ export interface Spare {
   /** Hands the child over, once, if it still runs. */
   take(events: PipeEvents): Child | undefined
   /** Ends it if nobody took it. */
-  close(): Promise<void>
+  close(graceSeconds?: number): Promise<void>
 }
 
 export function createSpare(start: (events: PipeEvents) => Child, onEndUnused: (error: OpenMcpError) => void): Spare {
@@ -38,10 +38,10 @@ export function createSpare(start: (events: PipeEvents) => Child, onEndUnused: (
       owner = events
       return child
     },
-    async close() {
+    async close(graceSeconds) {
       if (owner) return
       isOver = true
-      await child.close()
+      await child.close(graceSeconds)
     },
   }
 }
