@@ -10,10 +10,12 @@ import type { Log, LogFormat, LogLevel } from './observe/log.ts'
 import { ANYBODY } from './protocol/caller.ts'
 import type { Limits } from './protocol/limits.ts'
 import { isLoopbackHost } from './protocol/loopback.ts'
+import { serverPath } from './protocol/server-path.ts'
 import { OPEN_GATE } from './relay/gate.ts'
 import type { Security } from './security.ts'
-import { createServer, type Admitted } from './server.ts'
-import { connect } from './upstream/connect.ts'
+import type { Admitted, Server } from './server.ts'
+import { createServers, type Changes, type NamedServer } from './servers.ts'
+import { connect, type Connection, type ConnectionState } from './upstream/connect.ts'
 import type { Credential } from './upstream/options.ts'
 
 /** A stdio server that openmcp starts itself. Never through a shell. */
@@ -54,7 +56,10 @@ export interface ListenOptions {
 }
 
 export interface OpenMcpOptions {
-  target: CommandTarget | RemoteTarget
+  /** The server at the root. None: only what `servers` names is served. */
+  target?: CommandTarget | RemoteTarget
+  /** Beside it, each at `/servers/NAME/…`. */
+  servers?: readonly NamedServer[]
   /** None: served on our own stdin and stdout. */
   listen?: ListenOptions
   /** What the server is called in the log and on /status. */
@@ -83,6 +88,11 @@ export interface OpenMcp {
   readonly enrolment?: URL | undefined
   /** Settles when there is nothing left to serve: on stdio the client left, or, with the reason, the server ended. Never while listening. */
   readonly ended: Promise<OpenMcpError | undefined>
+  /**
+   * These named servers instead of those that there are (`Servers.apply`). Refused on stdio, and while it is stopping; two of one
+   * name are refused as a whole.
+   */
+  apply(servers: readonly NamedServer[]): Promise<Changes>
   /** Takes no new client, lets calls in flight finish (`drainSeconds`), ends the rest. Safe to repeat. */
   close(): Promise<void>
 }
@@ -91,7 +101,7 @@ export type { SecurityOptions }
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
-  const { target, listen, name, isolation, limits, security, credential } = options
+  const { target, servers: named = [], listen, name, isolation, limits, security, credential } = options
   if (security && !listen) {
     throw new OpenMcpError('usage', 'security is about who calls, and on stdio there is nobody to ask', { hint: 'listen on a port: -p 8000' })
   }
@@ -100,29 +110,33 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       hint: 'bind 127.0.0.1, ask with --security, or say --insecure-no-auth',
     })
   }
+  refuseTwins([...(target ? [name] : []), ...named.map((server) => server.name)])
   // The child starts while the rest is loaded.
-  const connection = connect(target, { isolation, limits, log: io.log, now: io.now, name, credential })
+  const connection = target && connect(target, { isolation, limits, log: io.log, now: io.now, name, credential })
   try {
-    return await (listen ? overHttp(listen) : overStdio())
+    if (listen) return await overHttp(listen)
+    if (connection && named.length === 0) return await overStdio(connection)
+    throw new OpenMcpError('usage', 'several servers have no place on stdio', { hint: 'listen on a port: -p 8000' })
   } catch (error) {
-    await connection.close()
+    await connection?.close()
     throw error
   }
 
-  async function overStdio(): Promise<OpenMcp> {
-    const door = createStdioDoor({ upstream: connection.messages, stdin: io.stdin, stdout: io.stdout, limits })
-    await connection.started
+  async function overStdio(only: Connection): Promise<OpenMcp> {
+    const door = createStdioDoor({ upstream: only.messages, stdin: io.stdin, stdout: io.stdout, limits })
+    await only.started
     let closing: Promise<void> | undefined
     return {
       url: undefined,
       ended: door.ended,
-      close: () => (closing ??= door.close().then(connection.close)),
+      apply: () => Promise.reject(new OpenMcpError('usage', 'on stdio there is one server')),
+      close: () => (closing ??= door.close().then(() => only.close())),
     }
   }
 
   async function overHttp(on: ListenOptions): Promise<OpenMcp> {
     const [{ createApp }, { createHostRules }, { serve }] = await Promise.all([import('./http/app.ts'), import('./http/hosts.ts'), import('./http/serve.ts')])
-    if (target.kind === 'command') await connection.started
+    if (target?.kind === 'command') await connection?.started
     const { log, now } = io
     const rules = createHostRules({
       host: on.host,
@@ -135,15 +149,22 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     if (proof && isolation === 'shared') log.warn('one server for all: it tells its callers apart no more than it can; tasks of one may be read by another')
     // Where nobody has to prove who they are, everybody is one caller.
     const admitted: Admitted = proof ? { ...proof.guard, gate: proof.gate } : { callerOf: () => ANYBODY, gate: OPEN_GATE }
-    const server = createServer({ connection, admitted, limits, log, now })
-    proof?.onOver(server.endOf)
+    const servers = createServers({ root: connection && { name, connection, limits }, admitted, log, now })
+    proof?.onOver(servers.endOf)
     let lastActivityMs = now()
     let stopping = false
     const status = {
-      ready: () => !stopping && connection.state() !== 'unreachable',
+      // One server that is away is no reason to send clients of the others elsewhere.
+      ready: () => !stopping && !isNobodyThere(Object.values(servers.states())),
       lastActivity: () => new Date(lastActivityMs).toISOString(),
-      instances: () => ({ [name]: connection.state() }),
-      counts: () => ({ ...server.counts() }),
+      instances: servers.states,
+      failures: servers.failures,
+      counts: () => ({ ...servers.counts() }),
+    }
+    const found = (asked: string | undefined): Server => {
+      const server = servers.find(asked)
+      if (server) return server
+      throw new OpenMcpError('not_found', 'there is no such server here', { hint: 'named servers are at /servers/NAME/mcp, and GET /status names them' })
     }
     const scheme = on.tls ? 'https' : 'http'
     const app = createApp({
@@ -153,13 +174,15 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       pathPrefix: on.pathPrefix,
       status,
       security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },
-      mcp(req, res) {
+      mcp(asked, req, res) {
         if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
+        const server = found(asked)
         lastActivityMs = now()
         server.mcp(req, res)
       },
-      sse: (req, res) => server.sse(req, res, `${on.pathPrefix}/messages`),
-      messages(req, res) {
+      sse: (asked, req, res) => found(asked).sse(req, res, messagesPath(on.pathPrefix, asked)),
+      messages(asked, req, res) {
+        const server = found(asked)
         lastActivityMs = now()
         server.messages(req, res)
       },
@@ -173,25 +196,47 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const close = async (): Promise<void> => {
       stopping = true
       listening.stop()
-      await server.drained(limits.drainSeconds)
-      await server.close()
+      await servers.drained(limits.drainSeconds)
+      await servers.close()
       await listening.close()
       await proof?.close()
     }
     const secret = await proof?.enrol()
+    void servers.apply(named)
     const shown = on.host.includes(':') ? `[${on.host}]` : on.host
     const base = on.publicUrl ? on.publicUrl.origin : `${scheme}://${shown}:${listening.port}`
     return {
       url: new URL(`${scheme}://${shown}:${listening.port}${on.pathPrefix}/mcp`),
       enrolment: secret === undefined ? undefined : new URL(`${base}${on.pathPrefix}/keys#enrol=${secret}`),
       ended: new Promise(() => {}),
+      async apply(next) {
+        refuseTwins([...(target ? [name] : []), ...next.map((server) => server.name)])
+        if (stopping) throw new OpenMcpError('stopping', 'openmcp is stopping')
+        return servers.apply(next)
+      },
       close: () => (closing ??= close()),
     }
   }
+
   /** Loaded when it is asked for: a proxy that asks nobody should not wait for it. */
   async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules): Promise<Security> {
     const { createSecurity } = await import('./security.ts')
     const place = { rules, tls: on.tls !== undefined, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix }
     return createSecurity(asked, place, io)
   }
+}
+
+/** On /status and in the log a name is one server. */
+function refuseTwins(names: readonly string[]): void {
+  const twin = names.find((name, index) => names.indexOf(name) !== index)
+  if (twin !== undefined) throw new OpenMcpError('usage', `two servers have the name ${twin}`, { hint: '--name NAME gives the one at the root another' })
+}
+
+function isNobodyThere(states: readonly ConnectionState[]): boolean {
+  return states.length > 0 && states.every((state) => state === 'unreachable' || state === 'failed')
+}
+
+/** A path, so that it holds behind any host name. */
+function messagesPath(prefix: string, name: string | undefined): string {
+  return name === undefined ? `${prefix}/messages` : `${prefix}${serverPath(name)}/messages`
 }

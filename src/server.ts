@@ -23,10 +23,11 @@ export interface Server {
   /** Ends what callers have open here that are over. */
   endOf(isOver: (caller: Caller) => boolean): void
   counts(): ServerCounts
+  readonly connection: Pick<Connection, 'started' | 'state' | 'failure'>
   /** Settles when no call is in flight, or after `seconds`. */
   drained(seconds: number): Promise<void>
-  /** Ends sessions, streams and, last, the upstream. Safe to repeat. */
-  close(): Promise<void>
+  /** Ends sessions, streams and the upstream. With `graceSeconds` at once, and children get only so long. Safe to repeat. */
+  close(graceSeconds?: number): Promise<void>
 }
 
 export interface ServerCounts {
@@ -68,8 +69,11 @@ export function createServer({ connection, admitted, limits, log, now }: ServerO
   const sse = createSseDoor({ ...admitted, upstream: connection.messages, sessions: streamed, writers, calls, limits, log })
   let closing: Promise<void> | undefined
 
-  async function end(): Promise<void> {
-    await Promise.all(all.map((sessions) => sessions.close()))
+  async function end(graceSeconds: number | undefined): Promise<void> {
+    const ended = Promise.all(all.map((sessions) => sessions.close()))
+    // Sessions wait for the children that they stand on.
+    if (graceSeconds !== undefined) await connection.close(graceSeconds)
+    await ended
     writers.close()
     passThrough.close()
     await connection.close()
@@ -88,7 +92,8 @@ export function createServer({ connection, admitted, limits, log, now }: ServerO
     },
     counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
     drained: calls.drained,
-    close: () => (closing ??= end()),
+    connection,
+    close: (graceSeconds) => (closing ??= end(graceSeconds)),
   }
 }
 

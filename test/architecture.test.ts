@@ -30,7 +30,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'api-keys', 'http'],
   // One server behind the guard: its ways in, its sessions and its upstream.
   server: ['errors', 'observe', 'protocol', 'relay', 'upstream', 'downstream'],
-  openmcp: ['errors', 'observe', 'protocol', 'oauth', 'security', 'login', 'relay', 'upstream', 'downstream', 'http', 'server'],
+  servers: ['errors', 'observe', 'protocol', 'upstream', 'server'],
+  openmcp: ['errors', 'observe', 'protocol', 'oauth', 'security', 'login', 'relay', 'upstream', 'downstream', 'http', 'server', 'servers'],
   index: ['errors', 'observe', 'protocol', 'openmcp'],
   cli: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'api-keys', 'login', 'upstream', 'openmcp'],
 }

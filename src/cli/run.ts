@@ -37,8 +37,7 @@ async function credentialOf(login: Proof<'login'>, logins: Proof<'logins'>, log:
 }
 
 function announce({ url, enrolment }: OpenMcp, { target, listen }: OpenMcpOptions, log: Log): void {
-  const what = target.kind === 'command' ? [target.command, ...target.args].join(' ') : (target.urls[0]?.origin ?? '')
-  if (!url) return log.info(`serving ${what} on stdio`)
+  if (!url) return log.info(`serving ${target ? shown(target) : 'nothing'} on stdio`)
   const sse = new URL(url)
   sse.pathname = `${listen?.pathPrefix ?? ''}/sse`
   log.info(`listening on ${url.href} (older clients: ${sse.href})`)
@@ -49,6 +48,10 @@ function announce({ url, enrolment }: OpenMcp, { target, listen }: OpenMcpOption
   // The link belongs to the issuer under the name that clients know.
   const resource = new URL(`${listen?.pathPrefix ?? ''}/mcp`, enrolment)
   log.warn(`or without a browser: openmcp token ${resource.href} --enrol '${enrolment.href}'`)
+}
+
+function shown(target: NonNullable<OpenMcpOptions['target']>): string {
+  return target.kind === 'command' ? [target.command, ...target.args].join(' ') : (target.urls[0]?.origin ?? '')
 }
 
 /** The first signal stops in order; the second ends everything now. */

@@ -8,6 +8,8 @@ export interface Status {
   lastActivity(): string
   /** Servers by name and their state. */
   instances(): Readonly<Record<string, string>>
+  /** Of those that failed, why. */
+  failures(): Readonly<Record<string, string>>
   counts(): Readonly<Record<string, number>>
 }
 
@@ -32,5 +34,6 @@ export function counts(state: Status): RequestHandler {
 
 /** The key names of Python's mcp-proxy, whose users ask for them. */
 export function status(state: Status): RequestHandler {
-  return (_req, res) => void res.json({ api_last_activity: state.lastActivity(), server_instances: state.instances(), ...state.counts() })
+  return (_req, res) =>
+    void res.json({ api_last_activity: state.lastActivity(), server_instances: state.instances(), server_failures: state.failures(), ...state.counts() })
 }

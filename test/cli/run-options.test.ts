@@ -331,7 +331,7 @@ describe('what an upstream gets', () => {
   })
 
   test('stdio is what a COMMAND speaks', () => {
-    expect(optionsOf(['--transport', 'stdio', 'x']).target.kind).toBe('command')
+    expect(optionsOf(['--transport', 'stdio', 'x']).target?.kind).toBe('command')
   })
 })
 
