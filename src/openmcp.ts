@@ -97,7 +97,7 @@ export interface OpenMcp {
   close(): Promise<void>
 }
 
-export type { SecurityOptions }
+export type { Changes, NamedServer, SecurityOptions }
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
@@ -202,7 +202,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       await proof?.close()
     }
     const secret = await proof?.enrol()
-    void servers.apply(named)
+    servers.apply(named)
     const shown = on.host.includes(':') ? `[${on.host}]` : on.host
     const base = on.publicUrl ? on.publicUrl.origin : `${scheme}://${shown}:${listening.port}`
     return {

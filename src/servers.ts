@@ -31,9 +31,9 @@ export interface Servers {
   /**
    * These and no others. Whoever is new starts, a few at a time; one that fails to start leaves the others as they are. Whoever is
    * removed is gone within a second, with sessions and children; whoever is changed takes no new session and lets calls in
-   * flight finish (`drainSeconds`). Settles when the first look at the new ones is done.
+   * flight finish (`drainSeconds`).
    */
-  apply(next: readonly NamedServer[]): Promise<Changes>
+  apply(next: readonly NamedServer[]): Changes
   states(): Readonly<Record<string, ConnectionState>>
   /** Why, of those that failed. */
   failures(): Readonly<Record<string, string>>
@@ -109,7 +109,7 @@ export function createServers({ root, admitted, log, now }: ServersOptions): Ser
       const entry = entries.get(name)
       return entry && serverOf(entry)
     },
-    async apply(next) {
+    apply(next) {
       const before = entries
       const taken = next.map((options): [string, Entry] => {
         const fingerprint = fingerprintOf(options)
@@ -120,10 +120,10 @@ export function createServers({ root, admitted, log, now }: ServersOptions): Ser
       entries = new Map(taken)
       const changes = { added: [] as string[], changed: [] as string[], removed: [] as string[] }
       for (const [name, entry] of before) {
-        const now = entries.get(name)
-        if (now === entry) continue
-        ;(now ? changes.changed : changes.removed).push(name)
-        leave(entry, now ? 'changed' : 'removed')
+        const successor = entries.get(name)
+        if (successor === entry) continue
+        ;(successor ? changes.changed : changes.removed).push(name)
+        leave(entry, successor ? 'changed' : 'removed')
       }
       const fresh = taken.map(([, entry]) => entry).filter((entry) => before.get(entry.options.name) !== entry)
       changes.added = fresh.map(({ options }) => options.name).filter((name) => !before.has(name))
@@ -132,7 +132,7 @@ export function createServers({ root, admitted, log, now }: ServersOptions): Ser
       const lane = async (): Promise<void> => {
         for (const entry of waiting) if (entries.get(entry.options.name) === entry) await start(entry)
       }
-      await Promise.all(Array.from({ length: STARTS_AT_ONCE }, lane))
+      for (let lanes = 0; lanes < STARTS_AT_ONCE; lanes++) void lane()
       return changes
     },
     states: () => Object.fromEntries(Array.from(all(), ([name, server]) => [name, server?.connection.state() ?? 'connecting'])),

@@ -46,7 +46,7 @@ const SECURITY = {
   security: {},
   keys: { value: 'DIR', needs: 'proof' },
   store: { value: 'URL', needs: 'security' },
-  config: { value: 'FILE', needs: 'security' },
+  config: { value: 'FILE', needs: 'port' },
   'api-key': { value: 'KEY', repeats: true, needs: 'security' },
   'api-key-file': { value: 'FILE', repeats: true, needs: 'security' },
   dpop: { value: 'optional|required|nonce', needs: 'proof' },

@@ -1,12 +1,15 @@
 // From what is typed behind `run` to the options of openmcp.
 import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { dirname, resolve } from 'node:path'
 import { OpenMcpError } from '../errors.ts'
-import type { ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
+import type { CommandTarget, ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import { parseTarget, shownTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
+import type { Config } from './config-file.ts'
+import { configuredServers } from './configured-servers.ts'
 import type { KeptLogins, UpstreamLogin } from './upstream-login.ts'
 import { parseHeaderName } from './headers.ts'
 import { keptLogins, keysDirectory } from './home.ts'
@@ -14,7 +17,7 @@ import { textOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { RUN_OPTIONS } from './option-table.ts'
 import { parsePublish, type Publish } from './publish.ts'
-import { dpopOf, isSecured, securityOf, type ReadConfig } from './security-options.ts'
+import { NO_CONFIG, dpopOf, isSecured, securityOf, type ReadConfig } from './security-options.ts'
 import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading, type There } from './target-options.ts'
 import { parseBytes, parseChoice, parseCount, parseHost, parseName, parseOrigin, parsePathPrefix, parsePublicUrl, parseSeconds } from './values.ts'
 
@@ -26,28 +29,56 @@ export interface RunOptions {
   logins?: KeptLogins
   /** What works and is unwise. Never holds a value that may be secret. */
   warnings: readonly string[]
+  /** With --config: the files that all of this was read from, and how it is read anew. Throws as `runOptions` does. */
+  source?: Source
+}
+
+export interface Source {
+  /** Also those that were read, or sought in vain, by a reading that failed. */
+  files(): readonly string[]
+  again(): RunOptions
 }
 
 type Bind = NonNullable<Publish['listen']>
 
 /** Everything `run` needs, or one failure that tells all mistakes. */
-export function runOptions(args: Arguments, machine: Machine, readConfig: ReadConfig = unread): RunOptions {
+export function runOptions(args: Arguments, machine: Machine, readConfig: ReadConfig = unread, files = new Set<string>()): RunOptions {
+  const noted: Machine = {
+    ...machine,
+    readText(path) {
+      files.add(machine.resolve(path))
+      return machine.readText(path)
+    },
+  }
+  const typed = readOptions(args, noted, readConfig)
+  return args.given.has('config') ? { ...typed, source: { files: () => [...files], again: () => runOptions(args, machine, readConfig, files) } } : typed
+}
+
+function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig): RunOptions {
   const reading: Reading = { args, machine, mistakes: createMistakes(args.mistakes), warnings: [] }
-  const published = reading.mistakes.attempt(() => publishOf(args))
+  const config = oneOf(reading, 'config', (path, as) => configAt(path, as, machine, readConfig))
+  const { servers: entries, warnings } = config ?? NO_CONFIG
+  reading.warnings.push(...warnings)
+  // What cannot be read may name servers.
+  const hasServers = entries.size > 0 || (config === undefined && args.given.has('config'))
+  const published = reading.mistakes.attempt(() => publishOf(args, hasServers))
   if (published !== undefined) refuseUseless(reading, RUN_OPTIONS, whatIsThere(args, published))
-  const target = args.kind === 'command' ? commandTarget(reading) : remoteTarget(reading, published?.urls ?? [])
+  const target = targetOf(reading, published)
   const listen = listenOf(reading, published?.listen)
   const isServed = published?.listen !== undefined
-  const security = published && securityOf(reading, isServed ? listen : undefined, readConfig)
-  const login = target.kind === 'remote' ? loginOf(reading, target) : undefined
-  const logins = target.kind === 'remote' && !login ? keptLogins(target, machine) : undefined
+  const security = published && securityOf(reading, isServed ? listen : undefined, config ?? NO_CONFIG)
+  const login = target?.kind === 'remote' ? loginOf(reading, target) : undefined
+  const logins = target?.kind === 'remote' && !login ? keptLogins(target, machine) : undefined
+  const shared = { isolation: isolationOf(reading) ?? 'session', limits: limitsOf(reading) }
+  const file = allOf(reading, 'config')[0]?.value ?? ''
+  const servers = configuredServers(entries, { file, machine, mistakes: reading.mistakes, warnings: reading.warnings, defaults: shared })
   const options: OpenMcpOptions = {
-    target,
+    ...(target && { target }),
+    ...(servers.length > 0 && { servers }),
     ...(isServed && { listen }),
     ...(security && { security }),
     name: oneOf(reading, 'name', parseName) ?? 'default',
-    isolation: isolationOf(reading) ?? 'session',
-    limits: limitsOf(reading),
+    ...shared,
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
   }
   reading.mistakes.throwIfAny()
@@ -58,14 +89,26 @@ function unread(): never {
   throw new OpenMcpError('internal', 'there is nothing that reads a configuration')
 }
 
-function publishOf(args: Arguments): Publish | undefined {
+/** Files that it names are seen from its own directory. */
+function configAt(path: string, as: string, machine: Machine, readConfig: ReadConfig): Config {
+  const readText = (other: string): string => machine.readText(resolve(dirname(machine.resolve(path)), other))
+  return readConfig(textOf(machine, as, path), path, { env: machine.env, readText })
+}
+
+/** Undefined: only what a file names is served. */
+function targetOf(reading: Reading, published: Publish | undefined): CommandTarget | RemoteTarget | undefined {
+  if (reading.args.kind === 'command') return commandTarget(reading)
+  return published && !published.urls ? undefined : remoteTarget(reading, published?.urls ?? [])
+}
+
+function publishOf(args: Arguments, hasServers: boolean): Publish | undefined {
   const [publish] = args.given.get('publish') ?? []
   const [word = ''] = args.words
   if (args.kind === 'upstream') {
     if (publish === undefined) return { urls: parseTarget(word) }
     throw new OpenMcpError('usage', `${publish.as} and an upstream are two words where one belongs`, { hint: `write -p PORT:${shownTarget(word)}` })
   }
-  if (publish !== undefined) return parsePublish(publish.value, args.kind === 'command')
+  if (publish !== undefined) return parsePublish(publish.value, { hasCommand: args.kind === 'command', hasServers })
   if (args.kind === 'command') return {}
   // An option that was refused may have been the one that says what to run.
   if (args.mistakes.length > 0) return undefined

@@ -2,6 +2,7 @@
 import { EXIT_CODE } from '../errors.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import type { UpstreamCredential } from '../login/credential.ts'
+import { serverPath } from '../protocol/server-path.ts'
 import { openmcp, type OpenMcp, type OpenMcpOptions } from '../openmcp.ts'
 import { killAllChildren } from '../upstream/child.ts'
 import type { Io } from './io.ts'
@@ -11,7 +12,8 @@ const STOP_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 type StopSignal = keyof typeof STOP_SIGNALS
 
 /** Exit code: 0 when stopped or left, 1 when the server is gone; a second signal ends it at once with 128 + its number. */
-export async function run({ options, warnings, login, logins }: RunOptions, io: Io): Promise<number> {
+export async function run(typed: RunOptions, io: Io): Promise<number> {
+  const { options, warnings, login, logins, source } = typed
   const log = createLog({ ...options.log, write: (line) => void io.stderr.write(line), now: Date.now })
   for (const warning of warnings) log.warn(warning)
   const credential = await credentialOf(login, logins, log)
@@ -19,8 +21,10 @@ export async function run({ options, warnings, login, logins }: RunOptions, io: 
   process.once('exit', killAllChildren)
   const proxy = await openmcp({ ...options, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
   announce(proxy, options, log)
+  const following = source && (await import('./follow-config.ts')).followConfig({ ...typed, source }, proxy, log)
   const reason = await Promise.race([proxy.ended, signalled])
   if (typeof reason === 'string') log.info('stopping', { signal: reason })
+  following?.stop()
   await proxy.close()
   if (reason === undefined || typeof reason === 'string') return 0
   log.error(reason.message, { hint: reason.hint })
@@ -36,11 +40,12 @@ async function credentialOf(login: Proof<'login'>, logins: Proof<'logins'>, log:
   return logins && keptCredentialFor(logins, log)
 }
 
-function announce({ url, enrolment }: OpenMcp, { target, listen }: OpenMcpOptions, log: Log): void {
+function announce({ url, enrolment }: OpenMcp, { target, servers, listen }: OpenMcpOptions, log: Log): void {
   if (!url) return log.info(`serving ${target ? shown(target) : 'nothing'} on stdio`)
   const sse = new URL(url)
   sse.pathname = `${listen?.pathPrefix ?? ''}/sse`
-  log.info(`listening on ${url.href} (older clients: ${sse.href})`)
+  if (target) log.info(`listening on ${url.href} (older clients: ${sse.href})`)
+  for (const { name } of servers ?? []) log.info(`${target ? 'and' : 'listening'} on ${new URL(`.${serverPath(name)}/mcp`, url).href}`)
   if (!enrolment) return
   // Bound to every address it has no name that can be called, and on this machine loopback is one.
   if (['0.0.0.0', '[::]'].includes(enrolment.hostname)) enrolment.hostname = enrolment.hostname === '[::]' ? '[::1]' : '127.0.0.1'

@@ -4,11 +4,11 @@ import type { OpenMcpError } from '../../src/errors.ts'
 import { refusalIn } from './refusal.ts'
 
 function shown(text: string, hasCommand: boolean): { listen?: string; urls?: string[] } {
-  const { listen, urls } = parsePublish(text, hasCommand)
+  const { listen, urls } = parsePublish(text, { hasCommand })
   return { ...(listen && { listen: `${listen.host} ${listen.port}` }), ...(urls && { urls: urls.map((url) => url.href) }) }
 }
 
-const refusalOf = (text: string, hasCommand: boolean): OpenMcpError => refusalIn(text, () => parsePublish(text, hasCommand))
+const refusalOf = (text: string, hasCommand: boolean): OpenMcpError => refusalIn(text, () => parsePublish(text, { hasCommand }))
 
 describe('with a command, a publish says where to listen', () => {
   test.each([

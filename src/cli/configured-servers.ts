@@ -1,0 +1,72 @@
+// From the servers that a file names to what openmcp serves beside the one that was typed.
+import { dirname, join } from 'node:path'
+import type { CommandEntry, RemoteEntry, ServerEntry } from '../config/server-entry.ts'
+import { OpenMcpError } from '../errors.ts'
+import type { NamedServer, OpenMcpOptions } from '../openmcp.ts'
+import { parseTarget, shownTarget } from '../upstream/target.ts'
+import { childEnvironment, isSet } from './child-environment.ts'
+import { parseEnvFile } from './env-file.ts'
+import { parseHeader } from './headers.ts'
+import { textOf, type Machine } from './machine.ts'
+import type { Mistakes } from './mistakes.ts'
+
+interface Surroundings {
+  /** The file that names them: paths in it are seen from its directory. */
+  file: string
+  machine: Machine
+  mistakes: Mistakes
+  warnings: string[]
+  /** What holds for a server that says nothing else. */
+  defaults: Pick<OpenMcpOptions, 'isolation' | 'limits'>
+}
+
+export function configuredServers(entries: ReadonlyMap<string, NonNullable<ServerEntry>>, surroundings: Surroundings): NamedServer[] {
+  const { mistakes, defaults } = surroundings
+  return [...entries].flatMap(([name, entry]) => {
+    const at = `${surroundings.file}: mcpServers.${name}`
+    for (const what of notBuilt(entry))
+      mistakes.add(new OpenMcpError('unavailable_option', `${at}.${what} is not built yet; openmcp refuses it rather than run without it`))
+    const target = mistakes.attempt(() => (entry.kind === 'command' ? commandOf(entry, at, surroundings) : remoteOf(entry, at)))
+    if (!target) return []
+    const { isolation = defaults.isolation, timeoutSeconds = defaults.limits.timeoutSeconds } = entry
+    return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds } }]
+  })
+}
+
+/** Read and checked, and nothing acts on it: to run without it would be to run what nobody asked for. */
+function notBuilt(entry: NonNullable<ServerEntry>): string[] {
+  const tools = entry.blockedTools.length > 0 || entry.allowedTools !== undefined ? ['tools'] : []
+  if (entry.kind === 'command') return [...tools, ...(entry.headerToEnv.size > 0 ? ['headerToEnv'] : [])]
+  return [
+    ...tools,
+    ...(entry.endpoints.length > 1 ? ['endpoints'] : []),
+    ...(entry.fallbacks.length > 0 ? ['fallback'] : []),
+    ...(entry.forwardHeaders.length > 0 ? ['forwardHeaders'] : []),
+    ...(entry.identity === undefined ? [] : ['id']),
+    ...(['tcp', 'ws'].includes(entry.transport) ? ['type'] : []),
+  ]
+}
+
+function commandOf({ command, args, env, envFiles, passEnv, cwd }: CommandEntry, at: string, { file, machine, warnings }: Surroundings): NamedServer['target'] {
+  const here = (path: string): string => machine.resolve(join(dirname(file), path))
+  const set = [...envFiles.flatMap((path) => parseEnvFile(textOf(machine, `${at}.envFile`, here(path)), path)), ...env]
+  for (const name of passEnv)
+    if (!isSet(name, machine.env, machine.platform)) warnings.push(`${at}.passEnv: ${name} is not set here, so the child does not get it`)
+  const directory = cwd === undefined ? undefined : here(cwd)
+  if (directory !== undefined && !machine.isDirectory(directory)) throw new OpenMcpError('usage', `${at}.cwd: there is no directory ${directory}`)
+  return {
+    kind: 'command',
+    command,
+    args,
+    env: childEnvironment({ env: machine.env, platform: machine.platform, pass: passEnv, set }),
+    ...(directory !== undefined && { cwd: directory }),
+  }
+}
+
+function remoteOf({ endpoints: [url = ''], transport, headers }: RemoteEntry, at: string): NamedServer['target'] {
+  const urls = parseTarget(url)
+  const named = Array.from(headers, ([name, value]) => parseHeader(`${name}: ${value}`, `${at}.headers`))
+  const twin = named.find(([name], index) => named.findIndex(([other]) => other === name) !== index)
+  if (twin) throw new OpenMcpError('usage', `${at}.headers: ${twin[0]} is given more than once for ${shownTarget(url)}`)
+  return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers: Object.fromEntries(named) }
+}
