@@ -37,6 +37,15 @@ export interface RemoteTarget {
   headers: Readonly<Record<string, string>>
 }
 
+/** A server that is spoken with over a connection of its own. */
+export interface SocketTarget {
+  kind: 'socket'
+  /** `tcp://host:port`: a line for each message. `ws:` and `wss:`: a text frame for each. */
+  url: URL
+  /** Sent when a WebSocket is opened. */
+  headers: Readonly<Record<string, string>>
+}
+
 export interface ListenOptions {
   host: string
   /** 0 picks a free one. */
@@ -57,7 +66,7 @@ export interface ListenOptions {
 
 export interface OpenMcpOptions {
   /** The server at the root. None: only what `servers` names is served. */
-  target?: CommandTarget | RemoteTarget
+  target?: CommandTarget | RemoteTarget | SocketTarget
   /** Beside it, each at `/servers/NAME/…`. */
   servers?: readonly NamedServer[]
   /** None: served on our own stdin and stdout. */

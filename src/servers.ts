@@ -7,12 +7,12 @@ import type { Caller } from './protocol/caller.ts'
 import type { Limits } from './protocol/limits.ts'
 import { createServer, type Admitted, type Server, type ServerCounts } from './server.ts'
 import { connect, type Connection, type ConnectionState } from './upstream/connect.ts'
-import type { CommandServer, Credential, Isolation, RemoteServer } from './upstream/options.ts'
+import type { CommandServer, Credential, Isolation, RemoteServer, SocketServer } from './upstream/options.ts'
 
 /** A server under a name of its own, at `/servers/NAME/…`. */
 export interface NamedServer {
   name: string
-  target: CommandServer | RemoteServer
+  target: CommandServer | RemoteServer | SocketServer
   isolation: Isolation
   limits: Limits
   credential?: Credential

@@ -6,13 +6,15 @@ import { createLog } from '../src/observe/log.ts'
 import { openmcp, type OpenMcp } from '../src/openmcp.ts'
 import { DEFAULT_LIMITS, type Limits } from '../src/protocol/limits.ts'
 import type { NamedServer } from '../src/servers.ts'
-import { at, type Json } from './support/json.ts'
+import { at, jsonOf, type Json } from './support/json.ts'
+import { linePeer } from './support/line-peer.ts'
 import { callMessage, initializeMessage } from './support/openmcp.ts'
 import { gone, isAlive, killAfterTest } from './support/processes.ts'
 import { toolServer } from './support/secured.ts'
 import { scripted } from './support/servers.ts'
 import { until } from './support/until.ts'
 import { upstream } from './support/upstream.ts'
+import { webSocketPeer } from './support/web-socket.ts'
 import { ask, open, openSession, type Session } from './support/wire.ts'
 
 function child(name: string, flags: readonly string[] = [], limits: Partial<Limits> = {}): NamedServer {
@@ -87,6 +89,46 @@ describe('named servers', () => {
 
   test('of one name are refused', async () => {
     await expect(running([child('one'), child('one')])).rejects.toMatchObject({ code: 'usage' })
+  })
+})
+
+describe('a server over a connection of its own', () => {
+  const answers = (text: string, say: (answer: string) => void): void => {
+    const message = jsonOf(JSON.parse(text))
+    const result =
+      message['method'] === 'initialize'
+        ? { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 'x', version: '1' } }
+        : { structuredContent: at(message, 'params', 'arguments') }
+    if (message['id'] !== undefined) say(JSON.stringify({ jsonrpc: '2.0', id: message['id'], result }))
+  }
+  const over = (name: string, url: string): NamedServer => ({ ...child(name), target: { kind: 'socket', url: new URL(url), headers: {} } })
+
+  test('is served like every other', async () => {
+    const [lines, frames] = await Promise.all([linePeer({ onLine: answers }), webSocketPeer({ onMessage: answers })])
+    onTestFinished(lines.stop)
+    onTestFinished(frames.stop)
+    const { at: path } = await running([over('lines', `tcp://${lines.host}`), over('frames', `ws://${frames.host}/mcp`)])
+    for (const name of ['lines', 'frames']) {
+      const session = await openSession(path(`/servers/${name}/mcp`))
+      expect(await session.call('echo', { name })).toEqual({ name })
+    }
+  })
+
+  test('may be away when we start, and may come back', async () => {
+    const first = await linePeer({ onLine: answers })
+    await first.stop()
+    const { at: path, status } = await running([over('lines', `tcp://${first.host}`)])
+    await until('its state', async () => at(await status(), 'server_instances', 'lines') === 'failed')
+    expect((await ask(path('/servers/lines/mcp'), { body: initializeMessage(1) })).status).toBe(502)
+    const second = await linePeer({ onLine: answers, port: first.port })
+    const session = await openSession(path('/servers/lines/mcp'))
+    expect(await session.call('echo', { a: 1 })).toEqual({ a: 1 })
+    expect(at(await status(), 'server_instances', 'lines')).toBe('running')
+    await second.stop()
+    await until('the end of the session', async () => (await session.post(PING)).status === 404)
+    const third = await linePeer({ onLine: answers, port: first.port })
+    onTestFinished(third.stop)
+    expect(await (await openSession(path('/servers/lines/mcp'))).call('echo', { b: 2 })).toEqual({ b: 2 })
   })
 })
 

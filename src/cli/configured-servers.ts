@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import type { CommandEntry, RemoteEntry, ServerEntry } from '../config/server-entry.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { NamedServer, OpenMcpOptions } from '../openmcp.ts'
-import { parseTarget, shownTarget } from '../upstream/target.ts'
+import { isSocket, parseTarget, shownTarget } from '../upstream/target.ts'
 import { childEnvironment, isSet } from './child-environment.ts'
 import { parseEnvFile } from './env-file.ts'
 import { parseHeader } from './headers.ts'
@@ -43,7 +43,6 @@ function notBuilt(entry: NonNullable<ServerEntry>): string[] {
     ...(entry.fallbacks.length > 0 ? ['fallback'] : []),
     ...(entry.forwardHeaders.length > 0 ? ['forwardHeaders'] : []),
     ...(entry.identity === undefined ? [] : ['id']),
-    ...(['tcp', 'ws'].includes(entry.transport) ? ['type'] : []),
   ]
 }
 
@@ -65,8 +64,14 @@ function commandOf({ command, args, env, envFiles, passEnv, cwd }: CommandEntry,
 
 function remoteOf({ endpoints: [url = ''], transport, headers }: RemoteEntry, at: string): NamedServer['target'] {
   const urls = parseTarget(url)
+  const [first] = urls
+  const socket = first && isSocket(first) ? first : undefined
+  const speaks = socket ? (socket.protocol === 'tcp:' ? 'tcp' : 'ws') : undefined
+  if (transport !== 'auto' && (['tcp', 'ws'].includes(transport) || socket) && transport !== speaks)
+    throw new OpenMcpError('usage', `${at}.type: ${transport} does not fit ${shownTarget(url)}`, { hint: 'write tcp://HOST:PORT or ws://HOST:PORT' })
   const named = Array.from(headers, ([name, value]) => parseHeader(`${name}: ${value}`, `${at}.headers`))
   const twin = named.find(([name], index) => named.findIndex(([other]) => other === name) !== index)
   if (twin) throw new OpenMcpError('usage', `${at}.headers: ${twin[0]} is given more than once for ${shownTarget(url)}`)
+  if (socket) return { kind: 'socket', url: socket, headers: Object.fromEntries(named) }
   return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers: Object.fromEntries(named) }
 }

@@ -27,7 +27,7 @@ const TARGET = {
   cwd: { value: 'DIR', needs: 'command' },
   header: { short: 'H', value: "'NAME: VALUE'", repeats: true, needs: 'upstream' },
   'header-file': { value: 'FILE', repeats: true, needs: 'upstream' },
-  transport: { value: 'auto|http|sse|stdio' },
+  transport: { value: 'auto|http|sse|stdio|tcp|ws' },
 } satisfies Record<string, OptionRule>
 
 const LISTEN = {

@@ -2,7 +2,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
 import { OpenMcpError } from '../errors.ts'
-import type { CommandTarget, ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
+import type { ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
@@ -68,6 +68,9 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   const isServed = published?.listen !== undefined
   const security = published && securityOf(reading, isServed ? listen : undefined, config ?? NO_CONFIG)
   const login = target?.kind === 'remote' ? loginOf(reading, target) : undefined
+  if (target?.kind === 'socket' && args.given.has('id')) {
+    reading.mistakes.add(new OpenMcpError('usage', '--id proves us by HTTP, and the upstream is no http://', { hint: 'drop --id' }))
+  }
   const logins = target?.kind === 'remote' && !login ? keptLogins(target, machine) : undefined
   const shared = { isolation: isolationOf(reading) ?? 'session', limits: limitsOf(reading) }
   const file = allOf(reading, 'config')[0]?.value ?? ''
@@ -96,7 +99,7 @@ function configAt(path: string, as: string, machine: Machine, readConfig: ReadCo
 }
 
 /** Undefined: only what a file names is served. */
-function targetOf(reading: Reading, published: Publish | undefined): CommandTarget | RemoteTarget | undefined {
+function targetOf(reading: Reading, published: Publish | undefined): OpenMcpOptions['target'] {
   if (reading.args.kind === 'command') return commandTarget(reading)
   return published && !published.urls ? undefined : remoteTarget(reading, published?.urls ?? [])
 }

@@ -56,6 +56,7 @@ function announce({ url, enrolment }: OpenMcp, { target, servers, listen }: Open
 }
 
 function shown(target: NonNullable<OpenMcpOptions['target']>): string {
+  if (target.kind === 'socket') return target.url.host
   return target.kind === 'command' ? [target.command, ...target.args].join(' ') : (target.urls[0]?.origin ?? '')
 }
 

@@ -1,12 +1,13 @@
 // `openmcp test`: connect to any MCP server, say what it is, time it.
 import { OpenMcpError } from '../errors.ts'
 import { createLog } from '../observe/log.ts'
-import type { CommandTarget, RemoteTarget } from '../openmcp.ts'
+import type { CommandTarget, RemoteTarget, SocketTarget } from '../openmcp.ts'
 import { parseTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
 import type { Found } from './inspect/found.ts'
 import { inspectCommand } from './inspect/command.ts'
 import { inspectRemote } from './inspect/remote.ts'
+import { inspectSocket } from './inspect/socket.ts'
 import type { Io } from './io.ts'
 import { keptLogins } from './home.ts'
 import { machineOf, type Machine } from './machine.ts'
@@ -27,6 +28,7 @@ export async function test(args: Arguments, io: Io, now: () => number = () => pe
   const found = await withDeadline(seconds, (signal) => {
     if (target.kind === 'command')
       return inspectCommand(target, { fetch: globalThis.fetch, signal, now, onStderr: (line) => void io.stderr.write(`${clean(line)}\n`) })
+    if (target.kind === 'socket') return inspectSocket(target, { fetch: globalThis.fetch, signal, now })
     return fetchFor(target, machine, io).then((fetch) => inspectRemote(target, { fetch, signal, now }))
   })
   await print(io, shown(found))
@@ -34,7 +36,7 @@ export async function test(args: Arguments, io: Io, now: () => number = () => pe
 }
 
 export interface TestOptions {
-  target: CommandTarget | RemoteTarget
+  target: CommandTarget | RemoteTarget | SocketTarget
   seconds: number
   warnings: readonly string[]
 }

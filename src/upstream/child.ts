@@ -6,7 +6,7 @@ import { OpenMcpError } from '../errors.ts'
 import { printable, type Log } from '../observe/log.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createLineReader } from '../protocol/lines.ts'
-import type { Pipe, PipeEvents } from './pipe.ts'
+import type { OpenedPipe, PipeEvents } from './pipe.ts'
 
 export interface ChildCommand {
   command: string
@@ -16,10 +16,9 @@ export interface ChildCommand {
   cwd?: string
 }
 
-/** A running child. `started` settles once the program runs, or fails with `command_not_found`. */
-export interface Child extends Pipe {
+/** A running child. `started` fails with `command_not_found`. */
+export interface Child extends OpenedPipe {
   readonly pid: number | undefined
-  readonly started: Promise<void>
 }
 
 const live = new Set<() => void>()

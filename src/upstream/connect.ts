@@ -2,12 +2,13 @@
 import { toOpenMcpError, type OpenMcpError } from '../errors.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
-import { startChild, type Child, type ChildCommand } from './child.ts'
-import type { PipeEvents } from './pipe.ts'
-import type { CommandServer, ConnectOptions, RemoteServer } from './options.ts'
+import { startChild, type ChildCommand } from './child.ts'
+import type { OpenedPipe, PipeEvents } from './pipe.ts'
+import type { CommandServer, ConnectOptions, RemoteServer, SocketServer } from './options.ts'
 import type { Remote } from './remote.ts'
 import { createSpare } from './spare.ts'
 import { createPool } from './pool.ts'
+import { openSocket } from './socket.ts'
 
 export type ConnectionState = 'running' | 'idle' | 'connecting' | 'unreachable' | 'failed'
 
@@ -30,29 +31,45 @@ export interface Connection {
   close(graceSeconds?: number): Promise<void>
 }
 
-export function connect(target: CommandServer | RemoteServer, options: ConnectOptions): Connection {
-  return target.kind === 'command' ? connectCommand(target, options) : connectRemote(target, options)
+export function connect(target: CommandServer | RemoteServer | SocketServer, options: ConnectOptions): Connection {
+  if (target.kind === 'remote') return connectRemote(target, options)
+  return target.kind === 'command' ? connectCommand(target, options) : connectSocket(target, options)
 }
 
-/**
- * The first child is started at once: a command that does not exist is told at start, and the first client does not wait.
- */
+/** A command that does not exist is told at start, and ends it: no later try will mend that. */
 function connectCommand(command: ChildCommand, options: ConnectOptions): Connection {
   const { limits, log, name } = options
+  return connectPipes((events) => startChild(command, events, { limits, log, name }), options)
+}
+
+/** What cannot be reached at start is tried again with every session. */
+function connectSocket(target: SocketServer, options: ConnectOptions): Connection {
+  const { limits, log } = options
+  const connection = connectPipes((events) => openSocket(target, events, limits), options)
+  const started = connection.started.catch((thrown: unknown) => {
+    const error = toOpenMcpError(thrown)
+    log.warn(`${error.message}; every session will try again`, { hint: error.hint })
+  })
+  return { ...connection, started }
+}
+
+/** The first pipe is opened at once: what is wrong shows at start, and the first client does not wait. */
+function connectPipes(openPipe: (events: PipeEvents) => OpenedPipe, options: ConnectOptions): Connection {
+  const { limits, log } = options
   let failure: OpenMcpError | undefined
-  function start(events: PipeEvents): Child {
-    const child = startChild(command, events, { limits, log, name })
-    child.started.then(
+  function open(events: PipeEvents): OpenedPipe {
+    const pipe = openPipe(events)
+    pipe.started.then(
       () => (failure = undefined),
       (error: OpenMcpError) => (failure = error), // it fails with nothing else
     )
-    return child
+    return pipe
   }
-  const spare = createSpare(start, (error) => {
+  const spare = createSpare(open, (error) => {
     failure = error
     log.error(error.message, { hint: error.hint })
   })
-  const pool = createPool({ open: (events) => spare.take(events) ?? start(events), ...options })
+  const pool = createPool({ open: (events) => spare.take(events) ?? open(events), ...options })
   const idle = setTimeout(() => void spare.close(), limits.idleSeconds * 1000)
   idle.unref()
   return {

@@ -15,6 +15,14 @@ export interface RemoteServer {
   headers: Readonly<Record<string, string>>
 }
 
+/** Messages over a connection that is opened for them: a line each over `tcp:`, a text frame each over `ws:` and `wss:`. */
+export interface SocketServer {
+  kind: 'socket'
+  url: URL
+  /** Sent when a WebSocket is opened. */
+  headers: Readonly<Record<string, string>>
+}
+
 /** Who shares a pipe: nobody, the sessions of one owner, or all. */
 export type Isolation = 'session' | 'identity' | 'shared'
 

@@ -21,4 +21,9 @@ export interface PipeEvents {
   ended(error: OpenMcpError): void
 }
 
+/** `started` settles once the other side can be spoken to, or fails with why it cannot. */
+export interface OpenedPipe extends Pipe {
+  readonly started: Promise<void>
+}
+
 export type OpenPipe = (events: PipeEvents) => Pipe

@@ -121,7 +121,7 @@ describe('without a command', () => {
     expect(refusalOf(text, false)).toMatchObject({ code: 'usage', message })
   })
 
-  test.each(['8000:tcp://h:9000', '8000:wss://h/mcp', '8000:did:web:h', 'did:web:h'])('%s waits for a transport that is not built yet', (text) => {
+  test.each(['8000:did:web:h', 'did:web:h'])('%s waits for a transport that is not built yet', (text) => {
     expect(refusalOf(text, false).code).toBe('unavailable_option')
   })
 

@@ -318,8 +318,23 @@ describe('what an upstream gets', () => {
     expect(optionsOf(['https://host/mcp', '--transport', text]).target).toMatchObject({ transport })
   })
 
-  test.each(['tcp', 'ws'])('--transport %s is not built yet', (text) => {
-    expect(refusalOf(['https://host/mcp', '--transport', text])).toMatchObject({ code: 'unavailable_option', message: `--transport ${text} is not built yet` })
+  test.each([
+    ['tcp://host:9000', 'tcp'],
+    ['ws://host:9000', 'ws'],
+    ['wss://host', 'websocket'],
+    ['wss://host', 'auto'],
+  ])('%s with --transport %s', (upstream, text) => {
+    expect(optionsOf([upstream, '--transport', text]).target).toMatchObject({ kind: 'socket' })
+  })
+
+  test.each([
+    [['tcp://host:9000', '-H', 'X-A: 1'], 'headers are for HTTP and WebSockets, and the upstream is tcp://'],
+    [['tcp://host:9000', '--id', 'me'], '--id proves us by HTTP, and the upstream is no http://'],
+    [['tcp://host:9000', '--transport', 'ws'], '--transport ws does not fit: the upstream is tcp://'],
+    [['ws://host:9000', '--transport', 'sse'], '--transport sse does not fit: the upstream is ws://'],
+    [['https://host/mcp', '--transport', 'tcp'], '--transport tcp does not fit: an upstream speaks http or sse'],
+  ])('%s is refused as well', (args, message) => {
+    expect(refusalOf(args)).toMatchObject({ code: 'usage', message })
   })
 
   test.each([
