@@ -35,6 +35,12 @@ export interface RemoteTarget {
   transport: 'auto' | 'http' | 'sse'
   /** Sent with every request to the upstream, and to nobody else. */
   headers: Readonly<Record<string, string>>
+  /** Others of the same kind, each as `urls` are: sessions are shared out among all of them. They get the same headers. */
+  others?: readonly (readonly URL[])[]
+  /** Tried in this order while none of those answers. Those of another origin get no header of ours. */
+  fallbacks?: readonly (readonly URL[])[]
+  /** How a request is sent again that may be: a tool call only when it cannot have been heard of. */
+  retry?: { attempts: number; delayMs: number }
 }
 
 /** A server that is spoken with over a connection of its own. */

@@ -13,6 +13,18 @@ export interface RemoteServer {
   urls: readonly URL[]
   transport: 'auto' | 'http' | 'sse'
   headers: Readonly<Record<string, string>>
+  /** Others of the same kind, each as `urls` are: sessions are shared out among all of them. They get the same headers. */
+  others?: readonly (readonly URL[])[]
+  /** Tried in this order while none of those answers, and told nothing but what the client says: no header of ours, unless of one origin. */
+  fallbacks?: readonly (readonly URL[])[]
+  /** How a request is sent again that may be. */
+  retry?: Retry
+}
+
+export interface Retry {
+  attempts: number
+  /** Before the first; doubled with each that follows, and by chance half of it more. */
+  delayMs: number
 }
 
 /** Messages over a connection that is opened for them: a line each over `tcp:`, a text frame each over `ws:` and `wss:`. */
