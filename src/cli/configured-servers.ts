@@ -37,13 +37,7 @@ export function configuredServers(entries: ReadonlyMap<string, NonNullable<Serve
 function notBuilt(entry: NonNullable<ServerEntry>): string[] {
   const tools = entry.blockedTools.length > 0 || entry.allowedTools !== undefined ? ['tools'] : []
   if (entry.kind === 'command') return [...tools, ...(entry.headerToEnv.size > 0 ? ['headerToEnv'] : [])]
-  return [
-    ...tools,
-    ...(entry.endpoints.length > 1 ? ['endpoints'] : []),
-    ...(entry.fallbacks.length > 0 ? ['fallback'] : []),
-    ...(entry.forwardHeaders.length > 0 ? ['forwardHeaders'] : []),
-    ...(entry.identity === undefined ? [] : ['id']),
-  ]
+  return [...tools, ...(entry.forwardHeaders.length > 0 ? ['forwardHeaders'] : []), ...(entry.identity === undefined ? [] : ['id'])]
 }
 
 function commandOf({ command, args, env, envFiles, passEnv, cwd }: CommandEntry, at: string, { file, machine, warnings }: Surroundings): NamedServer['target'] {
@@ -62,7 +56,7 @@ function commandOf({ command, args, env, envFiles, passEnv, cwd }: CommandEntry,
   }
 }
 
-function remoteOf({ endpoints: [url = ''], transport, headers }: RemoteEntry, at: string): NamedServer['target'] {
+function remoteOf({ endpoints: [url = '', ...more], fallbacks, transport, headers }: RemoteEntry, at: string): NamedServer['target'] {
   const urls = parseTarget(url)
   const [first] = urls
   const socket = first && isSocket(first) ? first : undefined
@@ -72,6 +66,18 @@ function remoteOf({ endpoints: [url = ''], transport, headers }: RemoteEntry, at
   const named = Array.from(headers, ([name, value]) => parseHeader(`${name}: ${value}`, `${at}.headers`))
   const twin = named.find(([name], index) => named.findIndex(([other]) => other === name) !== index)
   if (twin) throw new OpenMcpError('usage', `${at}.headers: ${twin[0]} is given more than once for ${shownTarget(url)}`)
+  const others = more.map((text) => parseTarget(text))
+  const further = fallbacks.map((text) => parseTarget(text))
+  if ((others.length > 0 || further.length > 0) && [urls, ...others, ...further].flat().some(isSocket)) {
+    throw new OpenMcpError('unavailable_option', `${at}: only http(s):// upstreams can be several by now`)
+  }
   if (socket) return { kind: 'socket', url: socket, headers: Object.fromEntries(named) }
-  return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers: Object.fromEntries(named) }
+  return {
+    kind: 'remote',
+    urls,
+    transport: transport === 'http' || transport === 'sse' ? transport : 'auto',
+    headers: Object.fromEntries(named),
+    ...(others.length > 0 && { others }),
+    ...(further.length > 0 && { fallbacks: further }),
+  }
 }

@@ -30,6 +30,14 @@ const TARGET = {
   transport: { value: 'auto|http|sse|stdio|tcp|ws' },
 } satisfies Record<string, OptionRule>
 
+/** Several URLs that are one upstream, and what is done when none answers. */
+const SEVERAL = {
+  endpoints: { value: 'UPSTREAM,UPSTREAM' },
+  fallback: { value: 'UPSTREAM', repeats: true, needs: 'upstream' },
+  'retry-attempts': { value: 'COUNT', needs: 'upstream' },
+  'retry-delay': { value: 'MS', needs: 'upstream' },
+} satisfies Record<string, OptionRule>
+
 const LISTEN = {
   'allow-origin': { value: 'ORIGIN', repeats: true, needs: 'port' },
   'allow-host': { value: 'HOST', repeats: true, needs: 'port' },
@@ -78,10 +86,6 @@ const LIMITS = {
 const NOT_BUILT = {
   tsp: { value: 'MODE', notBuilt: true },
   stateless: { notBuilt: true },
-  'retry-attempts': { value: 'COUNT', notBuilt: true },
-  'retry-delay': { value: 'MS', notBuilt: true },
-  endpoints: { value: 'URLS', notBuilt: true },
-  fallback: { value: 'URL', notBuilt: true },
   openapi: { notBuilt: true },
   metrics: { notBuilt: true },
   audit: { value: 'FILE', notBuilt: true },
@@ -90,6 +94,7 @@ const NOT_BUILT = {
 export const RUN_OPTIONS: OptionTable = table({
   publish: { short: 'p', value: 'PUBLISH' },
   ...TARGET,
+  ...SEVERAL,
   isolation: { value: 'session|identity|shared' },
   name: { value: 'NAME' },
   ...LISTEN,

@@ -18,6 +18,7 @@ import { createMistakes } from './mistakes.ts'
 import { RUN_OPTIONS } from './option-table.ts'
 import { parsePublish, type Publish } from './publish.ts'
 import { NO_CONFIG, dpopOf, isSecured, securityOf, type ReadConfig } from './security-options.ts'
+import { endpointsOf, severalOf } from './several-options.ts'
 import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading, type There } from './target-options.ts'
 import { parseBytes, parseChoice, parseCount, parseHost, parseName, parseOrigin, parsePathPrefix, parsePublicUrl, parseSeconds } from './values.ts'
 
@@ -61,9 +62,10 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   reading.warnings.push(...warnings)
   // What cannot be read may name servers.
   const hasServers = entries.size > 0 || (config === undefined && args.given.has('config'))
-  const published = reading.mistakes.attempt(() => publishOf(args, hasServers))
+  const endpoints = endpointsOf(reading)
+  const published = reading.mistakes.attempt(() => publishOf(args, hasServers, endpoints[0]))
   if (published !== undefined) refuseUseless(reading, RUN_OPTIONS, whatIsThere(args, published))
-  const target = targetOf(reading, published)
+  const target = targetOf(reading, published, endpoints)
   const listen = listenOf(reading, published?.listen)
   const isServed = published?.listen !== undefined
   const security = published && securityOf(reading, isServed ? listen : undefined, config ?? NO_CONFIG)
@@ -99,14 +101,15 @@ function configAt(path: string, as: string, machine: Machine, readConfig: ReadCo
 }
 
 /** Undefined: only what a file names is served. */
-function targetOf(reading: Reading, published: Publish | undefined): OpenMcpOptions['target'] {
+function targetOf(reading: Reading, published: Publish | undefined, endpoints: readonly (readonly URL[])[]): OpenMcpOptions['target'] {
   if (reading.args.kind === 'command') return commandTarget(reading)
-  return published && !published.urls ? undefined : remoteTarget(reading, published?.urls ?? [])
+  return published && !published.urls ? undefined : remoteTarget(reading, published?.urls ?? [], severalOf(reading, endpoints))
 }
 
-function publishOf(args: Arguments, hasServers: boolean): Publish | undefined {
+function publishOf(args: Arguments, hasServers: boolean, endpoint: readonly URL[] | undefined): Publish | undefined {
   const [publish] = args.given.get('publish') ?? []
   const [word = ''] = args.words
+  if (args.given.has('endpoints')) return amongEndpoints(args, endpoint)
   if (args.kind === 'upstream') {
     if (publish === undefined) return { urls: parseTarget(word) }
     throw new OpenMcpError('usage', `${publish.as} and an upstream are two words where one belongs`, { hint: `write -p PORT:${shownTarget(word)}` })
@@ -118,6 +121,17 @@ function publishOf(args: Arguments, hasServers: boolean): Publish | undefined {
   throw new OpenMcpError('usage', 'nothing to run: there is neither a COMMAND nor an upstream', {
     hint: 'openmcp run -p 8000 npx -y @modelcontextprotocol/server-everything',
   })
+}
+
+/** With --endpoints PUBLISH says only where to listen, and may be left out. */
+function amongEndpoints({ given, kind }: Arguments, endpoint: readonly URL[] | undefined): Publish | undefined {
+  const hint = 'name all of them as --endpoints A,B,C'
+  if (kind !== 'none') throw new OpenMcpError('usage', '--endpoints says what to serve, and so does what follows the options', { hint })
+  const [publish] = given.get('publish') ?? []
+  const listen = publish && parsePublish(publish.value, { hasCommand: false, hasServers: true })
+  if (listen?.urls) throw new OpenMcpError('usage', '--endpoints says what to serve, and so does -p', { hint })
+  // What is wrong with an endpoint is told already.
+  return endpoint && { ...listen, urls: endpoint }
 }
 
 function whatIsThere(args: Arguments, { urls, listen }: Publish): There {

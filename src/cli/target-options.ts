@@ -44,15 +44,24 @@ export function commandTarget(reading: Reading): CommandTarget {
 }
 
 /** A remote server with the headers it is sent. */
-export function remoteTarget(reading: Reading, urls: readonly URL[]): RemoteTarget | SocketTarget {
+export function remoteTarget(
+  reading: Reading,
+  urls: readonly URL[],
+  several: Pick<RemoteTarget, 'others' | 'fallbacks' | 'retry'> = {},
+): RemoteTarget | SocketTarget {
   const [url] = urls
   const socket = url && isSocket(url) ? url : undefined
   const fit = socket ? ['auto', socket.protocol === 'tcp:' ? 'tcp' : 'ws'] : ['auto', 'http', 'sse']
   const transport = transportOf(reading, fit, socket ? `the upstream is ${socket.protocol}//` : 'an upstream speaks http or sse')
   const headers = headersOf(reading)
   warnOfUrl(url, Object.keys(headers).length > 0, reading)
+  if (socket && Object.keys(several).length > 0) {
+    reading.mistakes.add(
+      new OpenMcpError('unavailable_option', `--fallback and --retry-… are for http(s):// upstreams by now, and this is ${socket.protocol}//`),
+    )
+  }
   if (socket) return { kind: 'socket', url: socket, headers }
-  return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers }
+  return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers, ...several }
 }
 
 /** What options can speak about. */

@@ -22,7 +22,7 @@ export const USAGE = `openmcp: a proxy in front of any MCP server
   UPSTREAM              none      the remote server UPSTREAM, on our stdio
   none                  given     the stdio server COMMAND, on our stdio
 
-  UPSTREAM is http(s)://... or host:port[/path]. HOST is 127.0.0.1 unless given; port 0 picks a free one.
+  UPSTREAM is http(s)://..., host:port[/path], tcp://host:port or ws(s)://.... HOST is 127.0.0.1 unless given; port 0 picks a free one.
   Options end at COMMAND or '--'; what follows is COMMAND's own. 'run' may be left out.
 
 Example:
@@ -31,10 +31,13 @@ Example:
 What is served:
   -e, --env NAME=VALUE      --env-file FILE     --pass-env NAME     --cwd DIR     (COMMAND)
   -H, --header 'NAME: VALUE'                    --header-file FILE                (UPSTREAM; also OPENMCP_HEADER)
-  --transport auto|http|sse|stdio               how to talk to it
+  --transport auto|http|sse|stdio|tcp|ws             how to talk to it
+  --endpoints A,B,C         several upstreams that are one: sessions are shared out    --fallback UPSTREAM   when none answers
+  --retry-attempts COUNT (3)                    --retry-delay MS (250)                 nothing that may have been done is repeated
   --isolation session|identity|shared           one child or connection per session, per caller, or one for all
   --id NAME                 who we are to the UPSTREAM (--keys DIR; --dpop required binds our token to a key)
-  --name NAME                                   what it is called in the log
+  --name NAME                                   what it is called in the log and on /status
+  --config FILE             servers of 'mcpServers', each at /servers/NAME/; a changed file is applied while openmcp runs
 
 Where it is served:
   -p, --publish PUBLISH

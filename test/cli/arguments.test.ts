@@ -104,10 +104,6 @@ describe('refusals', () => {
   test.each([
     ['--tsp', 'verify'],
     ['--stateless'],
-    ['--retry-attempts', '3'],
-    ['--retry-delay', '100'],
-    ['--endpoints', 'a,b'],
-    ['--fallback', 'http://h/'],
     ['--openapi'],
     ['--metrics'],
     ['--audit', 'file'],

@@ -345,6 +345,29 @@ describe('what an upstream gets', () => {
     expect(refusalOf(args)).toMatchObject({ code: 'usage', message })
   })
 
+  test.each<[string[], object]>([
+    [['--endpoints', 'https://a/mcp,https://b/mcp'], { urls: [new URL('https://a/mcp')], others: [[new URL('https://b/mcp')]] }],
+    [['-p', '8000', '--endpoints', 'a:1, b:2/mcp'], { urls: [new URL('https://a:1/mcp'), new URL('https://a:1/sse')], others: [[new URL('https://b:2/mcp')]] }],
+    [
+      ['https://a/mcp', '--fallback', 'https://b/mcp', '--fallback', 'https://c/mcp'],
+      { urls: [new URL('https://a/mcp')], fallbacks: [[new URL('https://b/mcp')], [new URL('https://c/mcp')]] },
+    ],
+    [['https://a/mcp', '--retry-attempts', '0'], { retry: { attempts: 0, delayMs: 250 } }],
+    [['https://a/mcp', '--retry-delay', '1000'], { retry: { attempts: 3, delayMs: 1000 } }],
+  ])('%s is one upstream', (args, target) => {
+    expect(optionsOf(args).target).toMatchObject({ kind: 'remote', ...target })
+  })
+
+  test.each([
+    [['--endpoints', 'https://a/mcp,'], 'the upstream is empty'],
+    [['--endpoints', 'https://a/mcp', 'x'], '--endpoints says what to serve, and so does what follows the options'],
+    [['-p', '8000:https://a/mcp', '--endpoints', 'https://a/mcp'], '--endpoints says what to serve, and so does -p'],
+    [['--fallback', 'https://a/mcp', 'x'], '--fallback is for an upstream, and there is a COMMAND instead'],
+    [['https://a/mcp', '--retry-attempts', 'x'], "--retry-attempts: 'x' is not a count"],
+  ])('%s is refused, too', (args, message) => {
+    expect(refusalOf(args)).toMatchObject({ code: 'usage', message })
+  })
+
   test('stdio is what a COMMAND speaks', () => {
     expect(optionsOf(['--transport', 'stdio', 'x']).target?.kind).toBe('command')
   })
