@@ -3,6 +3,7 @@ import { MODES, PEERS, REFERENCE } from './peers.mjs'
 import { SCENARIOS, sessionsFor } from './scenarios.mjs'
 import { judge } from './targets.mjs'
 import { resultsOf } from './results.mjs'
+import { TSP_SCENARIOS } from './tsp.mjs'
 import { ascending, median } from './lib/numbers.mjs'
 
 const CALL_KINDS = new Set(['calls', 'cross', 'mint'])
@@ -10,7 +11,8 @@ const CALL_KINDS = new Set(['calls', 'cross', 'mint'])
 /** Markdown: per mode what each peer did, how they compare, what went wrong, and last which targets were reached. */
 export function report(rows) {
   const modes = MODES.filter((mode) => rows.some((row) => row.mode === mode && row.peer))
-  return [...rows.flatMap(heading), ...modes.flatMap((mode) => modeReport(rows, mode))].join('\n')
+  const tsp = rows.some((row) => row.mode === 'tsp') ? tspReport(rows) : []
+  return [...rows.flatMap(heading), ...tsp, ...modes.flatMap((mode) => modeReport(rows, mode))].join('\n')
 }
 
 const titled = (title, lines) => (lines ? [`**${title}**\n`, lines] : [])
@@ -48,6 +50,27 @@ function modeReport(rows, mode) {
     ...remarks(results),
     ...titled('targets', targetTable(rows, mode)),
   ]
+}
+
+function tspReport(rows) {
+  const results = resultsOf(rows, 'tsp')
+  return [
+    '## tsp\n',
+    ...TSP_SCENARIOS.flatMap(({ name, title }) => titled(`${name}: ${title}`, tspTable(results, name))),
+    ...remarks(results),
+    ...titled('targets', targetTable(rows, 'tsp')),
+  ]
+}
+
+function tspTable(results, scenario) {
+  const lines = results.peers
+    .filter((peer) => results.rows(peer, scenario).length > 0)
+    .map((peer) => {
+      const at = (column) => shown(results.median(peer, scenario, column))
+      const speeds = results.rows(peer, scenario).map((row) => row.perSecond)
+      return [peer, at('perSecond'), spread(speeds), at('cpuUs'), at('p50Ms'), at('p95Ms')]
+    })
+  return table(['', 'per second', 'min–max', 'CPU µs each', 'p50 ms', 'p95 ms'], lines)
 }
 
 function fewer(scenario, mode) {

@@ -11,11 +11,12 @@ import { MODES, NPM_PEERS, PEERS, reasonToSkip } from './peers.mjs'
 import { sum } from './lib/numbers.mjs'
 import { report } from './report.mjs'
 import { SCENARIOS } from './scenarios.mjs'
+import { measureTsp } from './tsp.mjs'
 
 const USAGE = `usage: node bench/run.mjs [OPTIONS]
        node bench/run.mjs --report FILE...
 
-  --mode M,M         ${MODES.join(' ')} (all)
+  --mode M,M         ${MODES.join(' ')} tsp (all)
   --peers P,P        only these, by name (all that can run here)
   --scenarios S,S    ${SCENARIOS.map(({ name }) => name).join(' ')} (all)
   --quick            less of everything: a look, not a result
@@ -23,6 +24,7 @@ const USAGE = `usage: node bench/run.mjs [OPTIONS]
   --slice SECONDS    length of a slice (0.5; quick 0.3)
   --budget SECONDS   time for all modes together (680)
   --program FILE     the openmcp to measure (dist/openmcp.mjs)
+  --driver FILE      the Rust SDK of TSP, to measure ours against (README.md says how it is built)
   --out FILE         where the raw numbers go (bench/results/TIME.jsonl)
   --report FILE...   no measuring: the tables of earlier runs
 
@@ -37,7 +39,7 @@ const asked = readOptions()
 if (asked.report) console.log(report(asked.report.flatMap(readRows)))
 else await measure(asked)
 
-async function measure({ modes, peers, scenarios, pace, budgetSeconds, program, out }) {
+async function measure({ modes, isTsp, driver, peers, scenarios, pace, budgetSeconds, program, out }) {
   if (process.platform !== 'linux') refuse('memory and CPU are read from /proc, which only Linux has')
   installPeers(peers)
   const rows = []
@@ -62,6 +64,7 @@ async function measure({ modes, peers, scenarios, pace, budgetSeconds, program, 
     (budgetSeconds + 25) * 1000,
   )
 
+  if (isTsp) await measureTsp({ program, driver, pace, deadlineMs, put, say })
   const fields = modes.map((mode) => ({ mode, able: ableToRun(peers, mode, { program, put }) })).filter(({ able }) => able.length > 0)
   for (const [i, { mode, able }] of fields.entries()) {
     const waiting = sum(fields.slice(i).map((field) => effortOf(field.able)))
@@ -106,7 +109,10 @@ function readOptions() {
   if (positionals.length > 0) refuse(`what is ${positionals[0]}?`)
 
   const { quick } = values
-  const modes = chosen('mode', values.mode, MODES)
+  const allModes = chosen('mode', values.mode, [...MODES, 'tsp'])
+  const modes = allModes.filter((mode) => mode !== 'tsp')
+  // Who chooses peers or scenarios of the proxies asks for those.
+  const isTsp = allModes.includes('tsp') && (values.mode !== undefined || (values.peers === undefined && values.scenarios === undefined))
   const peerNames = chosen(
     'peers',
     values.peers,
@@ -118,8 +124,11 @@ function readOptions() {
     SCENARIOS.map(({ name }) => name),
   )
   const peers = PEERS.filter(({ name, mode }) => peerNames.includes(name) && modes.includes(mode))
-  if (peers.length === 0) refuse('none of these peers belongs to these modes')
+  if (peers.length === 0 && !isTsp) refuse('none of these peers belongs to these modes')
+  if (values.driver !== undefined && !fs.existsSync(values.driver)) refuse(`--driver: ${values.driver} does not exist`)
   return {
+    isTsp,
+    driver: values.driver && path.resolve(values.driver),
     modes: modes.filter((mode) => peers.some((peer) => peer.mode === mode)),
     peers,
     scenarios: SCENARIOS.filter(({ name }) => scenarioNames.includes(name)),
@@ -146,6 +155,7 @@ function parsedArguments() {
     slice: text,
     budget: text,
     program: text,
+    driver: text,
     out: text,
     report: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },

@@ -257,8 +257,17 @@ test('a program that does not exist is skipped by name, and nothing is reached',
   assert.doesNotMatch(ran.stdout, /\| yes \|/)
 })
 
+test('of TSP what cannot be measured is named, and nothing is reached', () => {
+  const out = path.join(scratch, 'no-tsp.jsonl')
+  const ran = bench('--mode', 'tsp', '--quick', '--program', path.join(scratch, 'nowhere', 'openmcp.mjs'), '--out', out)
+  assert.equal(ran.status, 0, ran.stderr)
+  assert.match(ran.stdout, /openmcp skipped: openmcp\.mjs is not built/)
+  assert.match(ran.stdout, /\| openmcp against tsp_sdk, seal1k \| ≥ 0\.5 × \| – \| not measured \|/)
+  assert.doesNotMatch(ran.stdout, /\| yes \|/)
+})
+
 test('what is asked wrongly is refused with a hint', () => {
-  for (const [option, value] of [['--mode', 'tcp'], ['--peers', 'nobody'], ['--reps', '0'], ['--speed', '9'], ['--report']]) {
+  for (const [option, value] of [['--driver', '/nonexistent'], ['--mode', 'tcp'], ['--peers', 'nobody'], ['--reps', '0'], ['--speed', '9'], ['--report']]) {
     const ran = bench(...[option, value].filter((argument) => argument !== undefined))
     assert.equal(ran.status, 2)
     assert.match(ran.stderr, /^bench: error: .*\nbench: hint: /)

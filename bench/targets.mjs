@@ -40,6 +40,7 @@ const TARGETS = {
     atLeast('openmcp-keys', 0.97, 'openmcp-key', 'seq16'),
     atMostMore('openmcp-key-new', 0.4, 'openmcp-key', 'seq1'),
   ],
+  tsp: [rate('openmcp', 3000, 'seal1k'), atLeast('openmcp', 0.5, 'tsp_sdk', 'seal1k'), atMostMore('sealed', 1, 'plain', 'hop1k')],
 }
 
 /** One line per target of a mode: `{ target, wanted, measured, verdict: 'yes' | 'no' | 'not measured' }`. */

@@ -1,22 +1,26 @@
 // The composition root: options in → a running proxy out. The only file that joins rooms.
 import type { Readable, Writable } from 'node:stream'
 
+import type { Handler } from './downstream/mcp.ts'
 import { refuse } from './downstream/refuse.ts'
+import type { SealedDoor } from './downstream/sealed.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
 import { OpenMcpError } from './errors.ts'
 import type { HostRules } from './http/hosts.ts'
-import type { SecurityOptions } from './oauth/options.ts'
+import type { SecurityOptions, TspOptions } from './oauth/options.ts'
 import type { Log, LogFormat, LogLevel } from './observe/log.ts'
+import type { SealedOut, VidTarget } from './openmcp/sealed-out.ts'
+import type { Admitted, Server } from './openmcp/server.ts'
+import { createServers, type Changes, type NamedServer } from './openmcp/servers.ts'
 import { ANYBODY } from './protocol/caller.ts'
 import type { Limits } from './protocol/limits.ts'
 import { isLoopbackHost } from './protocol/loopback.ts'
 import { serverPath } from './protocol/server-path.ts'
 import { OPEN_GATE } from './relay/gate.ts'
 import type { Security } from './security.ts'
-import type { Admitted, Server } from './server.ts'
-import { createServers, type Changes, type NamedServer } from './servers.ts'
-import { connect, type Connection, type ConnectionState } from './upstream/connect.ts'
-import type { Credential } from './upstream/options.ts'
+import type { SecuredTsp } from './security/tsp.ts'
+import { connect } from './upstream/connect.ts'
+import type { Connection, ConnectionState, Credential } from './upstream/options.ts'
 
 /** A stdio server that openmcp starts itself. Never through a shell. */
 export interface CommandTarget {
@@ -72,7 +76,7 @@ export interface ListenOptions {
 
 export interface OpenMcpOptions {
   /** The server at the root. None: only what `servers` names is served. */
-  target?: CommandTarget | RemoteTarget | SocketTarget
+  target?: CommandTarget | RemoteTarget | SocketTarget | VidTarget
   /** Beside it, each at `/servers/NAME/…`. */
   servers?: readonly NamedServer[]
   /** None: served on our own stdin and stdout. */
@@ -101,6 +105,8 @@ export interface OpenMcp {
   readonly url: URL | undefined
   /** When nobody is trusted yet: whoever redeems this link is, once, within 15 minutes. It is a secret. */
   readonly enrolment?: URL | undefined
+  /** The VID that peers are told, in the form that introduces it; undefined where nobody is heard by TSP. */
+  readonly tsp?: string | undefined
   /** Settles when there is nothing left to serve: on stdio the client left, or, with the reason, the server ended. Never while listening. */
   readonly ended: Promise<OpenMcpError | undefined>
   /**
@@ -112,7 +118,7 @@ export interface OpenMcp {
   close(): Promise<void>
 }
 
-export type { Changes, NamedServer, SecurityOptions }
+export type { Changes, NamedServer, SecurityOptions, TspOptions, VidTarget }
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
@@ -126,26 +132,34 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     })
   }
   refuseTwins([...(target ? [name] : []), ...named.map((server) => server.name)])
+  let tspIsOpen = (_tsp: SecuredTsp | undefined): void => {}
+  const server = target?.kind === 'vid' ? await sealedOut(target, new Promise((resolve) => (tspIsOpen = resolve))) : target
+  const out = server?.kind === 'vid' ? server : undefined
   // The child starts while the rest is loaded.
-  const connection = target && connect(target, { isolation, limits, log: io.log, now: io.now, name, credential })
+  const connection = server && connect(server, { isolation, limits, log: io.log, now: io.now, name, credential })
+  const disconnect = async (): Promise<void> => {
+    await connection?.close()
+    await out?.close()
+  }
   try {
     if (listen) return await overHttp(listen)
     if (connection && named.length === 0) return await overStdio(connection)
     throw new OpenMcpError('usage', 'several servers have no place on stdio', { hint: 'listen on a port: -p 8000' })
   } catch (error) {
-    await connection?.close()
+    await disconnect()
     throw error
   }
 
   async function overStdio(only: Connection): Promise<OpenMcp> {
     const door = createStdioDoor({ upstream: only.messages, stdin: io.stdin, stdout: io.stdout, limits })
+    tspIsOpen(undefined)
     await only.started
     let closing: Promise<void> | undefined
     return {
       url: undefined,
       ended: door.ended,
       apply: () => Promise.reject(new OpenMcpError('usage', 'on stdio there is one server')),
-      close: () => (closing ??= door.close().then(() => only.close())),
+      close: () => (closing ??= door.close().then(disconnect)),
     }
   }
 
@@ -160,11 +174,17 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       allowHosts: on.allowHosts,
       allowOrigins: on.allowOrigins,
     })
-    const proof = security && (await secured(security, on, rules))
+    let base: string | undefined
+    const proof = security && (await secured(security, on, rules, () => base))
     if (proof && isolation === 'shared') log.warn('one server for all: it tells its callers apart no more than it can; tasks of one may be read by another')
+    const notServed = async (error: unknown): Promise<never> => {
+      await proof?.close()
+      throw error
+    }
     // Where nobody has to prove who they are, everybody is one caller.
     const admitted: Admitted = proof ? { ...proof.guard, gate: proof.gate } : { callerOf: () => ANYBODY, gate: OPEN_GATE }
     const servers = createServers({ root: connection && { name, connection, limits }, admitted, log, now })
+    const root = servers.find(undefined)
     proof?.onOver(servers.endOf)
     let lastActivityMs = now()
     let stopping = false
@@ -175,13 +195,57 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       instances: servers.states,
       failures: servers.failures,
       counts: () => ({ ...servers.counts() }),
+      tspDropped: proof?.tsp?.node.dropped,
     }
+    const active = (): void => void (lastActivityMs = now())
+    // Whoever comes by TSP comes to the server at the root.
+    if (root && proof?.tsp && security?.tsp?.modes.includes('message')) {
+      const { listenSealed } = await import('./openmcp/sealed-in.ts')
+      listenSealed({ ...root.bySession, tsp: proof.tsp, gate: proof.gate, stopping: () => stopping, active, limits, log, now })
+    }
+    tspIsOpen(proof?.tsp)
+    if (target?.kind === 'vid') await connection?.started.catch(notServed)
+    const scheme = on.tls ? 'https' : 'http'
     const found = (asked: string | undefined): Server => {
-      const server = servers.find(asked)
-      if (server) return server
+      const one = servers.find(asked)
+      if (one) return one
       throw new OpenMcpError('not_found', 'there is no such server here', { hint: 'named servers are at /servers/NAME/mcp, and GET /status names them' })
     }
-    const scheme = on.tls ? 'https' : 'http'
+    /** While there is no stopping. */
+    const open =
+      (door: Handler): Handler =>
+      (req, res) => {
+        if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
+        active()
+        door(req, res)
+      }
+    /** What is asked under a seal is served as at /mcp. Undefined: nobody is served so. */
+    const sealedDoor = async ({ tsp, guard }: Security): Promise<SealedDoor | undefined> => {
+      if (!tsp?.tmcp || !root) return undefined
+      const { createSealedDoor, openedBody } = await import('./downstream/sealed.ts')
+      return createSealedDoor({
+        open: tsp.tmcp.take,
+        admit(req, res, heard) {
+          const caller = tsp.callerOf(heard)
+          if (caller) guard.enter(req, res, caller)
+          return caller !== undefined
+        },
+        serve: open(root.mcpWith({ bodyOf: openedBody })),
+        mostAnswerBytes: limits.messageBytes,
+        log,
+      })
+    }
+    const node = proof?.tsp?.node
+    const tsp =
+      node &&
+      (await import('./http/tsp.ts')).createTspDoor({
+        take: node.take,
+        answer: await sealedDoor(proof),
+        refused: node.missed,
+        proxied: on.publicUrl !== undefined,
+        log,
+        now,
+      })
     const app = createApp({
       rules,
       tls: on.tls !== undefined,
@@ -189,24 +253,17 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       pathPrefix: on.pathPrefix,
       status,
       security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },
-      mcp(asked, req, res) {
-        if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
-        const server = found(asked)
-        lastActivityMs = now()
-        server.mcp(req, res)
-      },
+      tsp,
+      mcp: (asked, req, res) => open(found(asked).mcp)(req, res),
       sse: (asked, req, res) => found(asked).sse(req, res, messagesPath(on.pathPrefix, asked)),
       messages(asked, req, res) {
-        const server = found(asked)
-        lastActivityMs = now()
-        server.messages(req, res)
+        const asking = found(asked)
+        active()
+        asking.messages(req, res)
       },
       log,
     })
-    const listening = await serve(app, { host: on.host, port: on.port, tls: on.tls, limits }).catch(async (error: unknown) => {
-      await proof?.close()
-      throw error
-    })
+    const listening = await serve(app, { host: on.host, port: on.port, tls: on.tls, limits }).catch(notServed)
     let closing: Promise<void> | undefined
     const close = async (): Promise<void> => {
       stopping = true
@@ -214,18 +271,25 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       await servers.drained(limits.drainSeconds)
       await servers.close()
       await listening.close()
+      await disconnect()
       await proof?.close()
     }
     const secret = await proof?.enrol()
     servers.apply(named)
     const shown = on.host.includes(':') ? `[${on.host}]` : on.host
-    const base = on.publicUrl ? on.publicUrl.origin : `${scheme}://${shown}:${listening.port}`
+    // Bound to every address it has no name that can be called, and on this machine loopback is one.
+    const called = new Map([
+      ['0.0.0.0', '127.0.0.1'],
+      ['::', '[::1]'],
+    ]).get(on.host)
+    base = `${on.publicUrl ? on.publicUrl.origin : `${scheme}://${called ?? shown}:${listening.port}`}${on.pathPrefix}`
     return {
       url: new URL(`${scheme}://${shown}:${listening.port}${on.pathPrefix}/mcp`),
-      enrolment: secret === undefined ? undefined : new URL(`${base}${on.pathPrefix}/keys#enrol=${secret}`),
+      enrolment: secret === undefined ? undefined : new URL(`${base}/keys#enrol=${secret}`),
+      tsp: proof?.tsp?.node.long,
       ended: new Promise(() => {}),
       async apply(next) {
-        refuseTwins([...(target ? [name] : []), ...next.map((server) => server.name)])
+        refuseTwins([...(target ? [name] : []), ...next.map((one) => one.name)])
         if (stopping) throw new OpenMcpError('stopping', 'openmcp is stopping')
         return servers.apply(next)
       },
@@ -234,10 +298,15 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   }
 
   /** Loaded when it is asked for: a proxy that asks nobody should not wait for it. */
-  async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules): Promise<Security> {
+  async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules, base: () => string | undefined): Promise<Security> {
     const { createSecurity } = await import('./security.ts')
-    const place = { rules, tls: on.tls !== undefined, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix }
-    return createSecurity(asked, place, io)
+    const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix, base }
+    return createSecurity(asked.tsp && out ? { ...asked, tsp: { ...asked.tsp, peers: [out.remote] } } : asked, place, io)
+  }
+
+  async function sealedOut(to: VidTarget, tsp: Promise<SecuredTsp | undefined>): Promise<SealedOut> {
+    const { createSealedOut } = await import('./openmcp/sealed-out.ts')
+    return createSealedOut({ target: to, secured: tsp, tls: listen?.tls, connectSeconds: limits.connectSeconds, log: io.log, now: io.now })
   }
 }
 

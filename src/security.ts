@@ -21,6 +21,7 @@ import { NO_MESSAGES } from './protocol/message.ts'
 import { createGate } from './relay/gate.ts'
 import { openGround, type SecurityPlace } from './security/ground.ts'
 import { createProofs } from './security/proofs.ts'
+import { openSecuredTsp, type SecuredTsp } from './security/tsp.ts'
 import { followStore } from './store/follow.ts'
 import { createAdmission } from './tokens/admission.ts'
 import { isApiKey } from './tokens/api-key.ts'
@@ -33,6 +34,8 @@ export interface Security {
   issuer: Router
   /** The documented key flow. */
   keys: Router
+  /** Undefined: nobody is heard by TSP. */
+  tsp: SecuredTsp | undefined
   /** What to do when a caller is over; called within a second of the news. */
   onOver(end: (isOver: (caller: Caller) => boolean) => void): void
   /** The secret of an enrolment link, when nobody is trusted yet. */
@@ -53,7 +56,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const { dpop: dpopMode, tokenSeconds, trustLoopback, apiKeys } = options
   const { issuers, selfIssued } = options.trust
   const ground = await openGround(options, place, io)
-  const { keys, store, resolver, places, trust, revocation, liveness, replay, standingOf, isTrusted } = ground
+  const { keys, store, resolver, places, revocation, liveness, replay, standingOf, isTrusted } = ground
   const proofs = createProofs(ground, options, place, io)
   const { assertions, dpop, firstTrust, strangers } = proofs
 
@@ -86,11 +89,28 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const gate = createGate({ standingOf: standingNow })
   const live = createLive(now)
   const over: ((isOver: (caller: Caller) => boolean) => void)[] = [live.sweep]
+  const mint = createMint({ keys, lifeSeconds: tokenSeconds, now })
+  const tsp =
+    options.tsp &&
+    (await openSecuredTsp({
+      ground,
+      issuing: { ...proofs, mint, base: place.base },
+      firstTrust,
+      options: options.tsp,
+      keys: options.keys,
+      tls: place.tls,
+      trustLoopback,
+      revoke,
+      log,
+      now,
+    }))
   /** Whoever may do nothing here any more has nothing open here, whatever the credential is still good for. */
-  const isOut = (caller: Caller): boolean => admission.isOver(caller) || gate.refusalOf(caller, NO_MESSAGES) !== undefined
+  const isOut = (caller: Caller): boolean =>
+    (caller.via === 'tsp' ? !tsp || tsp.isOver(caller) : admission.isOver(caller)) || gate.refusalOf(caller, NO_MESSAGES) !== undefined
   function sweep(): void {
     published = new Set(keys.published().map(({ kid }) => kid))
     standings = new WeakMap()
+    tsp?.sweep()
     for (const end of over) end(isOut)
   }
   async function revoke(tokenId: string, expiresAtMs: number): Promise<void> {
@@ -99,18 +119,17 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const following = followStore(
     store,
     async () => {
-      await Promise.all([trust.reload(), revocation.reload()])
+      await ground.reload()
       sweep()
     },
     { log },
   )
   const sweeper = setInterval(() => {
     sweep()
-    void liveness.look(admission.identities())
+    void liveness.look(tsp ? [...admission.identities(), ...tsp.identities()] : admission.identities())
   }, SWEEP_MS)
   sweeper.unref()
 
-  const mint = createMint({ keys, lifeSeconds: tokenSeconds, now })
   const issuing = { ...proofs, keys, replay, mint, standingOf, places, pathPrefix, log, now }
   const browserLogin = createBrowserLogin({
     ...issuing,
@@ -150,12 +169,14 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
       log,
     }),
     keys: createKeyRouter({ endpoints: createKeyEndpoints({ ...issuing, ...known }), closed: known.closed, takeTurn: proofs.mayProve, pathPrefix, log }),
+    tsp,
     onOver: (end) => void over.push(end),
     // Whoever holds a key of the operator is in already.
     enrol: async () => (apiKeys.length > 0 ? undefined : firstTrust.issue()),
     async close() {
       clearInterval(sweeper)
       following.stop()
+      await tsp?.close()
       await ground.close()
     },
   }

@@ -4,7 +4,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { OpenMcpError } from '../errors.ts'
 import type { IdentitySigner } from '../identity/shapes.ts'
 import { CLIENT_ASSERTION } from '../oauth/client.ts'
-import { createRate } from '../oauth/rate.ts'
+import { createRate } from '../protocol/rate.ts'
 import type { Log } from '../observe/log.ts'
 import { parseIdentityPattern } from '../policy/patterns.ts'
 import { isScope } from '../policy/scopes.ts'
@@ -71,10 +71,10 @@ export function createKeyServer({ url, signer, fetch, log, now, timeoutMs = TIME
   }
 
   async function asked(secret: string): Promise<{ status: number; text: string }> {
-    const { vid } = signer.identity
+    const { long } = signer.identity
     const seconds = Math.floor(now() / 1000)
-    const claims = { iss: vid, sub: vid, aud: base, iat: seconds, exp: seconds + 120, jti: randomUUID() }
-    const body = { api_key: secret, client_id: vid, client_assertion_type: CLIENT_ASSERTION, client_assertion: await signer.sign(claims, 'JWT') }
+    const claims = { iss: long, sub: long, aud: base, iat: seconds, exp: seconds + 120, jti: randomUUID() }
+    const body = { api_key: secret, client_id: long, client_assertion_type: CLIENT_ASSERTION, client_assertion: await signer.sign(claims, 'JWT') }
     try {
       const response = await fetch(`${base}/reverse-lookup`, {
         method: 'POST',

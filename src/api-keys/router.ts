@@ -3,7 +3,7 @@ import { Router, type RequestHandler } from 'express'
 
 import type { Log } from '../observe/log.ts'
 import { jsonBody, jsonEndpoint, jsonRefusal, limited, only, refuseWith, type Act } from '../oauth/json-endpoint.ts'
-import type { TakeTurn } from '../oauth/rate.ts'
+import type { TakeTurn } from '../protocol/rate.ts'
 import type { KeyEndpoints } from './endpoints.ts'
 
 export interface KeyRouterOptions {

@@ -2,85 +2,55 @@
 import { readdir } from 'node:fs/promises'
 import { OpenMcpError } from '../errors.ts'
 import { openNodeKeys } from '../identity/key-store.ts'
-import { createIdentity, deactivateIdentity, exportIdentity, listIdentities, rotateIdentity } from '../identity/own-identities.ts'
+import { deactivateIdentity, listIdentities, rotateIdentity } from '../identity/own-identities.ts'
 import type { NodeKeys, OwnIdentity } from '../identity/shapes.ts'
-import { methodOf, parseVid, shortFormOf, type Vid } from '../identity/vid.ts'
+import { methodOf, parseVid, shortFormOf } from '../identity/vid.ts'
 import { createLog } from '../observe/log.ts'
 import { openStore } from '../store/open-store.ts'
 import type { Arguments } from './arguments.ts'
 import { keysDirectory, sharedStoreUrl } from './home.ts'
+import type { Asked } from './id-asked.ts'
+import { exported, imported } from './id-carry.ts'
+import { create, documentUrlOf } from './id-create.ts'
 import type { Io } from './io.ts'
 import { machineOf } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { subcommandOf, type Subcommand } from './subcommand.ts'
-import { allOf, oneOf, type Reading } from './target-options.ts'
-import { print, say, warn } from './terminal.ts'
-import { parseChoice } from './values.ts'
+import { allOf, type Reading } from './target-options.ts'
+import { print, say } from './terminal.ts'
 
 const SUBCOMMANDS = {
   create: {
-    how: 'openmcp id create NAME [--method key|jwk|web] [--curve Ed25519|P-256|secp256k1] [--domain DOMAIN]',
+    how: 'openmcp id create NAME [--method key|jwk|web] [--curve Ed25519|P-256|secp256k1] [--domain DOMAIN], or NAME --tsp [--endpoint URL] [--method peer|web]',
     least: 1,
     most: 1,
-    options: ['keys', 'method', 'curve', 'domain'],
+    options: ['keys', 'method', 'curve', 'domain', 'tsp', 'endpoint'],
   },
   list: { how: 'openmcp id list [--json]', least: 0, most: 0, options: ['keys', 'json'] },
   show: { how: 'openmcp id show [NAME] [--json]', least: 0, most: 1, options: ['keys', 'json'] },
-  export: { how: 'openmcp id export NAME [--private]', least: 1, most: 1, options: ['keys', 'private'] },
+  export: { how: 'openmcp id export NAME [--private | --piv]', least: 1, most: 1, options: ['keys', 'private', 'piv'] },
+  import: { how: 'openmcp id import NAME [FILE]', least: 1, most: 2, options: ['keys'] },
   rotate: { how: 'openmcp id rotate [NAME | --now]', least: 0, most: 1, options: ['keys', 'now'] },
   deactivate: { how: 'openmcp id deactivate NAME|DID', least: 1, most: 1, options: ['keys', 'store'] },
 } satisfies Record<string, Subcommand>
 
-interface Asked {
-  /** What follows the subcommand; '' when nothing does. */
-  word: string
-  keys: string
-  reading: Reading
-  now: () => number
-  io: Io
+const ACTS: Record<keyof typeof SUBCOMMANDS, (asked: Asked) => Promise<void>> = {
+  create,
+  list,
+  show,
+  export: exported,
+  import: imported,
+  rotate,
+  deactivate,
 }
-
-const ACTS: Record<keyof typeof SUBCOMMANDS, (asked: Asked) => Promise<void>> = { create, list, show, export: exported, rotate, deactivate }
 
 export async function id(args: Arguments, io: Io): Promise<number> {
   const machine = machineOf(io)
   const reading: Reading = { args, machine, mistakes: createMistakes(args.mistakes), warnings: [] }
   const { name, words } = subcommandOf('id', SUBCOMMANDS, reading)
-  const [word = ''] = words
-  await ACTS[name]({ word, keys: keysDirectory(reading), reading, now: machine.now, io })
+  const [word = '', second] = words
+  await ACTS[name]({ word, second, keys: keysDirectory(reading), reading, now: machine.now, io })
   return 0
-}
-
-const CURVES = new Map([
-  ['ed25519', 'Ed25519'],
-  ['p-256', 'P-256'],
-  ['secp256k1', 'secp256k1'],
-] as const)
-
-async function create({ word: name, keys: dir, reading, now, io }: Asked): Promise<void> {
-  const method = oneOf(reading, 'method', (text, as) => parseChoice(text, as, ['key', 'jwk', 'web'])) ?? 'key'
-  const curve = CURVES.get(oneOf(reading, 'curve', (text, as) => parseChoice(text, as, [...CURVES.keys()])) ?? 'ed25519') ?? 'Ed25519'
-  const domain = oneOf(reading, 'domain', domainOf)
-  if (method === 'web' && domain === undefined) {
-    reading.mistakes.add(new OpenMcpError('usage', 'a did:web needs its domain', { hint: `openmcp id create ${name} --method web --domain example.com` }))
-  }
-  reading.mistakes.throwIfAny()
-  const made = await createIdentity({ dir, name, method, curve, now, ...(domain !== undefined && { domain }) })
-  await print(io, `${made.vid}\n`)
-  if (method === 'web') say(io, `publish its document at ${documentUrlOf(made.vid)}: it is the didDocument of 'openmcp id export ${name}'`)
-}
-
-/** `example.com:8443/a` as did:web writes it: `example.com%3A8443:a`. */
-function domainOf(text: string): string {
-  return text
-    .replace(/\/$/, '')
-    .replace(/^([^:/]+):(\d+)(?=\/|$)/, '$1%3A$2')
-    .replaceAll('/', ':')
-}
-
-function documentUrlOf(vid: Vid): string {
-  const [host = '', ...path] = vid.slice('did:web:'.length).split(':')
-  return `https://${decodeURIComponent(host)}${path.length === 0 ? '/.well-known' : `/${path.join('/')}`}/did.json`
 }
 
 async function list({ keys, reading, io }: Asked): Promise<void> {
@@ -88,7 +58,11 @@ async function list({ keys, reading, io }: Asked): Promise<void> {
   const all = await listIdentities(keys)
   if (allOf(reading, 'json').length > 0) return print(io, `${JSON.stringify(all.map(toJson), null, 2)}\n`)
   if (all.length === 0) return say(io, 'there is no identity yet: openmcp id create NAME')
-  return print(io, all.map(({ name, vid, deactivated }) => `${name} ${vid}${deactivated ? ' (deactivated)' : ''}\n`).join(''))
+  return print(io, all.map(listed).join(''))
+}
+
+function listed({ name, vid, endpoint, deactivated }: OwnIdentity): string {
+  return `${name} ${vid}${endpoint === undefined ? '' : ` ${endpoint}`}${deactivated ? ' (deactivated)' : ''}\n`
 }
 
 async function show(asked: Asked): Promise<void> {
@@ -109,22 +83,15 @@ function shown(one: object): string {
     .join('')
 }
 
-function toJson({ name, vid, kid, alg, createdAtMs, deactivated }: OwnIdentity): object {
-  return { name, did: vid, key: kid, alg, created: new Date(createdAtMs).toISOString(), deactivated }
+function toJson({ name, vid, long, endpoint, kid, alg, createdAtMs, deactivated }: OwnIdentity): object {
+  const forTsp = { ...(long !== vid && { long }), ...(endpoint !== undefined && { endpoint }) }
+  return { name, did: vid, ...forTsp, key: kid, alg, created: new Date(createdAtMs).toISOString(), deactivated }
 }
 
 async function identityNamed(keys: string, name: string): Promise<OwnIdentity> {
   const found = (await listIdentities(keys)).find((each) => each.name === name)
   if (found) return found
   throw new OpenMcpError('usage', `there is no identity ${name}`, { hint: 'openmcp id list says which there are' })
-}
-
-async function exported({ word: name, keys, reading, io }: Asked): Promise<void> {
-  reading.mistakes.throwIfAny()
-  const withPrivateKey = allOf(reading, 'private').length > 0
-  const text = JSON.stringify(await exportIdentity(keys, name, { withPrivateKey }), null, 2)
-  if (withPrivateKey) warn(io, `what is printed is the private key of ${name}: whoever reads it is ${name}, everywhere and for good`)
-  await print(io, `${text}\n`)
 }
 
 /** Published so long before it signs, that whoever has read the keys before reads them again. */
@@ -140,9 +107,11 @@ async function rotate(asked: Asked): Promise<void> {
   }
   reading.mistakes.throwIfAny()
   if (name !== '') {
-    const { vid, kid } = await rotateIdentity({ dir, name, now })
+    const { vid, kid, endpoint } = await rotateIdentity({ dir, name, now })
     await print(io, `${kid}\n`)
-    return say(io, `${name} signs with a new key: publish its document again at ${documentUrlOf(vid)}`)
+    say(io, `${name} signs with a new key: publish its document again at ${documentUrlOf(vid)}`)
+    if (endpoint !== undefined) say(io, 'start what runs as it anew: what is sealed to it is sealed to a new key, and the one before opens nothing any more')
+    return
   }
   const before = now()
   const kid = await withNodeKeys(asked, async (node) => {

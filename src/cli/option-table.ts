@@ -7,7 +7,7 @@ export interface OptionRule {
   /** May be given more than once. */
   repeats?: boolean
   /** What it speaks about: without that it would be ignored, so it is refused. */
-  needs?: 'command' | 'upstream' | 'port' | 'security' | 'proof'
+  needs?: 'command' | 'upstream' | 'port' | 'security' | 'proof' | 'tsp'
   /** Known by name only: refused rather than ignored. */
   notBuilt?: boolean
 }
@@ -62,6 +62,9 @@ const SECURITY = {
   'key-server': { value: 'URL', needs: 'security' },
   'key-server-id': { value: 'NAME', needs: 'security' },
   'trust-loopback': { needs: 'security' },
+  tsp: { value: 'verify|message', repeats: true, needs: 'port' },
+  'tsp-id': { value: 'NAME', needs: 'security' },
+  'tsp-listen': { value: 'HOST:PORT', needs: 'tsp' },
   id: { value: 'NAME', needs: 'upstream' },
 } satisfies Record<string, OptionRule>
 
@@ -84,7 +87,6 @@ const LIMITS = {
 } satisfies Record<string, OptionRule>
 
 const NOT_BUILT = {
-  tsp: { value: 'MODE', notBuilt: true },
   stateless: { notBuilt: true },
   openapi: { notBuilt: true },
   metrics: { notBuilt: true },
@@ -107,7 +109,15 @@ export const RUN_OPTIONS: OptionTable = table({
   ...EVERYWHERE,
 })
 
-export const TEST_OPTIONS: OptionTable = table({ ...TARGET, timeout: { value: 'SECONDS' }, ...EVERYWHERE })
+/** To a server that is named by a DID we are somebody. */
+export const TEST_OPTIONS: OptionTable = table({
+  ...TARGET,
+  id: { value: 'NAME', needs: 'tsp' },
+  keys: { value: 'DIR', needs: 'tsp' },
+  'tsp-listen': { value: 'HOST:PORT', needs: 'tsp' },
+  timeout: { value: 'SECONDS' },
+  ...EVERYWHERE,
+})
 
 /** Where keys and trust are kept, for the commands beside `run`. */
 const KEPT = {
@@ -117,11 +127,14 @@ const KEPT = {
 
 export const ID_OPTIONS: OptionTable = table({
   ...KEPT,
-  method: { value: 'key|jwk|web' },
+  method: { value: 'key|jwk|web|peer' },
   curve: { value: 'Ed25519|P-256|secp256k1' },
   domain: { value: 'DOMAIN' },
+  tsp: {},
+  endpoint: { value: 'URL' },
   json: {},
   private: {},
+  piv: {},
   now: {},
   ...EVERYWHERE,
 })
@@ -132,6 +145,8 @@ export const TOKEN_OPTIONS: OptionTable = table({
   dpop: {},
   scope: { value: "'SCOPE SCOPE'" },
   enrol: { value: 'LINK' },
+  timeout: { value: 'SECONDS' },
+  'tsp-listen': { value: 'HOST:PORT' },
   ...EVERYWHERE,
 })
 

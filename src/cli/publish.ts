@@ -1,13 +1,21 @@
 // PUBLISH, docker-like: [HOST:]PORT, [HOST:]PORT:UPSTREAM, or UPSTREAM.
 import { isIP, isIPv6 } from 'node:net'
 import { OpenMcpError } from '../errors.ts'
+import type { Vid } from '../identity/vid.ts'
 import { parseTarget, schemeOf, shownTarget } from '../upstream/target.ts'
+import { parseUpstreamVid } from './upstream-vid.ts'
 
 export interface Publish {
   /** None: served on our own stdio. */
   listen?: { host: string; port: number }
-  /** None: COMMAND is what is served. */
+  /** Neither of the two: COMMAND is what is served. */
   urls?: readonly URL[]
+  vid?: Vid
+}
+
+/** What an UPSTREAM names: URLs in the order to try them, or a VID. */
+export function upstreamOf(text: string): Pick<Publish, 'urls' | 'vid'> {
+  return schemeOf(text) === 'did' ? { vid: parseUpstreamVid(text) } : { urls: parseTarget(text) }
 }
 
 /** What to listen on and what to serve. Refuses what could be read in two ways, instead of choosing one. */
@@ -45,7 +53,7 @@ function withoutCommand(text: string, bind: Bind | undefined): Publish {
   if (bind?.upstream !== undefined) {
     const listen = listenOf(bind)
     refuseNumber(bind.upstream, text)
-    return { listen, urls: parseTarget(bind.upstream) }
+    return { listen, ...upstreamOf(bind.upstream) }
   }
   if (bind !== undefined && (bind.host === '' || isUnspecified(bind.host))) {
     throw new OpenMcpError('usage', `-p ${text} says where to listen, and nothing says what to serve`, {
@@ -53,7 +61,7 @@ function withoutCommand(text: string, bind: Bind | undefined): Publish {
     })
   }
   if (schemeOf(text) === undefined && !/^(?:\[[^\]]*\]|[^:/]+):/.test(text)) throw notPublish(text, '[HOST:]PORT, [HOST:]PORT:UPSTREAM or UPSTREAM')
-  return { urls: parseTarget(text) }
+  return upstreamOf(text)
 }
 
 function listenOf({ host, port }: Bind): { host: string; port: number } {

@@ -6,7 +6,7 @@ import type { ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
-import { parseTarget, shownTarget } from '../upstream/target.ts'
+import { shownTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
 import type { Config } from './config-file.ts'
 import { configuredServers } from './configured-servers.ts'
@@ -16,11 +16,13 @@ import { keptLogins, keysDirectory } from './home.ts'
 import { textOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { RUN_OPTIONS } from './option-table.ts'
-import { parsePublish, type Publish } from './publish.ts'
+import { parsePublish, upstreamOf, type Publish } from './publish.ts'
 import { NO_CONFIG, dpopOf, isSecured, securityOf, type ReadConfig } from './security-options.ts'
 import { endpointsOf, severalOf } from './several-options.ts'
 import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading, type There } from './target-options.ts'
+import { hasTsp } from './tsp-options.ts'
 import { parseBytes, parseChoice, parseCount, parseHost, parseName, parseOrigin, parsePathPrefix, parsePublicUrl, parseSeconds } from './values.ts'
+import { vidTarget } from './vid-target.ts'
 
 export interface RunOptions {
   options: OpenMcpOptions
@@ -103,6 +105,7 @@ function configAt(path: string, as: string, machine: Machine, readConfig: ReadCo
 /** Undefined: only what a file names is served. */
 function targetOf(reading: Reading, published: Publish | undefined, endpoints: readonly (readonly URL[])[]): OpenMcpOptions['target'] {
   if (reading.args.kind === 'command') return commandTarget(reading)
+  if (published?.vid) return vidTarget(reading, published.vid, isSecured(reading))
   return published && !published.urls ? undefined : remoteTarget(reading, published?.urls ?? [], severalOf(reading, endpoints))
 }
 
@@ -111,7 +114,7 @@ function publishOf(args: Arguments, hasServers: boolean, endpoint: readonly URL[
   const [word = ''] = args.words
   if (args.given.has('endpoints')) return amongEndpoints(args, endpoint)
   if (args.kind === 'upstream') {
-    if (publish === undefined) return { urls: parseTarget(word) }
+    if (publish === undefined) return upstreamOf(word)
     throw new OpenMcpError('usage', `${publish.as} and an upstream are two words where one belongs`, { hint: `write -p PORT:${shownTarget(word)}` })
   }
   if (publish !== undefined) return parsePublish(publish.value, { hasCommand: args.kind === 'command', hasServers })
@@ -134,9 +137,17 @@ function amongEndpoints({ given, kind }: Arguments, endpoint: readonly URL[] | u
   return endpoint && { ...listen, urls: endpoint }
 }
 
-function whatIsThere(args: Arguments, { urls, listen }: Publish): There {
+function whatIsThere(args: Arguments, { urls, vid, listen }: Publish): There {
   const security = isSecured({ args })
-  return { command: args.kind === 'command', upstream: urls !== undefined, port: listen !== undefined, security, proof: security || args.given.has('id') }
+  const isVid = vid !== undefined
+  return {
+    command: args.kind === 'command',
+    upstream: isVid || urls !== undefined,
+    port: listen !== undefined,
+    security,
+    proof: security || isVid || args.given.has('id'),
+    tsp: isVid || hasTsp({ args }),
+  }
 }
 
 /** The identity that --id names. Behind --security --dpop is about our own callers, else about what we prove. */

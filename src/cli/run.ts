@@ -40,12 +40,13 @@ async function credentialOf(login: Proof<'login'>, logins: Proof<'logins'>, log:
   return logins && keptCredentialFor(logins, log)
 }
 
-function announce({ url, enrolment }: OpenMcp, { target, servers, listen }: OpenMcpOptions, log: Log): void {
+function announce({ url, enrolment, tsp }: OpenMcp, { target, servers, listen }: OpenMcpOptions, log: Log): void {
   if (!url) return log.info(`serving ${target ? shown(target) : 'nothing'} on stdio`)
   const sse = new URL(url)
   sse.pathname = `${listen?.pathPrefix ?? ''}/sse`
   if (target) log.info(`listening on ${url.href} (older clients: ${sse.href})`)
   for (const { name } of servers ?? []) log.info(`${target ? 'and' : 'listening'} on ${new URL(`.${serverPath(name)}/mcp`, url).href}`)
+  if (tsp !== undefined) log.info(`TSP endpoint listening for incoming messages to: ${tsp}`)
   if (!enrolment) return
   // Bound to every address it has no name that can be called, and on this machine loopback is one.
   if (['0.0.0.0', '[::]'].includes(enrolment.hostname)) enrolment.hostname = enrolment.hostname === '[::]' ? '[::1]' : '127.0.0.1'
@@ -56,8 +57,17 @@ function announce({ url, enrolment }: OpenMcp, { target, servers, listen }: Open
 }
 
 function shown(target: NonNullable<OpenMcpOptions['target']>): string {
-  if (target.kind === 'socket') return target.url.host
-  return target.kind === 'command' ? [target.command, ...target.args].join(' ') : (target.urls[0]?.origin ?? '')
+  switch (target.kind) {
+    case 'command':
+      return [target.command, ...target.args].join(' ')
+    case 'remote':
+      return target.urls[0]?.origin ?? ''
+    case 'socket':
+      return target.url.host
+    case 'vid':
+      // Of a did:peer:4 what others call it.
+      return target.vid.replace(/^(did:peer:4[^:]*):.*$/, '$1')
+  }
 }
 
 /** The first signal stops in order; the second ends everything now. */

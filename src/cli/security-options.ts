@@ -7,6 +7,7 @@ import type { Filling } from '../config/fill.ts'
 import type { Config } from './config-file.ts'
 import { keysDirectory, storeUrl } from './home.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
+import { hasTsp, tspOf } from './tsp-options.ts'
 import { TOKEN_SECONDS, parseChoice, parseCount, parseName, parseServerUrl } from './values.ts'
 
 /** Reads the text of a file as configuration; only a command line that names one loads what that takes. */
@@ -28,8 +29,9 @@ const DEFAULT_TOKEN_SECONDS = 900
 /** How soon what a DID's own document says ends what is open. */
 const DID_SECONDS = 60
 
+/** Whoever is heard by TSP is asked who they are, and so is everybody else. */
 export function isSecured(reading: Pick<Reading, 'args'>): boolean {
-  return allOf(reading, 'security').length > 0
+  return allOf(reading, 'security').length > 0 || hasTsp(reading)
 }
 
 /** Undefined without --security. The command line goes before the file. */
@@ -59,6 +61,7 @@ export function securityOf(reading: Reading, listen: ListenOptions | undefined, 
     keyServer: keyServerOf(reading, config.keyServer),
     trustLoopback: allOf(reading, 'trust-loopback').length > 0 || (config.trustLoopback ?? false),
     didSeconds: DID_SECONDS,
+    tsp: tspOf(reading),
   }
 }
 

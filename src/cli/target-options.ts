@@ -79,6 +79,7 @@ export function refuseUseless({ args, mistakes }: Reading, table: OptionTable, t
 function useless(as: string, needs: Needed): OpenMcpError {
   if (needs === 'security') return new OpenMcpError('usage', `${as} is for --security, and nobody is asked who they are here`, { hint: 'add --security' })
   if (needs === 'proof') return new OpenMcpError('usage', `${as} is for --security or --id, and there is neither`, { hint: `drop ${as}, or add --security` })
+  if (needs === 'tsp') return new OpenMcpError('usage', `${as} is for --tsp or for an upstream named by a DID, and there is neither`, { hint: `drop ${as}` })
   if (needs === 'port') return new OpenMcpError('usage', `${as} is for a port, and openmcp serves its own stdio here`, { hint: 'add -p PORT' })
   if (needs === 'command') return new OpenMcpError('usage', `${as} is for a COMMAND, and there is an upstream instead`, { hint: `drop ${as}` })
   return new OpenMcpError('usage', `${as} is for an upstream, and there is a COMMAND instead`, {

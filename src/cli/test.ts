@@ -1,8 +1,7 @@
 // `openmcp test`: connect to any MCP server, say what it is, time it.
 import { OpenMcpError } from '../errors.ts'
 import { createLog } from '../observe/log.ts'
-import type { CommandTarget, RemoteTarget, SocketTarget } from '../openmcp.ts'
-import { parseTarget } from '../upstream/target.ts'
+import type { CommandTarget, RemoteTarget, SocketTarget, VidTarget } from '../openmcp.ts'
 import type { Arguments } from './arguments.ts'
 import type { Found } from './inspect/found.ts'
 import { inspectCommand } from './inspect/command.ts'
@@ -13,9 +12,11 @@ import { keptLogins } from './home.ts'
 import { machineOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { TEST_OPTIONS } from './option-table.ts'
+import { upstreamOf } from './publish.ts'
 import { commandTarget, oneOf, refuseUseless, remoteTarget, type Reading } from './target-options.ts'
 import { parseSeconds } from './values.ts'
 import { clean, print, warn } from './terminal.ts'
+import { vidTarget } from './vid-target.ts'
 
 const DEFAULT_SECONDS = 30
 const NOTHING = { port: false, security: false, proof: false }
@@ -29,6 +30,8 @@ export async function test(args: Arguments, io: Io, now: () => number = () => pe
     if (target.kind === 'command')
       return inspectCommand(target, { fetch: globalThis.fetch, signal, now, onStderr: (line) => void io.stderr.write(`${clean(line)}\n`) })
     if (target.kind === 'socket') return inspectSocket(target, { fetch: globalThis.fetch, signal, now })
+    // It loads what a proxy takes.
+    if (target.kind === 'vid') return import('./inspect/vid.ts').then(({ inspectVid }) => inspectVid(target, seconds, { fetch: globalThis.fetch, signal, now }))
     return fetchFor(target, machine, io).then((fetch) => inspectRemote(target, { fetch, signal, now }))
   })
   await print(io, shown(found))
@@ -36,7 +39,7 @@ export async function test(args: Arguments, io: Io, now: () => number = () => pe
 }
 
 export interface TestOptions {
-  target: CommandTarget | RemoteTarget | SocketTarget
+  target: CommandTarget | RemoteTarget | SocketTarget | VidTarget
   seconds: number
   warnings: readonly string[]
 }
@@ -48,9 +51,10 @@ export function testOptions(args: Arguments, machine: Machine): TestOptions {
   if (args.kind === 'none' && args.mistakes.length === 0) {
     mistakes.add(new OpenMcpError('usage', 'nothing to test: there is neither an upstream nor a COMMAND', { hint: 'openmcp test http://127.0.0.1:8000/mcp' }))
   }
-  if (args.kind !== 'none') refuseUseless(reading, TEST_OPTIONS, { ...NOTHING, command: args.kind === 'command', upstream: args.kind === 'upstream' })
-  const urls = args.kind === 'upstream' ? (mistakes.attempt(() => parseTarget(word)) ?? []) : []
-  const target = args.kind === 'command' ? commandTarget(reading) : remoteTarget(reading, urls)
+  const { urls = [], vid } = args.kind === 'upstream' ? (mistakes.attempt(() => upstreamOf(word)) ?? {}) : {}
+  const there = { ...NOTHING, command: args.kind === 'command', upstream: args.kind === 'upstream', tsp: vid !== undefined }
+  if (args.kind !== 'none') refuseUseless(reading, TEST_OPTIONS, there)
+  const target = args.kind === 'command' ? commandTarget(reading) : vid ? vidTarget(reading, vid, false) : remoteTarget(reading, urls)
   const seconds = oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS
   mistakes.throwIfAny()
   return { target, seconds, warnings }

@@ -1,10 +1,12 @@
 // `openmcp trust`: whose identities are accepted. It acts on the store; a proxy that runs on the same store follows.
 import { OpenMcpError } from '../errors.ts'
+import { isVid } from '../identity/vid.ts'
 import { isOpenToAll, parseIdentityPattern } from '../policy/patterns.ts'
 import { addTrust, listTrust, removeTrust } from '../policy/rules.ts'
 import type { TrustRule } from '../policy/shapes.ts'
 import { openStore } from '../store/open-store.ts'
 import type { Store } from '../store/shapes.ts'
+import { forgetVid, knownFormOf, knowVid } from '../tsp/known-vids.ts'
 import type { Arguments } from './arguments.ts'
 import { sharedStoreUrl } from './home.ts'
 import type { Io } from './io.ts'
@@ -35,10 +37,14 @@ export async function trust(args: Arguments, io: Io): Promise<number> {
   if (name === 'add') {
     const rule = ruleOf(id, reading)
     reading.mistakes.throwIfAny()
-    await withStore(url, reading, async (store) => {
+    const isFound = await withStore(url, reading, async (store) => {
       if ((await deactivatedIn(store)).has(rule.id)) throw staysOut(rule.id)
+      // First: whoever hears of the rule reads what is known then.
+      const isKnown = await knowLongForm(store, rule)
       await addTrust(store, rule)
+      return isKnown
     })
+    if (!isFound) say(io, `${rule.id} is a short form, and is found once it has shown its long one: 'openmcp trust add' takes that too`)
     if (isOpenToAll(rule.id)) warn(io, `whoever asks can make an identity that '${rule.id}' stands for, so nobody is kept out`)
     say(io, `trusted: ${shownRule(rule)}`)
     return 0
@@ -46,7 +52,11 @@ export async function trust(args: Arguments, io: Io): Promise<number> {
   if (name === 'remove') {
     const known = reading.mistakes.attempt(() => identityOf(id)) ?? id
     reading.mistakes.throwIfAny()
-    const [isRemoved, left] = await withStore(url, reading, async (store) => [await removeTrust(store, known), await listTrust(store)])
+    const [isRemoved, left] = await withStore(url, reading, async (store) => {
+      const removed = await removeTrust(store, known)
+      if (isVid(known)) await forgetVid(store, known)
+      return [removed, await listTrust(store)]
+    })
     if (!isRemoved) throw new OpenMcpError('not_found', `there is no rule for ${known} in this store`, { hint: 'openmcp trust list' })
     const wider = left.find(({ id: other }) => covers(other, known))
     if (!wider) say(io, `no longer trusted: ${known}`)
@@ -65,6 +75,14 @@ export async function trust(args: Arguments, io: Io): Promise<number> {
   else if (rules.length === 0) say(io, 'nobody is trusted yet: openmcp trust add ID')
   else await print(io, listed.map(({ rule, isOut }) => `${shownRule(rule)}${isOut ? ' but deactivated' : ''}\n`).join(''))
   return 0
+}
+
+/** The long form of a did:peer:4 is known for as long as the rule is there. False: it was not said, now or before. */
+async function knowLongForm(store: Store, { id, long, untilMs }: TrustRule): Promise<boolean> {
+  if (!isVid(id) || !id.startsWith('did:peer:4')) return true
+  const shown = isVid(long) ? long : await knownFormOf(store, id)
+  if (shown !== undefined) await knowVid(store, shown, untilMs)
+  return shown !== undefined
 }
 
 /** Whom `openmcp id deactivate` shut out of this store, and no rule lets in again. */

@@ -3,13 +3,15 @@ import type { IncomingMessage } from 'node:http'
 
 import { OpenMcpError } from '../errors.ts'
 
+/** How a door comes to the body of a request; see `readBody`. */
+export type ReadBody = (req: IncomingMessage, maxBytes: number, done: (error: OpenMcpError | undefined, body: Buffer) => void) => void
+
 /**
  * Calls back once: with all bytes, or with `too_large` when the limit is passed. A client that leaves is no news. Of a body
  * that is too large a little more is read and thrown away: closing on unread bytes would take the answer with it.
  */
 export function readBody(req: IncomingMessage, maxBytes: number, done: (error: OpenMcpError | undefined, body: Buffer) => void): void {
-  const tooLarge = (): void =>
-    done(new OpenMcpError('too_large', `the body is larger than ${maxBytes} bytes`, { hint: '--max-body raises the limit' }), NOTHING)
+  const tooLarge = (): void => done(bodyTooLarge(maxBytes), NOTHING)
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) return discard(req, DISCARDED_BYTES, tooLarge)
   const pieces: Buffer[] = []
   let size = 0
@@ -24,6 +26,10 @@ export function readBody(req: IncomingMessage, maxBytes: number, done: (error: O
     const [only] = pieces
     done(undefined, pieces.length === 1 && only ? only : Buffer.concat(pieces))
   })
+}
+
+export function bodyTooLarge(maxBytes: number): OpenMcpError {
+  return new OpenMcpError('too_large', `the body is larger than ${maxBytes} bytes`, { hint: '--max-body raises the limit' })
 }
 
 const DISCARDED_BYTES = 32 * 1024 * 1024

@@ -10,7 +10,7 @@ import type { Limits } from '../protocol/limits.ts'
 import { NO_MESSAGES, parsePost, type JsonRpcId, type Post } from '../protocol/message.ts'
 import type { OnStream } from '../protocol/session.ts'
 import { eraOf, isModernVersion, type Era } from '../protocol/revision.ts'
-import { checkJsonBody, readBody } from './body.ts'
+import { checkJsonBody, readBody, type ReadBody } from './body.ts'
 import type { PassThrough } from './pass-through.ts'
 import { refuse, refuseByGate, type RefusalHeaders } from './refuse.ts'
 import { headerOf } from './request.ts'
@@ -26,13 +26,16 @@ export interface McpDoorOptions {
   pipe: PipeDoor
   passThrough: PassThrough
   onStream?: OnStream
+  /** For requests whose body was read before they came here. */
+  bodyOf?: ReadBody
   limits: Limits
   log: Log
 }
 
 export type Handler = (req: IncomingMessage, res: ServerResponse) => void
 
-export function createMcpDoor({ upstream, messages, callerOf, gate, refusalHeaders, pipe, passThrough, onStream, limits, log }: McpDoorOptions): Handler {
+export function createMcpDoor(options: McpDoorOptions): Handler {
+  const { upstream, messages, callerOf, gate, refusalHeaders, pipe, passThrough, onStream, bodyOf = readBody, limits, log } = options
   const eraOfHeader = (req: IncomingMessage): Era => (isModernVersion(headerOf(req, 'mcp-protocol-version')) ? 'modern' : 'legacy')
 
   /** Runs once the upstream is known; what fails on the way is the answer. */
@@ -58,7 +61,7 @@ export function createMcpDoor({ upstream, messages, callerOf, gate, refusalHeade
     } catch (error) {
       return refuse(res, error, { log, era: headerEra })
     }
-    readBody(req, limits.bodyBytes, (tooLarge, body) => {
+    bodyOf(req, limits.bodyBytes, (tooLarge, body) => {
       if (tooLarge) return refuse(res, tooLarge, { log, era: headerEra })
       let parsed: Post
       let caller: Caller

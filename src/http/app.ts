@@ -19,6 +19,8 @@ export interface AppOptions {
   status: Status
   /** Undefined: nobody is asked who they are. */
   security: { issuer: Router; keys: Router; guard: RequestHandler } | undefined
+  /** Undefined: nobody is heard by TSP. */
+  tsp: RequestHandler | undefined
   mcp: Door
   sse: Door
   messages: Door
@@ -28,7 +30,7 @@ export interface AppOptions {
 /** What is behind a path. Without a name it is the server at the root, else the one of this name, if there is one. */
 type Door = (name: string | undefined, req: Request, res: Response) => void
 
-export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state, security, mcp, sse, messages, log }: AppOptions): Express {
+export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state, security, tsp, mcp, sse, messages, log }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', false).set('case sensitive routing', true)
   const at = (...paths: string[]): string[] => paths.map((path) => pathPrefix + path)
@@ -54,6 +56,7 @@ export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state
   guarded(at('/servers/:name/messages', '/servers/:name/message'), onlyMethod('POST', behind(messages), log))
 
   // Open, with their own rules: whoever asks proves themselves. Behind the others, because a call would look at each of their doors.
+  if (tsp) app.all(at('/tsp'), tsp) //         by a seal
   if (security) {
     app.get(at('/keys', '/keys/:file'), keyPage())
     app.all(at(...KEY_FLOW), security.keys) // by a signature

@@ -40,6 +40,8 @@ export interface GuardOptions {
 export interface Guard {
   /** Lets a verified caller through, and nobody else. */
   handler: RequestHandler
+  /** For whoever proved who they are on another way than by a header: the request is theirs, and its answer ends with what they are. */
+  enter(req: IncomingMessage, res: ServerResponse, caller: Caller): void
   /** Who was let through; throws where no guard ran. */
   callerOf(req: IncomingMessage): Caller
   onStream: OnStream
@@ -78,23 +80,27 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     if (credential === 'unreadable') return challenge(req, res, { error: 'invalid_request' })
     if ('key' in credential) {
       const holder = holderWith(credential.key)
-      return holder ? enter(req, res, next, holder) : challenge(req, res, { error: 'invalid_token' }, 'no key of ours')
+      return holder ? enterAnd(next, req, res, holder) : challenge(req, res, { error: 'invalid_token' }, 'no key of ours')
     }
     const holder = keys.length > 0 && credential.scheme === 'Bearer' ? holderWith(credential.token) : undefined
-    if (holder) return enter(req, res, next, holder)
+    if (holder) return enterAnd(next, req, res, holder)
     if (isBlind()) return refuse(res, new OpenMcpError('store_failed', 'what was taken back cannot be looked up now', { hint: 'try again later' }), { log })
     const known = credential.scheme === 'Bearer' ? admission.known(credential.token) : undefined
     if (known && known.jkt === undefined && dpopMode === 'optional') {
       const wrong = admission.wrong(known) ?? wrongServer(req, known)
-      return wrong === undefined ? enter(req, res, next, known.caller) : challenge(req, res, { error: 'invalid_token' }, wrong)
+      return wrong === undefined ? enterAnd(next, req, res, known.caller) : challenge(req, res, { error: 'invalid_token' }, wrong)
     }
     if (!known && !TOKEN.test(credential.token)) return challenge(req, res, { error: credential.token === '' ? 'invalid_request' : 'invalid_token' })
     void look(req, res, next, credential).catch((error: unknown) => refuse(res, error, { log }))
   }
 
-  function enter(req: IncomingMessage, res: ServerResponse, next: () => void, caller: Caller): void {
+  function enter(req: IncomingMessage, res: ServerResponse, caller: Caller): void {
     hold(req, caller)
     live.enter(caller, res)
+  }
+
+  function enterAnd(next: () => void, req: IncomingMessage, res: ServerResponse, caller: Caller): void {
+    enter(req, res, caller)
     next()
   }
 
@@ -105,7 +111,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     const wrong = 'rejected' in verdict ? verdict.rejected : (admission.wrong(verdict) ?? wrongServer(req, verdict) ?? wrongScheme(scheme, verdict))
     if ('rejected' in verdict || wrong !== undefined) return challenge(req, res, { scheme, error: 'invalid_token' }, wrong)
     if (verdict.jkt !== undefined && !(await isProved(req, res, token, verdict.jkt))) return
-    if (!res.destroyed) enter(req, res, next, verdict.caller)
+    if (!res.destroyed) enterAnd(next, req, res, verdict.caller)
   }
 
   async function lookAtKey(req: IncomingMessage, key: string): Promise<Verification> {
@@ -210,6 +216,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
 
   return {
     handler,
+    enter,
     onStream: live.onStream,
     callerOf(req) {
       const caller = heldBy(req)

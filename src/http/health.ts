@@ -11,6 +11,8 @@ export interface Status {
   /** Of those that failed, why. */
   failures(): Readonly<Record<string, string>>
   counts(): Readonly<Record<string, number>>
+  /** TSP messages that were not taken, by reason; undefined where none are heard. */
+  tspDropped?: (() => Readonly<Record<string, number>>) | undefined
 }
 
 export function health(): RequestHandler {
@@ -34,6 +36,9 @@ export function counts(state: Status): RequestHandler {
 
 /** The key names of Python's mcp-proxy, whose users ask for them. */
 export function status(state: Status): RequestHandler {
-  return (_req, res) =>
-    void res.json({ api_last_activity: state.lastActivity(), server_instances: state.instances(), server_failures: state.failures(), ...state.counts() })
+  return (_req, res) => {
+    const { tspDropped } = state
+    const about = { api_last_activity: state.lastActivity(), server_instances: state.instances(), server_failures: state.failures(), ...state.counts() }
+    res.json(tspDropped ? { ...about, tsp_dropped: tspDropped() } : about)
+  }
 }

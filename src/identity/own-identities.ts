@@ -7,21 +7,24 @@ import { calculateJwkThumbprint } from 'jose'
 import { OpenMcpError } from '../errors.ts'
 import type { PublicJwk } from './document.ts'
 import { membersOf } from './json.ts'
+import { newOkpPair } from './okp.ts'
 import {
   algorithmOf,
+  formsOf,
   isNamed,
   nameOf,
   newPair,
   pairOf,
-  parseIdentityFile,
-  textOf,
+  tspOf,
   type Curve,
   type IdentityFile,
   type IdentityKey,
+  type IdentityTsp,
   type Method,
 } from './own-identity-file.ts'
-import { checkPrivateDirectory, createPrivateFile, makePrivateDirectory, readPrivateFile, removeLeftovers, replacePrivateFile } from './private-files.ts'
+import { active, addIdentityFile, identityOf, pathOf, readIdentityFile, replaceIdentityFile, signingKey, type NamedIdentity } from './own-identity-files.ts'
 import type { IdentitySigner, OwnIdentity } from './shapes.ts'
+import { tspDocumentOf } from './tsp/web-document.ts'
 import { methodOf, parseVid } from './vid.ts'
 
 export interface CreateIdentityOptions {
@@ -34,26 +37,22 @@ export interface CreateIdentityOptions {
   now: () => number
 }
 
-interface NamedIdentity {
-  dir: string
-  name: string
-  now: () => number
-}
-
 export interface ExportedIdentity {
   readonly vid: string
   readonly kid: string
+  /** Of a did:peer:4: what introduces it to whoever has not seen it. */
+  readonly long?: string
+  /** Of one that messages can be sealed to. */
+  readonly endpoint?: string
   /** Of a did:web: what to publish as did.json. */
   readonly didDocument?: object
   readonly privateJwk?: PublicJwk & { readonly d: string }
+  readonly tsp?: IdentityTsp
 }
-
-const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/
-const platform = process.platform
 
 /** Fails with `usage` when there is one of that name, or when the domain makes no did:web. */
 export async function createIdentity({ dir, name, method, curve, domain, now }: CreateIdentityOptions): Promise<OwnIdentity> {
-  const path = pathOf(dir, name)
+  pathOf(dir, name)
   if ((method === 'web') !== (domain !== undefined)) {
     throw new OpenMcpError('usage', method === 'web' ? 'a did:web needs its domain' : `a did:${method} has no domain`, {
       hint: 'did:web:example.com is made of the domain example.com',
@@ -62,7 +61,7 @@ export async function createIdentity({ dir, name, method, curve, domain, now }: 
   const pair = newPair(curve)
   const { vid, kid } = await nameOf(method, pair.jwk, domain)
   const createdAt = new Date(now()).toISOString()
-  return add(dir, path, name, { vid, createdAt, keys: [{ kid, createdAt, ...pair }] }, now)
+  return addIdentityFile({ dir, name, now }, { vid, createdAt, keys: [{ kid, createdAt, ...pair }] })
 }
 
 /** In the order of their names; none when there is no such directory. */
@@ -73,16 +72,16 @@ export async function listIdentities(dir: string): Promise<OwnIdentity[]> {
     throw new OpenMcpError('keys_unsafe', `${directory} cannot be read`, { cause: thrown })
   })
   const files = names.filter((name) => name.endsWith('.json') && !name.startsWith('.')).toSorted()
-  return Promise.all(files.map((file) => file.slice(0, -'.json'.length)).map(async (name) => identityOf(name, await read(dir, name))))
+  return Promise.all(files.map((file) => file.slice(0, -'.json'.length)).map(async (name) => identityOf(name, await readIdentityFile(dir, name))))
 }
 
 /** Every signature looks at the file: a deactivated identity signs no more, and a rotated one with its new key. */
 export async function openIdentity(dir: string, name: string): Promise<IdentitySigner> {
-  const identity = identityOf(name, active(name, await read(dir, name)))
+  const identity = identityOf(name, active(name, await readIdentityFile(dir, name)))
   return {
     identity,
     async sign(claims, typ) {
-      const { kid, jwk, d } = signingKey(name, active(name, await read(dir, name)))
+      const { kid, jwk, d } = signingKey(name, active(name, await readIdentityFile(dir, name)))
       const input = `${part({ alg: algorithmOf(jwk), kid, typ })}.${part(claims)}`
       return `${input}.${signature(Buffer.from(input), jwk, d).toString('base64url')}`
     },
@@ -91,19 +90,23 @@ export async function openIdentity(dir: string, name: string): Promise<IdentityS
 
 /** With `withPrivateKey` what comes out is the identity itself: whoever has it is it. */
 export async function exportIdentity(dir: string, name: string, { withPrivateKey = false }: { withPrivateKey?: boolean } = {}): Promise<ExportedIdentity> {
-  const file = await read(dir, name)
+  const file = await readIdentityFile(dir, name)
   const { kid, jwk, d } = signingKey(name, file)
+  const { tsp } = file
   return {
     vid: file.vid,
     kid,
+    ...(tsp && methodOf(file.vid) === 'peer' && { long: formsOf(jwk.x, tsp).long }),
+    ...(tsp && { endpoint: tsp.endpoint }),
     ...(methodOf(file.vid) === 'web' && { didDocument: documentOf(file) }),
     ...(withPrivateKey && { privateJwk: { ...jwk, d } }),
+    ...(withPrivateKey && tsp && { tsp }),
   }
 }
 
 /** What exportIdentity gave with its private key. Fails with `identity_invalid` when the key is not the one that the DID names. */
 export async function importIdentity({ dir, name, exported, now }: NamedIdentity & { exported: unknown }): Promise<OwnIdentity> {
-  const path = pathOf(dir, name)
+  pathOf(dir, name)
   const members = membersOf(exported)
   const [vid, kid, privateJwk] = [parseVid(members?.get('vid')), members?.get('kid'), membersOf(members?.get('privateJwk'))]
   if (typeof kid !== 'string' || !privateJwk) {
@@ -111,20 +114,27 @@ export async function importIdentity({ dir, name, exported, now }: NamedIdentity
   }
   const pair = pairFrom(privateJwk)
   const key: IdentityKey = { kid, createdAt: new Date(now()).toISOString(), ...pair }
-  if (!(await isNamed(vid, key))) {
+  const tsp = members?.has('tsp') ? tspOf(members.get('tsp')) : undefined
+  if (!(await isNamed(vid, key, tsp))) {
     throw new OpenMcpError('identity_invalid', 'the private key is not the one that the DID names', {
-      hint: 'identities of did:key, did:jwk and did:web can be imported',
+      hint: 'identities of did:key, did:jwk, did:web and did:peer:4 can be imported',
     })
   }
-  return add(dir, path, name, { vid, createdAt: key.createdAt, keys: [key] }, now)
+  return addIdentityFile({ dir, name, now }, { vid, createdAt: key.createdAt, keys: [key], ...(tsp && { tsp }) })
 }
 
-/** A new key for a did:web, signing from now on: its document has to be published again. The old one stays in it until the next time. */
+/**
+ * A new key for a did:web, signing from now on: its document has to be published again. The old one stays in it until the next time.
+ * What is sealed to it by TSP is sealed to a new key as well, and the old one opens nothing any more.
+ */
 export async function rotateIdentity({ dir, name, now }: NamedIdentity): Promise<OwnIdentity> {
-  const file = active(name, await read(dir, name))
+  const file = active(name, await readIdentityFile(dir, name))
   const old = signingKey(name, file)
-  if (methodOf(file.vid) !== 'web') {
-    throw new OpenMcpError('usage', `${name} is a did:${methodOf(file.vid)}, which is its key and cannot have another`, {
+  const method = methodOf(file.vid)
+  if (method === 'webvh')
+    throw new OpenMcpError('usage', `${name} is a did:webvh, whose log is kept elsewhere`, { hint: 'rotate it there, and import it anew' })
+  if (method !== 'web') {
+    throw new OpenMcpError('usage', `${name} is a did:${method}, which is its key and cannot have another`, {
       hint: 'create another identity, have it trusted, and deactivate this one',
     })
   }
@@ -135,60 +145,13 @@ export async function rotateIdentity({ dir, name, now }: NamedIdentity): Promise
     { kid, createdAt: new Date(now()).toISOString(), ...pair },
     { kid: oldKid, createdAt: oldCreatedAt, jwk: oldJwk },
   ]
-  return replace(dir, name, { ...file, keys })
+  return replaceIdentityFile({ dir, name }, { ...file, keys, ...(file.tsp && { tsp: { ...file.tsp, sealing: newOkpPair('X25519') } }) })
 }
 
 /** Kept, and never signs again. */
 export async function deactivateIdentity({ dir, name, now }: NamedIdentity): Promise<OwnIdentity> {
-  const file = await read(dir, name)
-  return replace(dir, name, { ...file, deactivatedAt: file.deactivatedAt ?? new Date(now()).toISOString() })
-}
-
-async function add(dir: string, path: string, name: string, file: IdentityFile, now: () => number): Promise<OwnIdentity> {
-  await makePrivateDirectory(dir, platform)
-  await makePrivateDirectory(join(dir, 'identities'), platform)
-  await removeLeftovers(join(dir, 'identities'), now())
-  if (await createPrivateFile(path, textOf(file))) return identityOf(name, file)
-  throw new OpenMcpError('usage', `there is an identity ${name} already`, { hint: 'give this one another name' })
-}
-
-async function replace(dir: string, name: string, file: IdentityFile): Promise<OwnIdentity> {
-  await replacePrivateFile(pathOf(dir, name), textOf(file))
-  return identityOf(name, file)
-}
-
-async function read(dir: string, name: string): Promise<IdentityFile> {
-  const path = pathOf(dir, name)
-  for (const directory of [dir, join(dir, 'identities')]) await checkPrivateDirectory(directory, platform).catch(rethrowUnlessMissing(name))
-  return parseIdentityFile(await readPrivateFile(path, platform).catch(rethrowUnlessMissing(name)), path)
-}
-
-function rethrowUnlessMissing(name: string): (thrown: unknown) => never {
-  return (thrown) => {
-    const cause = thrown instanceof Error ? thrown.cause : undefined
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) throw thrown
-    throw new OpenMcpError('usage', `there is no identity ${name}`, { hint: 'openmcp id list says which there are, openmcp id create makes one' })
-  }
-}
-
-function pathOf(dir: string, name: string): string {
-  if (NAME.test(name)) return join(dir, 'identities', `${name}.json`)
-  throw new OpenMcpError('usage', 'the name of an identity is up to 64 of a-z, 0-9, dot, hyphen and underscore, and begins with a letter or a digit')
-}
-
-function identityOf(name: string, file: IdentityFile): OwnIdentity {
-  const { kid, jwk } = signingKey(name, file)
-  return { name, vid: file.vid, kid, alg: algorithmOf(jwk), createdAtMs: Date.parse(file.createdAt), deactivated: file.deactivatedAt !== undefined }
-}
-
-function active(name: string, file: IdentityFile): IdentityFile {
-  if (file.deactivatedAt === undefined) return file
-  throw new OpenMcpError('usage', `the identity ${name} is deactivated`, { hint: 'openmcp id create makes another' })
-}
-
-function signingKey(name: string, { keys: [first] }: IdentityFile): IdentityKey & { d: string } {
-  if (first?.d === undefined) throw new OpenMcpError('keys_unsafe', `the identity ${name} has no key to sign with`)
-  return { ...first, d: first.d }
+  const file = await readIdentityFile(dir, name)
+  return replaceIdentityFile({ dir, name }, { ...file, deactivatedAt: file.deactivatedAt ?? new Date(now()).toISOString() })
 }
 
 function pairFrom(privateJwk: ReadonlyMap<string, unknown>): { jwk: PublicJwk; d: string } {
@@ -202,8 +165,17 @@ function pairFrom(privateJwk: ReadonlyMap<string, unknown>): { jwk: PublicJwk; d
 }
 
 /** A deactivated did:web is published with no key in it. */
-function documentOf({ vid, keys, deactivatedAt }: IdentityFile): object {
+function documentOf({ vid, keys, deactivatedAt, tsp }: IdentityFile): object {
   const listed = deactivatedAt === undefined ? keys : []
+  const [first] = listed
+  if (tsp && first) {
+    const profile = { verifying: first.jwk.x, sealing: tsp.sealing.x, endpoint: tsp.endpoint }
+    return tspDocumentOf(
+      vid,
+      profile,
+      listed.map(({ kid, jwk }) => ({ kid, x: jwk.x })),
+    )
+  }
   return {
     '@context': ['https://www.w3.org/ns/did/v1', 'https://w3id.org/security/suites/jws-2020/v1'],
     id: vid,

@@ -6,7 +6,10 @@ import { OpenMcpError } from '../errors.ts'
 import type { PublicJwk, SignatureAlgorithm } from './document.ts'
 import { membersOf } from './json.ts'
 import { newPrivateKey } from './new-key.ts'
+import { isOkpKey, privateKeyOf, publicTextOf } from './okp.ts'
+import { peerFourOf } from './peer-four.ts'
 import { multibaseOf, publicKeyOfJwk } from './public-key.ts'
+import { checkedEndpoint } from './tsp/endpoint-url.ts'
 import { methodOf, parseVid, type Vid } from './vid.ts'
 
 export type Curve = PublicJwk['crv']
@@ -18,6 +21,14 @@ export interface IdentityFile {
   readonly deactivatedAt?: string
   /** The first one signs; the second, if there is one, is what did sign before, and its secret is gone. */
   readonly keys: readonly IdentityKey[]
+  /** What makes it one that messages can be sealed to, and where they go. */
+  readonly tsp?: IdentityTsp
+}
+
+export interface IdentityTsp {
+  /** Of X25519, 32 bytes of base64url each. */
+  readonly sealing: { readonly x: string; readonly d: string }
+  readonly endpoint: string
 }
 
 export interface IdentityKey {
@@ -84,20 +95,32 @@ export async function nameOf(method: Method, jwk: PublicJwk, domain: string | un
 }
 
 /** Whether a key is the one that the DID and its URL name. Of a did:web the document says so, and nobody else can. */
-export async function isNamed(vid: Vid, { kid, jwk }: Pick<IdentityKey, 'kid' | 'jwk'>): Promise<boolean> {
+export async function isNamed(vid: Vid, { kid, jwk }: Pick<IdentityKey, 'kid' | 'jwk'>, tsp?: IdentityTsp): Promise<boolean> {
   const method = methodOf(vid)
-  if (method === 'web') return kid.startsWith(`${vid}#`) && /^[\w.-]{1,128}$/.test(kid.slice(vid.length + 1))
-  if (method !== 'key' && method !== 'jwk') return false
+  if (method === 'web' || (method === 'webvh' && tsp))
+    return kid.startsWith(`${vid}#`) && /^[\w.-]{1,128}$/.test(kid.slice(vid.length + 1)) && (!tsp || jwk.crv === 'Ed25519')
+  if (method === 'peer') return jwk.crv === 'Ed25519' && tsp !== undefined && kid === peerKid(vid) && formsOf(jwk.x, tsp).short === vid
+  if (tsp || (method !== 'key' && method !== 'jwk')) return false
   const named = await nameOf(method, jwk, undefined)
   // Another writer of did:jwk may order the members of the key in another way.
   if (method === 'jwk') return kid === `${vid}#0` && didJwkKey(vid) === JSON.stringify(jwk)
   return named.vid === vid && named.kid === kid
 }
 
+/** Both forms of the did:peer:4 that is made of these keys. */
+export function formsOf(verifying: string, { sealing, endpoint }: IdentityTsp): { short: Vid; long: Vid } {
+  return peerFourOf({ verifying, sealing: sealing.x, endpoint })
+}
+
+/** The DID URL of the key with which a did:peer:4 signs. */
+export function peerKid(short: Vid): string {
+  return `${short}#key-1`
+}
+
 export function textOf(file: IdentityFile): string {
-  const { vid, createdAt, deactivatedAt, keys } = file
+  const { vid, createdAt, deactivatedAt, keys, tsp } = file
   const written = keys.map(({ kid, createdAt: from, jwk, d }) => ({ kid, createdAt: from, jwk: { ...jwk, d } }))
-  return `${JSON.stringify({ version: VERSION, vid, createdAt, deactivatedAt, keys: written }, null, 2)}\n`
+  return `${JSON.stringify({ version: VERSION, vid, createdAt, deactivatedAt, keys: written, tsp }, null, 2)}\n`
 }
 
 /** Fails with `keys_unsafe`, naming the path and nothing of the key. */
@@ -109,14 +132,28 @@ export async function parseIdentityFile(text: string, path: string): Promise<Ide
 
 async function read(text: string): Promise<IdentityFile | undefined> {
   const members = membersOf(JSON.parse(text))
-  if (!members || !hasOnly(members, ['version', 'vid', 'createdAt', 'deactivatedAt', 'keys']) || members.get('version') !== VERSION) return undefined
+  if (!members || !hasOnly(members, ['version', 'vid', 'createdAt', 'deactivatedAt', 'keys', 'tsp']) || members.get('version') !== VERSION) return undefined
   const [vid, createdAt, deactivatedAt, listed] = [parseVid(members.get('vid')), members.get('createdAt'), members.get('deactivatedAt'), members.get('keys')]
   if (!isMoment(createdAt) || !(deactivatedAt === undefined || isMoment(deactivatedAt))) return undefined
   if (!Array.isArray(listed) || listed.length === 0 || listed.length > 2) return undefined
   const keys = listed.map(readKey)
-  const named = await Promise.all(keys.map((key) => isNamed(vid, key)))
+  const tsp = members.has('tsp') ? tspOf(members.get('tsp')) : undefined
+  const named = await Promise.all(keys.map((key) => isNamed(vid, key, tsp)))
   if (named.includes(false) || keys[0]?.d === undefined) return undefined
-  return { vid, createdAt, ...(deactivatedAt !== undefined && { deactivatedAt }), keys }
+  return { vid, createdAt, ...(deactivatedAt !== undefined && { deactivatedAt }), keys, ...(tsp && { tsp }) }
+}
+
+/** Throws when it is not what a file or an export holds of TSP. */
+export function tspOf(value: unknown): IdentityTsp {
+  const members = membersOf(value)
+  const sealing = membersOf(members?.get('sealing'))
+  const [endpoint, x, d] = [members?.get('endpoint'), sealing?.get('x'), sealing?.get('d')]
+  if (!members || !sealing || !hasOnly(members, ['sealing', 'endpoint']) || !hasOnly(sealing, ['x', 'd']) || !isOkpKey(d)) {
+    throw new OpenMcpError('identity_invalid', 'what is said of TSP is sealing, with x and d, and endpoint')
+  }
+  if (publicTextOf(privateKeyOf('X25519', d)) !== x)
+    throw new OpenMcpError('identity_invalid', 'the private key to open with does not belong to the public one')
+  return { sealing: { x, d }, endpoint: checkedEndpoint(endpoint) }
 }
 
 function readKey(value: unknown): IdentityKey {

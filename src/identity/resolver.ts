@@ -9,7 +9,7 @@ import { createPeerMethod } from './methods/peer.ts'
 import { createPkhMethod } from './methods/pkh.ts'
 import { createWebMethod } from './methods/web.ts'
 import { createWebvhMethod } from './methods/webvh.ts'
-import type { GuardedFetch, Resolver } from './shapes.ts'
+import type { GuardedFetch, KeepingResolver } from './shapes.ts'
 import { isVid, methodOf, shortFormOf, type Vid } from './vid.ts'
 
 export interface ResolverOptions {
@@ -31,9 +31,9 @@ interface Remembered {
   expiresAtMs: number
 }
 
-export function createResolver(options: ResolverOptions): Resolver {
+export function createResolver(options: ResolverOptions): KeepingResolver {
   const { fetch, now, log, trustLoopback = false, mostEntries = 10_000, foundSeconds = 60, refusedSeconds = 30, failedSeconds = 5 } = options
-  const peer = createPeerMethod({ mostLongForms: Math.ceil(mostEntries / 10) })
+  const peer = createPeerMethod({ mostLongForms: Math.ceil(mostEntries / 10), mostKept: mostEntries })
   // A Map: in an object, did:constructor:x would find a method.
   const methods = new Map<string, DidMethod>([
     ['key', createKeyMethod()],
@@ -88,10 +88,12 @@ export function createResolver(options: ResolverOptions): Resolver {
   }
 
   return {
+    keep: peer.keep,
     async resolve(vid, { maxAgeMs = Infinity } = {}) {
       // The brand is a promise of the compiler alone, and what decodes a DID relies on its length.
       if (!isVid(vid)) return refusal('invalid', 'it is not a DID as openmcp reads it', now)
       const known = remembered(vid, maxAgeMs)
+      if (known?.state === 'found') peer.shownAgain(vid)
       if (known) return known
       let lookup = underWay.get(vid)
       if (!lookup) {

@@ -9,6 +9,15 @@ export interface Resolver {
   resolve(vid: Vid, options?: { maxAgeMs?: number }): Promise<Resolution>
 }
 
+/** A resolver that some did:peer:4 are shown to by us. */
+export interface KeepingResolver extends Resolver {
+  /**
+   * Remembers the long forms of these did:peer:4, so that their short forms are found for as long as this runs: strangers, who can
+   * show any number of others, push them out no more. A short form is kept if its long form is remembered; every other DID is no matter here.
+   */
+  keep(vids: Iterable<Vid>): void
+}
+
 /** One GET of something that a peer named. Throws `egress_refused` (nothing was connected to) or `egress_failed`. */
 export type GuardedFetch = (url: URL, options?: { accept?: string }) => Promise<Fetched>
 
@@ -64,6 +73,10 @@ export interface OwnIdentity {
   readonly alg: SignatureAlgorithm
   readonly createdAtMs: number
   readonly deactivated: boolean
+  /** What names it to whoever may not have seen it: of a did:peer:4 the long form, of every other DID itself. */
+  readonly long: Vid
+  /** Where it is reached by TSP. Undefined: it is not for TSP. */
+  readonly endpoint?: string
 }
 
 /** Signs a JWT as this identity; `typ` goes into the header beside alg and kid. */

@@ -25,7 +25,7 @@ export async function requestToken(request: ProvedRequest): Promise<ObtainedToke
   const { issuer, signer, dpop, fetch, enrolment } = request
   const { token } = await requestAtTokenEndpoint({
     issuer,
-    clientId: signer.identity.vid,
+    clientId: signer.identity.long,
     clientAuth: unauthenticated,
     grant: JWT_BEARER,
     parameters: () => parametersOf(request),
@@ -41,10 +41,11 @@ export async function requestToken(request: ProvedRequest): Promise<ObtainedToke
 function unauthenticated(): void {}
 
 async function parametersOf({ issuer, signer, scope, enrolment, now }: ProvedRequest): Promise<Record<string, string>> {
-  const { vid } = signer.identity
+  // By the short form of a did:peer:4 nobody finds its keys who has not seen the long one: both name the same identity there.
+  const { long } = signer.identity
   const iat = Math.floor(now() / 1000)
   // One audience, the issuer itself: nobody else can use this proof (draft-ietf-oauth-rfc7523bis).
-  const claims = { iss: vid, sub: vid, aud: issuer.server.issuer, iat, exp: iat + ASSERTION_SECONDS, jti: randomUUID() }
+  const claims = { iss: long, sub: long, aud: issuer.server.issuer, iat, exp: iat + ASSERTION_SECONDS, jti: randomUUID() }
   return {
     assertion: await signer.sign(claims, 'JWT'),
     resource: issuer.resource,

@@ -4,7 +4,7 @@ import express, { type Request, type RequestHandler, type Response } from 'expre
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
-import type { TakeTurn } from './rate.ts'
+import type { TakeTurn } from '../protocol/rate.ts'
 
 /** The HTTP status of each word. */
 export const STATUS = {

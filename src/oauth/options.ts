@@ -1,4 +1,5 @@
 // What an operator decides about who may call.
+import type { Vid } from '../identity/vid.ts'
 import type { TrustRule } from '../policy/shapes.ts'
 import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
 
@@ -26,4 +27,17 @@ export interface SecurityOptions {
   trustLoopback: boolean
   /** Seconds after which the document of a DID that has something open is read again. */
   didSeconds: number
+  /** Undefined: nobody is heard by TSP. */
+  tsp?: TspOptions | undefined
+}
+
+/** What is given and taken by TSP: tokens (`verify`), MCP itself (`message`). */
+export interface TspOptions {
+  modes: readonly ('verify' | 'message')[]
+  /** The name of the identity that is our endpoint. */
+  id: string
+  /** Where to bind, when that is not what its document says. */
+  listen?: { host: string; port: number } | undefined
+  /** VIDs that we speak to: related to us they may be, and for that alone they may call nothing here. */
+  peers?: readonly Vid[] | undefined
 }

@@ -23,7 +23,11 @@ export function createFirstTrust({ enrolment, trust, now }: { enrolment: Enrolme
       untilMs = now() + LIFE_SECONDS * 1000
       return enrolment.issue({ lifetimeSeconds: LIFE_SECONDS })
     },
-    isAwaited: () => !trust.hasRules && now() < untilMs,
+    isAwaited() {
+      // Nor is it when that trust has ended.
+      if (trust.hasRules) untilMs = 0
+      return now() < untilMs
+    },
     isOpen: async (secret) => !trust.hasRules && (await enrolment.isOpen(secret)),
     async redeem(secret, identity) {
       // Somebody may be trusted by now: a link that lies about in a log is no second way in.

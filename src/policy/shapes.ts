@@ -6,6 +6,8 @@ export interface TrustRule {
    * did:webvh (`did:web:*.example.com`) or at the end (`did:key:*`, `https://issuer.example|*`), or `any`.
    */
   readonly id: string
+  /** Of a did:peer:4 that was named by its long form: that, by which it is found. It is no part of what is allowed. */
+  readonly long?: string | undefined
   /** What its tokens may hold at most. Undefined: `mcp`, which is everything. An empty list: nothing. */
   readonly scopes?: readonly string[] | undefined
   /** Globs over tool names (`*` any characters, `?` one). Undefined: all tools. An empty list: none. */

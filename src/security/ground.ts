@@ -6,7 +6,8 @@ import { createPlaces } from '../http/places.ts'
 import { createGuardedFetch } from '../identity/guarded-fetch.ts'
 import { openNodeKeys } from '../identity/key-store.ts'
 import { createResolver } from '../identity/resolver.ts'
-import type { GuardedFetch, NodeKeys, Resolver } from '../identity/shapes.ts'
+import type { GuardedFetch, KeepingResolver, NodeKeys } from '../identity/shapes.ts'
+import { isVid } from '../identity/vid.ts'
 import type { SecurityOptions } from '../oauth/options.ts'
 import type { Log } from '../observe/log.ts'
 import type { Standing, Trust } from '../policy/shapes.ts'
@@ -17,18 +18,22 @@ import { createLiveness, type Liveness } from '../tokens/liveness.ts'
 import type { Places } from '../tokens/places.ts'
 import { createReplay, type Replay } from '../tokens/replay.ts'
 import { createRevocation, type Revocation } from '../tokens/revocation.ts'
+import { knownLongForms } from '../tsp/known-vids.ts'
 
 export interface SecurityPlace {
   rules: Pick<HostRules, 'allowsHost'>
-  tls: boolean
+  /** Undefined: plain http, here at least. */
+  tls: { cert: string; key: string } | undefined
   publicUrl: URL | undefined
   pathPrefix: string
+  /** What every path of ours stands behind for whoever named us in no request; undefined until we listen. */
+  base(): string | undefined
 }
 
 export interface Ground {
   readonly keys: NodeKeys
   readonly store: Store
-  readonly resolver: Resolver
+  readonly resolver: KeepingResolver
   /** What the operator named does not wait behind what strangers name. */
   readonly fetchForIssuers: GuardedFetch
   readonly fetchForClients: GuardedFetch
@@ -40,6 +45,8 @@ export interface Ground {
   /** Undefined: somebody of them is not trusted, or not there any more. */
   standingOf(identities: readonly string[]): Standing | undefined
   isTrusted(identity: string): boolean
+  /** Reads again what others may have changed in the store: whom to trust, what was taken back, which did:peer:4 are known. */
+  reload(): Promise<void>
   close(): Promise<void>
 }
 
@@ -60,6 +67,11 @@ export async function openGround(options: SecurityOptions, place: SecurityPlace,
   const forClients = createGuardedFetch({ trustLoopback, maxBytes: CLIENT_BYTES })
   const resolver = createResolver({ fetch: forDocuments.fetch, now, log, trustLoopback })
   const trust = await createTrust({ store, configured: options.trust.identities, now, log })
+  const revocation = await createRevocation({ store, now })
+  const configured = options.trust.identities.flatMap(({ long }) => (isVid(long) ? [long] : []))
+  // By its short form alone nobody could resolve a did:peer:4.
+  const showKnown = async (): Promise<void> => resolver.keep([...(await knownLongForms(store)), ...configured])
+  await showKnown()
   const liveness = createLiveness({ resolver, maxAgeMs: didSeconds * 1000, now })
   const standingOf: Ground['standingOf'] = (identities) => {
     if (identities.length === 1 && identities[0] === API_KEY_HOLDER) return EVERYTHING
@@ -72,13 +84,16 @@ export async function openGround(options: SecurityOptions, place: SecurityPlace,
     resolver,
     fetchForIssuers: forIssuers.fetch,
     fetchForClients: forClients.fetch,
-    places: createPlaces(place),
+    places: createPlaces({ ...place, tls: place.tls !== undefined }),
     trust,
-    revocation: await createRevocation({ store, now }),
+    revocation,
     liveness,
     replay: createReplay(store),
     standingOf,
     isTrusted: (identity) => standingOf([identity]) !== undefined,
+    async reload() {
+      await Promise.all([trust.reload(), revocation.reload(), showKnown()])
+    },
     async close() {
       keys.close()
       for (const fetch of [forDocuments, forIssuers, forClients]) fetch.close()

@@ -2,7 +2,7 @@
 import { createAdmit, type Admit } from '../oauth/admit.ts'
 import type { SecurityOptions } from '../oauth/options.ts'
 import { createProvedKeyOf, type ProvedKeyOf } from '../oauth/proved-key.ts'
-import { createTakeTurn, type TakeTurn } from '../oauth/rate.ts'
+import { createTakeTurn, type TakeTurn } from '../protocol/rate.ts'
 import { createProvedBy, type ProvedBy } from '../oauth/signed-proof.ts'
 import { createStrangers, type Strangers } from '../oauth/strangers.ts'
 import type { Log } from '../observe/log.ts'

@@ -6,12 +6,13 @@ import { shortFormOf, type Vid } from '../identity/vid.ts'
 import type { Log } from '../observe/log.ts'
 import type { Digest } from './digest.ts'
 import { readFrame, type Frame, type ReadOptions } from './envelope.ts'
-import { peerKeysOf, type OwnKeys, type PeerKeys } from './keys.ts'
-import { openMessage } from './open.ts'
+import { peerKeysOf, type OwnKeys } from './keys.ts'
+import { openMessage, verifyReferral } from './open.ts'
+import { createOrder } from './order.ts'
 import type { NewPayload } from './payload-write.ts'
-import type { Payload } from './payload.ts'
+import type { Payload, Referral } from './payload.ts'
 import { TspRefusal, type RefusalReason } from './refusal.ts'
-import type { RelationshipStore } from './relationship-store.ts'
+import type { Held, RelationshipStore } from './relationship-store.ts'
 import { acceptSent, admits, inviteSent, nameOf, NO_RELATIONSHIP, received, type Relationship } from './relationship.ts'
 import { sealMessage, type Receiver, type SealedMessage } from './seal.ts'
 
@@ -23,7 +24,7 @@ interface OwnVid {
 }
 
 /** Why something came to nothing: of the codec, or of what is known about its sender. */
-export type DropReason = RefusalReason | 'busy' | 'untrusted' | 'unresolved' | 'unrelated'
+export type DropReason = RefusalReason | 'busy' | 'untrusted' | 'unresolved' | 'unrelated' | 'unreachable'
 
 export interface EndpointOptions {
   own: OwnVid
@@ -32,29 +33,64 @@ export interface EndpointOptions {
   /** Whether a VID may have a relationship, and be heard in it: asked for every message, before anything of the sender is fetched. */
   trusts: (vid: Vid) => Promise<boolean>
   /** Done when it was written, not when it was taken. Fails with an OpenMcpError when the address cannot be reached. */
-  carry: (address: URL, message: Buffer) => Promise<void>
+  carry: (address: URL, message: Buffer, to: Vid) => Promise<void>
   /** What a related VID sent, sealed. That it is new, and no message from before, is for the hearer to find out. */
-  hear: (from: Vid, data: Buffer) => void
+  hear: (heard: Heard) => void
   /** A relationship began, in both directions, or ended. */
-  changed?: (remote: Vid, state: 'formed' | 'ended') => void
-  dropped?: (reason: DropReason) => void
+  changed?: (remote: Vid, state: 'formed' | 'ended', relationship: Pick<Held, 'id' | 'untilMs'>) => void
+  /** Nobody else hears of it. */
+  dropped?: (reason: DropReason, why: string) => void
+  /**
+   * A message in the cover of a related VID, for another VID of ours: without this there are no others, and it is refused. What it says is
+   * heard as said by the related VID.
+   */
+  covered?: (over: Vid, frame: Frame) => Promise<{ readonly data: Buffer } | undefined>
+  /** A share of the invites that are taken: each leaves something behind for long. Undefined: there is none left for this VID. */
+  mayInvite?: ((vid: Vid) => { giveBack(): void } | undefined) | undefined
   log?: Log
   reading?: ReadOptions
   mostAtOnce?: number
 }
 
+export interface Heard {
+  readonly from: Vid
+  readonly data: Buffer
+  readonly relationship: Pick<Held, 'id' | 'untilMs'>
+}
+
+/** A sender who waits for what is said to it, as in an HTTP exchange, and need not be reachable. */
+export interface Waiting {
+  /** Nobody else is heard here. */
+  readonly from: Vid
+  hear(heard: Heard): void
+  /** A message for the sender, in answer to what is taken. */
+  carry(message: Buffer): void
+}
+
 export interface TspEndpoint {
   /** Never fails: a message that is not taken is counted and forgotten. */
-  take(bytes: Buffer): Promise<void>
+  take(bytes: Buffer, waiting?: Waiting): Promise<void>
   /** Invites; `changed` tells of the answer. Fails with `identity_unresolved` or as `carry` does. */
   invite(remote: Vid): Promise<void>
   /** Fails with `untrusted` where there is no relationship, or as `invite` does. */
   send(remote: Vid, data: Uint8Array): Promise<void>
+  /** Sends a message between other VIDs of the same two parties in the cover of this relationship. Fails as `send` does. */
+  cover(remote: Vid, message: Buffer): Promise<void>
+  /** What seals data to a VID, for whoever carries it himself. Fails as `send` does. */
+  sealerFor(remote: Vid): Promise<(data: Uint8Array) => Buffer>
+  /** The relationship with a VID, when it is formed. */
+  relationshipWith(remote: Vid): Promise<Heard['relationship'] | undefined>
   /** Ends the relationship, if there is one, whether or not the other can be told. */
   cancel(remote: Vid): Promise<void>
 }
 
-type Act = (remote: Vid, payload: Payload, known: Known) => Promise<void>
+type Act = (remote: Vid, payload: Payload, known: Known, waiting: Waiting | undefined) => Promise<Next | undefined>
+
+/** What a message of one VID brings of another, to be done in that one's order. */
+interface Next {
+  readonly of: Vid
+  act(): Promise<void>
+}
 
 interface Known {
   readonly profile: TspProfile
@@ -63,39 +99,102 @@ interface Known {
 }
 
 export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
-  const { own, resolver, relationships, trusts, carry, hear, changed = () => {}, dropped = () => {}, log, reading, mostAtOnce = 256 } = options
+  const {
+    own,
+    resolver,
+    relationships,
+    trusts,
+    carry,
+    hear,
+    changed = () => {},
+    dropped = () => {},
+    mayInvite = freely,
+    log,
+    reading,
+    mostAtOnce = 256,
+  } = options
   const inOrder = createOrder()
+  const sentInOrder = createOrder()
   let atOnce = 0
 
   /** The sender is checked by what costs least first: address, trust, then its document, its signature, its seal. */
-  async function taken(frame: Frame): Promise<void> {
+  async function taken(frame: Frame, waiting: Waiting | undefined): Promise<Next | undefined> {
     const remote = shortFormOf(frame.sender)
     if (frame.receiver === undefined || shortFormOf(frame.receiver) !== own.vid || remote === own.vid)
       throw new TspRefusal('receiver', 'it is not for this VID')
+    if (waiting && waiting.from !== remote) throw new TspRefusal('sender', 'it came under the name of another')
     if (frame.protectedBy === 'none') throw new TspRefusal('unsupported', 'it is not sealed')
     if (!(await trusts(remote))) throw new Dropped('untrusted', `${shortened(remote)} is not trusted`)
     // By the VID as it was written: a long form is what makes its short form known.
     const profile = await profileOf(frame.sender)
-    const payload = openMessage(frame, { from: keysOf(profile), to: own.keys })
-    await ACTS[payload.kind](remote, payload, { profile, written: frame.sender })
+    const payload = openMessage(frame, { from: peerKeysOf(profile), to: own.keys })
+    return ACTS[payload.kind](remote, payload, { profile, written: frame.sender }, waiting)
   }
 
-  const heard: Act = async (remote, payload) => {
-    if (!admits(await relationships.get(own.vid, remote))) throw new Dropped('unrelated', `${shortened(remote)} has no relationship with ${shortened(own.vid)}`)
-    if ('data' in payload) hear(remote, payload.data)
+  const heard: Act = async (remote, payload, _known, waiting) => {
+    const { id, untilMs } = await relationOf(remote)
+    if ('data' in payload) (waiting ?? { hear }).hear({ from: remote, data: payload.data, relationship: { id, untilMs } })
+    return undefined
   }
 
-  const related: Act = async (remote, payload, { profile, written }) => {
-    if (payload.kind !== 'invite' && payload.kind !== 'accept' && payload.kind !== 'cancel') return
-    if (payload.kind === 'invite' && (payload.referral || payload.replyPath.length > 0))
-      throw new TspRefusal('unsupported', 'it refers to another VID or asks for a route')
-    const step = received(await relationships.get(own.vid, remote), payload)
+  /** Drops the message of a VID that may not be heard. */
+  async function relationOf(remote: Vid): Promise<Held> {
+    const held = await relationships.get(own.vid, remote)
+    if (!admits(held.relationship)) throw new Dropped('unrelated', `${shortened(remote)} has no relationship with ${shortened(own.vid)}`)
+    return held
+  }
+
+  const related: Act = async (remote, payload, { profile, written }, waiting) => {
+    if (payload.kind !== 'invite' && payload.kind !== 'accept' && payload.kind !== 'cancel') return undefined
+    if (payload.kind === 'invite' && payload.replyPath.length > 0) throw new TspRefusal('unsupported', 'it asks for a route')
+    if (payload.kind === 'invite' && payload.referral) return introduced(remote, payload, payload.referral)
+    const before = await relationships.get(own.vid, remote)
+    const step = received(before.relationship, payload)
     if (!step) throw new Dropped('unrelated', `the ${payload.kind} of ${shortened(remote)} is of nothing that is there`)
+    if (payload.kind === 'invite') await once(remote, payload.digest)
     await relationships.put(own.vid, remote, step.next, written)
-    if (payload.kind === 'invite') await accept(remote, step.next, payload.digest, profile)
-    if (payload.kind === 'accept') changed(remote, 'formed')
-    if (payload.kind === 'cancel') changed(remote, 'ended')
-    if (step.cancelledBy !== undefined) await carryTo(remote, profile, own.vid, { kind: 'cancel', digest: step.cancelledBy })
+    if (payload.kind === 'invite') await accept(remote, step.next, payload.digest, profile, waiting)
+    if (payload.kind === 'accept') changed(remote, 'formed', await relationships.get(own.vid, remote))
+    if (payload.kind === 'cancel') changed(remote, 'ended', before)
+    if (step.cancelledBy !== undefined) await carryTo(remote, profile, own.vid, { kind: 'cancel', digest: step.cancelledBy }, waiting)
+    return undefined
+  }
+
+  /** Else a recorded invite would take the place of the relationship that is there, and its peer could not end what he does not know. */
+  async function once(remote: Vid, invite: Digest): Promise<void> {
+    const turn = mayInvite(remote)
+    if (!turn) throw new Dropped('busy', `${shortened(remote)} invites too often`)
+    if (await relationships.isFirst(own.vid, remote, invite)) return
+    // Whoever has recorded an invite may not use up the share of the one who made it.
+    turn.giveBack()
+    throw new Dropped('unrelated', `the invite of ${shortened(remote)} was taken before`)
+  }
+
+  /** A parallel relationship (§7.2.5): a related VID brings another of its own, which is looked at as if it had come by itself. */
+  async function introduced(by: Vid, { digest }: { digest: Digest }, referral: Referral): Promise<Next> {
+    const remote = shortFormOf(referral.vid)
+    await relationOf(by)
+    if (remote === own.vid || remote === by) throw new TspRefusal('vid', 'it refers to who is known')
+    if (!(await trusts(remote))) throw new Dropped('untrusted', `${shortened(remote)} is not trusted`)
+    const profile = await profileOf(referral.vid)
+    if (!verifyReferral(referral, peerKeysOf(profile))) throw new TspRefusal('signature', 'the VID that it refers to has not signed that')
+    const invite = { kind: 'invite', digest, replyPath: [] } as const
+    return { of: remote, act: async () => void (await related(remote, invite, { profile, written: referral.vid }, undefined)) }
+  }
+
+  /** Nested, or the end of a route: what we would pass on to another is refused. */
+  const covered: Act = async (remote, payload, _known, waiting) => {
+    if (payload.kind !== 'nested' && payload.kind !== 'routed') return undefined
+    if (payload.kind === 'routed' && !(payload.hops.length === 1 && shortFormOf(payload.hops[0]) === own.vid))
+      throw new TspRefusal('unsupported', 'it is to be passed on')
+    const { id, untilMs } = await relationOf(remote)
+    const frame = readFrame(payload.message, reading)
+    if (frame.receiver !== undefined && shortFormOf(frame.receiver) === own.vid)
+      return { of: shortFormOf(frame.sender), act: async () => expectNoMore(await taken(frame, waiting)) }
+    if (!options.covered) throw new TspRefusal('receiver', 'it covers a message for nobody here')
+    const said = await options.covered(remote, frame)
+    if (said) (waiting ?? { hear }).hear({ from: remote, data: said.data, relationship: { id, untilMs } })
+    return undefined
   }
 
   const refused: Act = async (_remote, payload) => {
@@ -104,28 +203,37 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
 
   const ACTS: Readonly<Record<Payload['kind'], Act>> = {
     application: heard,
-    padding: async () => {},
+    padding: async () => undefined,
     invite: related,
     accept: related,
     cancel: related,
     control: refused,
-    nested: refused,
-    routed: refused,
+    nested: covered,
+    routed: covered,
   }
 
-  async function accept(remote: Vid, now: Relationship, invite: Digest, profile: TspProfile): Promise<void> {
-    const { digest } = await carryTo(remote, profile, own.vid, { kind: 'accept', invite })
+  async function accept(remote: Vid, now: Relationship, invite: Digest, profile: TspProfile, waiting?: Waiting): Promise<void> {
+    const { digest } = await carryTo(remote, profile, own.vid, { kind: 'accept', invite }, waiting)
     const next = digest === undefined ? undefined : acceptSent(now, { invite, accept: digest })
     if (!next) return
     await relationships.put(own.vid, remote, next)
-    changed(remote, 'formed')
+    changed(remote, 'formed', await relationships.get(own.vid, remote))
   }
 
-  async function carryTo(remote: Vid, profile: TspProfile, as: Vid, payload: NewPayload): Promise<SealedMessage> {
-    const to: Receiver = { vid: remote, keys: keysOf(profile) }
+  async function carryTo(remote: Vid, profile: TspProfile, as: Vid, payload: NewPayload, waiting?: Waiting): Promise<SealedMessage> {
+    const to: Receiver = { vid: remote, keys: peerKeysOf(profile) }
     const sealed = sealMessage({ from: { vid: as, keys: own.keys }, to, payload })
-    await carry(new URL(profile.endpoint), sealed.message)
+    if (waiting) waiting.carry(sealed.message)
+    else await carry(new URL(profile.endpoint), sealed.message, remote)
     return sealed
+  }
+
+  /** Fails when there is no relationship in which it may be spoken to. */
+  async function relatedProfile(given: Vid): Promise<TspProfile> {
+    const profile = await unresolvedIsAnError(profileOf(given))
+    const { relationship } = await relationships.get(own.vid, shortFormOf(given))
+    if (!admits(relationship)) throw new OpenMcpError('untrusted', `there is no TSP relationship with ${shortened(given)}`)
+    return profile
   }
 
   async function profileOf(vid: Vid): Promise<TspProfile> {
@@ -136,21 +244,23 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
   }
 
   function forget(thrown: unknown): void {
-    const reason: DropReason = thrown instanceof TspRefusal || thrown instanceof Dropped ? thrown.reason : 'busy'
-    const { message, detail } = toOpenMcpError(thrown)
+    const { code, message, detail } = toOpenMcpError(thrown)
+    const isGone = code === 'upstream_unreachable' || code === 'egress_refused'
+    const reason: DropReason = thrown instanceof TspRefusal || thrown instanceof Dropped ? thrown.reason : isGone ? 'unreachable' : 'busy'
     if (!(thrown instanceof OpenMcpError)) log?.error('a TSP message could not be taken', { why: message, detail })
-    else log?.debug('a TSP message was not taken', { reason, why: message })
-    dropped(reason)
+    dropped(reason, message)
   }
 
   return {
-    async take(bytes) {
+    async take(bytes, waiting) {
       try {
         if (atOnce >= mostAtOnce) throw new Dropped('busy', 'too many messages are being looked at')
         const frame = readFrame(bytes, reading)
         atOnce++
         try {
-          await inOrder(shortFormOf(frame.sender), () => taken(frame))
+          const next = await inOrder(shortFormOf(frame.sender), () => taken(frame, waiting))
+          // Not while the order of the first is kept: two who bring messages of each other would wait for ever.
+          if (next) await inOrder(next.of, () => next.act())
         } finally {
           atOnce--
         }
@@ -162,33 +272,52 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
       const remote = shortFormOf(given)
       const profile = await unresolvedIsAnError(profileOf(given))
       await inOrder(remote, async () => {
-        const to: Receiver = { vid: remote, keys: keysOf(profile) }
+        const to: Receiver = { vid: remote, keys: peerKeysOf(profile) }
         const { message, digest } = sealMessage({ from: { vid: own.long, keys: own.keys }, to, payload: { kind: 'invite' } })
         // Written down first: the accept may be here before the sending has ended.
         if (digest !== undefined) await relationships.put(own.vid, remote, inviteSent(digest), given)
-        await carry(new URL(profile.endpoint), message)
+        await carry(new URL(profile.endpoint), message, remote)
       })
     },
     async send(given, data) {
       const remote = shortFormOf(given)
-      const profile = await unresolvedIsAnError(profileOf(given))
-      const now = await relationships.get(own.vid, remote)
-      if (!admits(now)) throw new OpenMcpError('untrusted', `there is no TSP relationship with ${shortened(remote)}`)
-      await carryTo(remote, profile, own.vid, { kind: 'application', data })
+      await sentInOrder(remote, async () => void (await carryTo(remote, await relatedProfile(given), own.vid, { kind: 'application', data })))
+    },
+    async cover(given, message) {
+      const remote = shortFormOf(given)
+      await sentInOrder(remote, async () => void (await carryTo(remote, await relatedProfile(given), own.vid, { kind: 'nested', message })))
+    },
+    async sealerFor(given) {
+      const to: Receiver = { vid: shortFormOf(given), keys: peerKeysOf(await relatedProfile(given)) }
+      return (data) => sealMessage({ from: { vid: own.vid, keys: own.keys }, to, payload: { kind: 'application', data } }).message
+    },
+    async relationshipWith(given) {
+      const { relationship, id, untilMs } = await relationships.get(own.vid, shortFormOf(given))
+      return relationship.state === 'bidirectional' ? { id, untilMs } : undefined
     },
     async cancel(given) {
       const remote = shortFormOf(given)
       await inOrder(remote, async () => {
-        const digest = nameOf(await relationships.get(own.vid, remote))
+        const before = await relationships.get(own.vid, remote)
+        const digest = nameOf(before.relationship)
         if (digest === undefined) return
         await relationships.put(own.vid, remote, NO_RELATIONSHIP)
-        changed(remote, 'ended')
+        changed(remote, 'ended', before)
         await profileOf(given)
           .then((profile) => carryTo(remote, profile, own.vid, { kind: 'cancel', digest }))
           .catch((thrown: unknown) => log?.debug('the end of a TSP relationship was not told', { why: toOpenMcpError(thrown).message }))
       })
     },
   }
+}
+
+/** One cover is looked into, and none in it. */
+function expectNoMore(next: Next | undefined): void {
+  if (next) throw new TspRefusal('unsupported', 'a message in a message has another in it')
+}
+
+function freely(): { giveBack(): void } {
+  return { giveBack() {} }
 }
 
 /** Dropped for what is known of its sender, and not for its bytes. */
@@ -205,29 +334,6 @@ async function unresolvedIsAnError<T>(found: Promise<T>): Promise<T> {
   return found.catch((thrown: unknown) => {
     throw thrown instanceof Dropped ? new OpenMcpError('identity_unresolved', thrown.message) : thrown
   })
-}
-
-const imported = new WeakMap<TspProfile, PeerKeys>()
-
-/** The resolver gives the same profile as long as it remembers it. */
-function keysOf(profile: TspProfile): PeerKeys {
-  const known = imported.get(profile) ?? peerKeysOf(profile)
-  imported.set(profile, known)
-  return known
-}
-
-/** One after the other for each peer: a relationship is read and written in steps, and messages keep their order. */
-function createOrder(): <T>(vid: Vid, act: () => Promise<T>) => Promise<T> {
-  const last = new Map<Vid, Promise<unknown>>()
-  return async (vid, act) => {
-    const turn = (last.get(vid) ?? Promise.resolve()).then(act, act)
-    last.set(vid, turn)
-    try {
-      return await turn
-    } finally {
-      if (last.get(vid) === turn) last.delete(vid)
-    }
-  }
 }
 
 function shortened(vid: Vid): string {

@@ -10,10 +10,23 @@ const TAG_BYTES = 16
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
 
+const NOTHING = Buffer.alloc(0)
 const KEM = suite('KEM', 0x0020)
 const HPKE = suite('HPKE', 0x0020, 0x0001, 0x0003)
-/** The mode, no pre-shared key, and what TSP calls the protocol (specification §8.2.2): the same for every message. */
-const CONTEXT = Buffer.concat([Buffer.from([0]), extract(HPKE, '', 'psk_id_hash', ''), extract(HPKE, '', 'info_hash', 'YTSP-')])
+/** The mode, no pre-shared key, and what TSP calls the protocol (specification §8.2.2). */
+const CONTEXT = Buffer.concat([
+  Buffer.from([0]),
+  hmac(NOTHING, labelled(HPKE, 'psk_id_hash')),
+  hmac(NOTHING, labelled(HPKE, 'info_hash'), Buffer.from('YTSP-')),
+])
+/** LabeledExpand of §4 ends with the number of its block, and one block is long enough for everything here. */
+const FIRST_BLOCK = Buffer.from([1])
+/** What is the same for every message is written once: to put it together took as long as to hash it. */
+const AGREED = labelled(KEM, 'eae_prk')
+const SHARED = Buffer.concat([numbers(KEY_BYTES), labelled(KEM, 'shared_secret')])
+const SECRET = labelled(HPKE, 'secret')
+const KEY = Buffer.concat([numbers(KEY_BYTES), labelled(HPKE, 'key'), CONTEXT, FIRST_BLOCK])
+const NONCE = Buffer.concat([numbers(NONCE_BYTES), labelled(HPKE, 'base_nonce'), CONTEXT, FIRST_BLOCK])
 
 /** The encapsulated key, the ciphertext and its tag. */
 export function sealBase({ to, aad, plaintext, ephemeral = randomBytes(32) }: SealOptions): Buffer {
@@ -46,7 +59,10 @@ export function openBase({ keys, aad, sealed }: { keys: OwnKeys; aad: Buffer; se
     const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
     decipher.setAAD(aad, { plaintextLength: end - ENCAPSULATED_BYTES })
     decipher.setAuthTag(sealed.subarray(end))
-    return Buffer.concat([decipher.update(sealed.subarray(ENCAPSULATED_BYTES, end)), decipher.final()])
+    const plaintext = decipher.update(sealed.subarray(ENCAPSULATED_BYTES, end))
+    // A stream cipher keeps nothing back: the end is the look at the tag.
+    decipher.final()
+    return plaintext
   } catch {
     return undefined
   }
@@ -54,27 +70,20 @@ export function openBase({ keys, aad, sealed }: { keys: OwnKeys; aad: Buffer; se
 
 /** RFC 9180 §4.1 (ExtractAndExpand) and §5.1 (KeySchedule), for the first and only message. */
 function keyFrom(agreed: Buffer, encapsulated: Buffer, receiver: Buffer): { key: Buffer; nonce: Buffer } {
-  const shared = expand(KEM, extract(KEM, '', 'eae_prk', agreed), 'shared_secret', Buffer.concat([encapsulated, receiver]), KEY_BYTES)
-  const secret = extract(HPKE, shared, 'secret', '')
-  return { key: expand(HPKE, secret, 'key', CONTEXT, KEY_BYTES), nonce: expand(HPKE, secret, 'base_nonce', CONTEXT, NONCE_BYTES) }
+  const shared = hmac(hmac(NOTHING, AGREED, agreed), SHARED, encapsulated, receiver, FIRST_BLOCK)
+  const secret = hmac(shared, SECRET)
+  return { key: hmac(secret, KEY), nonce: hmac(secret, NONCE).subarray(0, NONCE_BYTES) }
 }
 
-/** LabeledExtract of §4. */
-function extract(of: Buffer, salt: Buffer | string, label: string, material: Buffer | string): Buffer {
-  return createHmac('sha256', salt).update('HPKE-v1').update(of).update(label).update(material).digest()
+function hmac(key: Buffer, ...parts: readonly Buffer[]): Buffer {
+  const hash = createHmac('sha256', key)
+  for (const part of parts) hash.update(part)
+  return hash.digest()
 }
 
-/** LabeledExpand of §4, for what one block of HKDF is long enough. */
-function expand(of: Buffer, key: Buffer, label: string, info: Buffer, length: number): Buffer {
-  const block = createHmac('sha256', key)
-    .update(numbers(length))
-    .update('HPKE-v1')
-    .update(of)
-    .update(label)
-    .update(info)
-    .update(Buffer.from([1]))
-    .digest()
-  return block.subarray(0, length)
+/** How the input of LabeledExtract begins, and behind its length that of LabeledExpand (§4). */
+function labelled(of: Buffer, label: string): Buffer {
+  return Buffer.concat([Buffer.from('HPKE-v1'), of, Buffer.from(label)])
 }
 
 function suite(name: string, ...ids: readonly number[]): Buffer {

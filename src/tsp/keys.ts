@@ -28,9 +28,16 @@ export interface SecretKeyTexts {
   readonly opening: string
 }
 
-/** Throws what node:crypto throws for what is no key. */
-export function peerKeysOf({ verifying, sealing }: PublicKeyTexts): PeerKeys {
-  return { verifying: publicKeyOf('Ed25519', verifying), sealing: publicKeyOf('X25519', sealing), sealingBytes: Buffer.from(sealing, 'base64url') }
+const imported = new WeakMap<PublicKeyTexts, PeerKeys>()
+
+/** Throws what node:crypto throws for what is no key. The resolver gives the same texts as long as it remembers them. */
+export function peerKeysOf(texts: PublicKeyTexts): PeerKeys {
+  const known = imported.get(texts)
+  if (known) return known
+  const { verifying, sealing } = texts
+  const keys = { verifying: publicKeyOf('Ed25519', verifying), sealing: publicKeyOf('X25519', sealing), sealingBytes: Buffer.from(sealing, 'base64url') }
+  imported.set(texts, keys)
+  return keys
 }
 
 /** The public keys are computed: beside a secret that is not theirs they would be believed. */

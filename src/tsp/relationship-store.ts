@@ -1,16 +1,30 @@
 // Relationships across restarts. With each the long form of a did:peer:4 is kept: by its short one nobody could be found again.
+import { createHash, randomBytes } from 'node:crypto'
+
 import { isObject } from '../protocol/message.ts'
 import { isVid, type Vid } from '../identity/vid.ts'
 import type { Store } from '../store/shapes.ts'
-import { parseDigest } from './digest.ts'
+import { parseDigest, type Digest } from './digest.ts'
 import { NO_RELATIONSHIP, type Relationship } from './relationship.ts'
 
 /** Every function fails with `store_failed` when the store cannot do its work. */
 export interface RelationshipStore {
-  get(local: Vid, remote: Vid): Promise<Relationship>
+  get(local: Vid, remote: Vid): Promise<Held>
   /** `written` is the remote VID as it was shown, in its long form or in its short one. */
   put(local: Vid, remote: Vid, relationship: Relationship, written?: Vid): Promise<void>
+  /** Whether this invite of the remote VID was not taken before: a message says nothing of when it was made. */
+  isFirst(local: Vid, remote: Vid, invite: Digest): Promise<boolean>
 }
+
+export interface Held {
+  readonly relationship: Relationship
+  /** Of our own, and the same when a peer begins it anew: what was made in it ends when it ends. Empty: there is none. */
+  readonly id: string
+  /** When it ends if nothing is done for it. */
+  readonly untilMs: number
+}
+
+export const NOTHING_HELD: Held = { relationship: NO_RELATIONSHIP, id: '', untilMs: 0 }
 
 export interface KeptRelationships extends RelationshipStore {
   /** Who has a relationship with this VID, in the form by which it can be resolved. */
@@ -18,7 +32,7 @@ export interface KeptRelationships extends RelationshipStore {
 }
 
 export interface KeptRelationshipsOptions {
-  store: Pick<Store, 'get' | 'put' | 'remove' | 'list'>
+  store: Pick<Store, 'add' | 'get' | 'put' | 'remove' | 'list'>
   /** So long after its last change a relationship is there. */
   lifeSeconds: number
   now: () => number
@@ -26,14 +40,19 @@ export interface KeptRelationshipsOptions {
 
 interface Kept {
   readonly relationship: Relationship
+  readonly id: string
   readonly written: Vid
 }
+
+/** An invite that was recorded can be played again after this: for ever would be a row for every invite that there was. */
+const INVITE_MS = 7 * 24 * 3600 * 1000
 
 export function createKeptRelationships({ store, lifeSeconds, now }: KeptRelationshipsOptions): KeptRelationships {
   return {
     async get(local, remote) {
       const row = await store.get('tsp', keyOf(local, remote))
-      return (row && parseKept(row.value)?.relationship) ?? NO_RELATIONSHIP
+      const kept = row && parseKept(row.value)
+      return row && kept ? { relationship: kept.relationship, id: kept.id, untilMs: row.expiresAtMs ?? Infinity } : NOTHING_HELD
     },
     async put(local, remote, relationship, written = remote) {
       const key = keyOf(local, remote)
@@ -41,10 +60,18 @@ export function createKeptRelationships({ store, lifeSeconds, now }: KeptRelatio
         await store.remove('tsp', key)
         return
       }
-      const before = await store.get('tsp', key)
+      const row = await store.get('tsp', key)
+      const before = row && parseKept(row.value)
       // The short form, which every later message shows, takes nothing from the long one that came first.
-      const longest = written === remote ? ((before && parseKept(before.value)?.written) ?? written) : written
-      await store.put('tsp', { key, value: JSON.stringify({ relationship, written: longest }), expiresAtMs: now() + lifeSeconds * 1000 })
+      const longest = written === remote ? (before?.written ?? written) : written
+      const id = before?.id ?? randomBytes(16).toString('base64url')
+      await store.put('tsp', { key, value: JSON.stringify({ relationship, id, written: longest }), expiresAtMs: now() + lifeSeconds * 1000 })
+    },
+    isFirst(local, remote, invite) {
+      const key = createHash('sha256')
+        .update(JSON.stringify(['invite', local, remote, invite]))
+        .digest('base64url')
+      return store.add('replay', { key, value: '', expiresAtMs: now() + INVITE_MS })
     },
     async remotesOf(local) {
       const rows = await store.list('tsp')
@@ -63,8 +90,8 @@ function parseKept(text: string): Kept | undefined {
   const kept = parsed(text)
   if (!isObject(kept) || !isObject(kept['relationship'])) return undefined
   const relationship = relationshipOf(kept['relationship'])
-  const written = kept['written']
-  return relationship && isVid(written) ? { relationship, written } : undefined
+  const { id, written } = kept
+  return relationship && typeof id === 'string' && isVid(written) ? { relationship, id, written } : undefined
 }
 
 function relationshipOf({ state, invite: inviteText, accept: acceptText }: Record<string, unknown>): Relationship | undefined {

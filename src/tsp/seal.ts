@@ -1,11 +1,12 @@
 // Makes a message: its payload written, sealed to one receiver or left readable, and all of it signed.
 import { randomBytes, sign } from 'node:crypto'
 
+import { OpenMcpError } from '../errors.ts'
 import type { Vid } from '../identity/vid.ts'
 import { DATA } from './cesr.ts'
 import { writeData } from './cesr-write.ts'
 import type { Digest, DigestKind } from './digest.ts'
-import { writeFrame, writePrefix, writeSignature } from './envelope.ts'
+import { MOST_MESSAGE_BYTES, writeFrame, writePrefix, writeSignature } from './envelope.ts'
 import { sealBase } from './hpke.ts'
 import type { OwnKeys, PeerKeys } from './keys.ts'
 import { writePayload, type NewPayload } from './payload-write.ts'
@@ -53,6 +54,7 @@ export function hpkeBase({ ephemeral }: { ephemeral?: Buffer } = {}): Sealing {
   }
 }
 
+/** Throws `too_large` for what is more than a message may hold. */
 export function sealMessage({ to, sealing = hpkeBase(), ...options }: MessageOptions & { to: Receiver; sealing?: Sealing }): SealedMessage {
   const prefix = writePrefix(options.from.vid, to.vid)
   const { bytes, digest } = payloadOf(options, prefix, sealing.digestKind)
@@ -74,5 +76,7 @@ function payloadOf(options: MessageOptions, prefix: Buffer, digestKind: DigestKi
 function signed({ keys }: Sender, prefix: Buffer, body: Buffer, digest: Digest | undefined): SealedMessage {
   const frame = writeFrame(prefix, body)
   const message = Buffer.concat([frame, writeSignature(sign(null, frame, keys.signing))])
+  // Whoever gets it would drop it in silence.
+  if (message.length > MOST_MESSAGE_BYTES) throw new OpenMcpError('too_large', `a TSP message may have ${MOST_MESSAGE_BYTES} bytes`)
   return { message, ...(digest !== undefined && { digest }) }
 }

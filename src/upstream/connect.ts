@@ -1,39 +1,25 @@
 // The only switch over the kinds of upstream: from what the operator named to something that carries exchanges.
 import { toOpenMcpError, type OpenMcpError } from '../errors.ts'
-import type { Caller } from '../protocol/caller.ts'
-import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import { startChild, type ChildCommand } from './child.ts'
-import type { OpenedPipe, PipeEvents } from './pipe.ts'
-import type { CommandServer, ConnectOptions, RemoteServer, SocketServer } from './options.ts'
+import type { CommandServer, Connection, ConnectOptions, RemoteServer, SocketServer, VidServer } from './options.ts'
 import type { Remote } from './over-http.ts'
+import type { OpenedPipe, PipeEvents } from './pipe.ts'
 import { createSpare } from './spare.ts'
 import { createPool } from './pool.ts'
 import { openSocket } from './socket.ts'
+import { connectVid } from './vid.ts'
 
-export type ConnectionState = 'running' | 'idle' | 'connecting' | 'unreachable' | 'failed'
-
-export interface Connection {
-  /** What the upstream is. For a URL that is found out first; while it cannot be, this fails and is tried anew next time. */
-  upstream(): Upstream | Promise<Upstream>
-  /** The same upstream for a client that has one pipe (stdio, HTTP+SSE): read into messages where it is HTTP. */
-  messages(): MessageUpstream | Promise<MessageUpstream>
-  /** Settles when the first look is done: for words at start. Fails only with what no later try will mend. */
-  readonly started: Promise<void>
-  /** In one word, for /status. */
-  state(): ConnectionState
-  /** Why it is `failed` or `unreachable`. */
-  failure(): OpenMcpError | undefined
-  /** Children, or upstream connections with a session of their own. */
-  pipes(): number
-  /** Ends what runs for callers that are over, beside what ends with their sessions. */
-  endOf(isOver: (caller: Caller) => boolean): Promise<void>
-  /** Children get `graceSeconds` to end by themselves, and again after SIGTERM, where that is less than usual. */
-  close(graceSeconds?: number): Promise<void>
-}
-
-export function connect(target: CommandServer | RemoteServer | SocketServer, options: ConnectOptions): Connection {
-  if (target.kind === 'remote') return connectRemote(target, options)
-  return target.kind === 'command' ? connectCommand(target, options) : connectSocket(target, options)
+export function connect(target: CommandServer | RemoteServer | SocketServer | VidServer, options: ConnectOptions): Connection {
+  switch (target.kind) {
+    case 'command':
+      return connectCommand(target, options)
+    case 'remote':
+      return connectRemote(target, options)
+    case 'socket':
+      return connectSocket(target, options)
+    case 'vid':
+      return connectVid(target, options)
+  }
 }
 
 /** A command that does not exist is told at start, and ends it: no later try will mend that. */

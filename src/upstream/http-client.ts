@@ -1,4 +1,5 @@
 // One HTTP upstream: its connections, the headers that may pass in each direction, and its failures in our words.
+import type { LookupFunction } from 'node:net'
 import type { Dispatcher } from 'undici'
 import Pool from 'undici/lib/dispatcher/pool.js'
 
@@ -13,7 +14,7 @@ export interface HttpClient {
   close(): Promise<void>
 }
 
-interface ClientRequest {
+export interface ClientRequest {
   method: 'POST' | 'GET' | 'DELETE'
   url: URL
   headers: ForwardedHeaders
@@ -22,7 +23,7 @@ interface ClientRequest {
   endless?: boolean
 }
 
-interface AnswerHandler {
+export interface AnswerHandler {
   head(status: number, headers: ResponseHead, flow: Flow): void
   chunk(bytes: Buffer): void
   end(): void
@@ -35,16 +36,26 @@ interface Flow {
 }
 
 /** Headers of an answer that may be passed on to a client. */
-const PASSED_DOWN = ['cache-control', 'retry-after', 'x-accel-buffering', 'allow', 'content-encoding', 'mcp-protocol-version', 'traceparent', 'tracestate']
+export const PASSED_DOWN = [
+  'cache-control',
+  'retry-after',
+  'x-accel-buffering',
+  'allow',
+  'content-encoding',
+  'mcp-protocol-version',
+  'traceparent',
+  'tracestate',
+]
 
-export function createHttpClient(origin: string, own: ForwardedHeaders, limits: Limits, credential?: Credential): HttpClient {
+/** `lookup` says where the name may lead, when it was not the operator who named it. */
+export function createHttpClient(origin: string, own: ForwardedHeaders, limits: Limits, credential?: Credential, lookup?: LookupFunction): HttpClient {
   const waitMs = limits.timeoutSeconds * 1000
   const pool = new Pool(origin, {
     connections: null,
     pipelining: 1,
     headersTimeout: waitMs,
     bodyTimeout: waitMs,
-    connect: { timeout: limits.connectSeconds * 1000 },
+    connect: { timeout: limits.connectSeconds * 1000, ...(lookup && { lookup }) },
     maxHeaderSize: 64 * 1024,
   })
   const ownPairs = Object.entries(own).flat()
@@ -164,6 +175,8 @@ function oneOf(headers: RawHeaders, name: string): string | undefined {
 }
 
 function failureOf(cause: unknown, origin: string, limits: Limits): OpenMcpError {
+  // Of the look-up, which knows where the name may lead.
+  if (cause instanceof OpenMcpError) return cause
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
     return new OpenMcpError('timeout', `no sign of an answer from the upstream within ${limits.timeoutSeconds} s`, {

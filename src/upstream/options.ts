@@ -1,6 +1,11 @@
-// What may stand behind openmcp, and how it is to be reached.
+// What may stand behind openmcp, how it is to be reached, and what is had of it then.
+import type { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
+import type { FindSealedPeer } from '../protocol/carried.ts'
+import type { Caller } from '../protocol/caller.ts'
+import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
+import type { OpenSealed } from '../protocol/sealed-session.ts'
 import type { ChildCommand } from './child.ts'
 
 export interface CommandServer extends ChildCommand {
@@ -35,6 +40,23 @@ export interface SocketServer {
   headers: Readonly<Record<string, string>>
 }
 
+/** A server that is spoken to in sealed messages. Who it is and who we are to it is known to `find`. */
+export interface VidServer {
+  kind: 'vid'
+  /** Asked until it is found. Fails with `usage`, `port_taken` or `keys_unsafe` when it is for us to mend. */
+  find(): Promise<FoundVid>
+}
+
+/** By the address in its document: messages each way, or requests of HTTP under a seal. */
+export type FoundVid =
+  | {
+      readonly by: 'messages'
+      readonly open: OpenSealed
+      /** Sees to it that the other side knows us. Fails in words. */
+      reach(): Promise<void>
+    }
+  | { readonly by: 'http'; readonly peer: FindSealedPeer }
+
 /** Who shares a pipe: nobody, the sessions of one owner, or all. */
 export type Isolation = 'session' | 'identity' | 'shared'
 
@@ -68,4 +90,25 @@ export interface CredentialRefusal {
   nonce: string | undefined
   /** What `headers` gave for the request that was refused. */
   sent: Readonly<Record<string, string>>
+}
+
+export type ConnectionState = 'running' | 'idle' | 'connecting' | 'unreachable' | 'failed'
+
+export interface Connection {
+  /** What the upstream is. For a URL that is found out first; while it cannot be, this fails and is tried anew next time. */
+  upstream(): Upstream | Promise<Upstream>
+  /** The same upstream for a client that has one pipe (stdio, HTTP+SSE): read into messages where it is HTTP. */
+  messages(): MessageUpstream | Promise<MessageUpstream>
+  /** Settles when the first look is done: for words at start. Fails only with what no later try will mend. */
+  readonly started: Promise<void>
+  /** In one word, for /status. */
+  state(): ConnectionState
+  /** Why it is `failed` or `unreachable`. */
+  failure(): OpenMcpError | undefined
+  /** Children, or upstream connections with a session of their own. */
+  pipes(): number
+  /** Ends what runs for callers that are over, beside what ends with their sessions. */
+  endOf(isOver: (caller: Caller) => boolean): Promise<void>
+  /** Children get `graceSeconds` to end by themselves, and again after SIGTERM, where that is less than usual. */
+  close(graceSeconds?: number): Promise<void>
 }

@@ -36,7 +36,7 @@ async function findOne(target: RemoteServer, options: ConnectOptions): Promise<R
   }
 }
 
-function streamableHttp(client: HttpClient, url: URL, retry: Retry, options: ConnectOptions): Remote {
+export function streamableHttp(client: HttpClient, url: URL, retry: Retry, options: ConnectOptions): Remote {
   options.log.debug('the upstream speaks Streamable HTTP', { path: url.pathname })
   const endpoints = createEndpoints([[createStreamableHttp(client, url)]], { now: options.now, random: Math.random })
   return { ...overHttp(endpoints, retry, options), close: () => client.close() }

@@ -1,4 +1,4 @@
-// UPSTREAM, as people write it: host:port[/path], http(s)://…, tcp://host:port or ws(s)://…
+// UPSTREAM, as people write it: host:port[/path], http(s)://…, tcp://host:port or ws(s)://…, and how a DID is told from them.
 import { OpenMcpError } from '../errors.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 
@@ -12,7 +12,8 @@ export function isSocket(url: URL): boolean {
 
 /**
  * The URLs an UPSTREAM stands for, in the order to try them: two of HTTP when it names no path, one otherwise (`/` is a path).
- * Refuses what openmcp cannot reach yet (`unavailable_option`), and a secret or a fragment in the URL.
+ * Refuses what openmcp cannot reach yet (`unavailable_option`), a DID, which is for whoever asks with `schemeOf` first, and a secret or a
+ * fragment in the URL.
  */
 export function parseTarget(text: string): readonly URL[] {
   refuseUnreadable(text)
@@ -46,7 +47,7 @@ function refuseUnreadable(text: string): void {
 
 function refuseScheme(scheme: string, text: string): void {
   if (['http', 'https', 'tcp', 'ws', 'wss'].includes(scheme)) return
-  if (scheme === 'did') throw new OpenMcpError('unavailable_option', 'an upstream named by a DID is not built yet', { hint: WHAT_WORKS })
+  if (scheme === 'did') throw new OpenMcpError('usage', 'a DID is no URL', { hint: 'openmcp run -p PORT:did:… serves what it names' })
   throw new OpenMcpError('usage', `'${shownTarget(text)}': openmcp does not speak ${scheme}://`, { hint: WHAT_WORKS })
 }
 

@@ -13,7 +13,7 @@ import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
 import { runOptions } from '../../src/cli/run-options.ts'
 import { watchFiles } from '../../src/cli/watch-files.ts'
 import { createLog } from '../../src/observe/log.ts'
-import type { NamedServer } from '../../src/servers.ts'
+import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { until } from '../support/until.ts'
 
 interface Stage {

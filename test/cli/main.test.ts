@@ -93,8 +93,8 @@ describe('what is asked wrongly ends with 2, an error and a hint on stderr, and 
       'openmcp: error: listening on 0.0.0.0 would let in whoever reaches it, and nobody is asked who they are\nopenmcp: hint: leave the address out to listen on loopback, add --security to ask, or --insecure-no-auth if the network in front of it is trusted\n',
     ],
     [
-      ['did:web:host'],
-      'openmcp: error: an upstream named by a DID is not built yet\nopenmcp: hint: host:port[/path], http(s)://…, tcp://host:port and ws(s)://… work\n',
+      ['did:key:z6Mk'],
+      'openmcp: error: the upstream is a did:key, which cannot say where it is reached\nopenmcp: hint: a did:peer:4, did:web or did:webvh can\n',
     ],
     [['-p', '1\u001b[2J', 'x'], "openmcp: error: -p '1\\u001b[2J' is not [HOST:]PORT\nopenmcp: hint: like -p 8000, -p 127.0.0.1:8000 or -p [::1]:8000\n"],
     [['test'], 'openmcp: error: nothing to test: there is neither an upstream nor a COMMAND\nopenmcp: hint: openmcp test http://127.0.0.1:8000/mcp\n'],

@@ -121,8 +121,34 @@ describe('without a command', () => {
     expect(refusalOf(text, false)).toMatchObject({ code: 'usage', message })
   })
 
-  test.each(['8000:did:web:h', 'did:web:h'])('%s waits for a transport that is not built yet', (text) => {
-    expect(refusalOf(text, false).code).toBe('unavailable_option')
+  test.each([
+    ['did:web:h.example', undefined, 'did:web:h.example'],
+    ['did:web:h.example%3A8443:team', undefined, 'did:web:h.example%3A8443:team'],
+    ['8000:did:web:a%3A8443', { host: '127.0.0.1', port: 8000 }, 'did:web:a%3A8443'],
+    [':0:did:peer:4zQmRjQ3:z8hh', { host: '127.0.0.1', port: 0 }, 'did:peer:4zQmRjQ3:z8hh'],
+    [
+      '127.0.0.1:8000:did:webvh:QmfGEUAcMpzo25kF2Rhn8L5FAXysfGnkzjwdKoNPi615XQ:h.example',
+      { host: '127.0.0.1', port: 8000 },
+      'did:webvh:QmfGEUAcMpzo25kF2Rhn8L5FAXysfGnkzjwdKoNPi615XQ:h.example',
+    ],
+    ['[::1]:8000:did:web:h.example', { host: '::1', port: 8000 }, 'did:web:h.example'],
+  ])('%s is a VID, its colons and all', (text, listen, vid) => {
+    expect(parsePublish(text, { hasCommand: false })).toEqual({ ...(listen && { listen }), vid })
+  })
+
+  test.each([
+    ['did:key:z6Mk', 'the upstream is a did:key, which cannot say where it is reached'],
+    ['8000:did:pkh:eip155:1:0x0000000000000000000000000000000000000000', 'the upstream is a did:pkh, which cannot say where it is reached'],
+    ['DID:web:h', 'the upstream DID:web:h: this is not a DID'],
+    ['8000:did:', 'the upstream did:: this is not a DID'],
+    ['did:web:h#key', 'the upstream did:web:h: this is not a DID'],
+    ['did:web:h/mcp', 'the upstream did:web:h/mcp: this is not a DID'],
+  ])('%s is refused', (text, message) => {
+    expect(refusalOf(text, false)).toMatchObject({ code: 'usage', message })
+  })
+
+  test('a VID and a COMMAND do not go together', () => {
+    expect(refusalOf('8000:did:web:h', true)).toMatchObject({ code: 'usage', message: '-p names an upstream, and a COMMAND is given too' })
   })
 
   test('a password in the upstream is refused and not repeated', () => {

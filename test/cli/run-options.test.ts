@@ -373,6 +373,56 @@ describe('what an upstream gets', () => {
   })
 })
 
+describe('an upstream that is a VID', () => {
+  const vid = 'did:web:h.example'
+
+  test.each([
+    [[vid], undefined],
+    [['-p', vid], undefined],
+    [['-p', `8000:${vid}`], 8000],
+    [[vid, '--name', 'far'], undefined],
+  ])('%s', (args, port) => {
+    const options = optionsOf(args)
+    expect(options.target).toEqual({ kind: 'vid', vid, id: undefined, keys: '/home/ann/.openmcp/keys' })
+    expect(options.listen?.port).toBe(port)
+  })
+
+  test('knows us by the identity that is named, wherever that is kept, and answers come where it is said', () => {
+    expect(typed(['-p', vid, '--id', 'me', '--keys', 'k', '--tsp-listen', '0.0.0.0:9000'])).toMatchObject({
+      options: { target: { id: 'me', keys: '/home/ann/k', listen: { host: '0.0.0.0', port: 9000 } } },
+      warnings: [],
+    })
+  })
+
+  test('has no login, for nothing of it is HTTP', () => {
+    const { login, logins } = typed(['-p', vid, '--id', 'me'])
+    expect([login, logins]).toEqual([undefined, undefined])
+  })
+
+  test('stands behind a node that is asked by TSP itself: then --tsp-listen is about that one', () => {
+    const { target, security } = optionsOf(['-p', `8000:${vid}`, '--tsp', 'message', '--tsp-listen', '0.0.0.0:9000'])
+    expect(target).not.toHaveProperty('listen')
+    expect(security?.tsp).toMatchObject({ modes: ['message'], listen: { host: '0.0.0.0', port: 9000 } })
+  })
+
+  test.each([
+    [['-H', 'A: b'], '-H is for HTTP, and an upstream named by a DID is spoken to in sealed messages'],
+    [['--header-file', 'f'], '--header-file is for HTTP, and an upstream named by a DID is spoken to in sealed messages'],
+    [['--transport', 'sse'], '--transport is for HTTP, and an upstream named by a DID is spoken to in sealed messages'],
+    [['--dpop', 'required'], '--dpop is for HTTP, and an upstream named by a DID is spoken to in sealed messages'],
+    [['-e', 'A=b'], '-e is for a COMMAND, and there is an upstream instead'],
+    [['--tsp-listen', '9000'], '--tsp-listen takes HOST:PORT, an IP address or localhost and its port'],
+    [['--tsp', 'message'], '--tsp is for a port, and openmcp serves its own stdio here'],
+  ])('does not take %s', (args, message) => {
+    expect(refusalOf([...args, vid], machineWith({ files: { f: 'A: b' } }))).toMatchObject({ code: 'usage', message: expect.stringContaining(message) })
+  })
+
+  test('is what --tsp-listen is for, beside --tsp', () => {
+    expect(refusalOf(['--tsp-listen', '0.0.0.0:9000', 'x']).message).toBe('--tsp-listen is for --tsp or for an upstream named by a DID, and there is neither')
+    expect(refusalOf(['--security', '--tsp-listen', '0.0.0.0:9000', '-p', '8000', 'x']).message).toContain('--tsp-listen is for --tsp')
+  })
+})
+
 describe('an option that would do nothing is refused', () => {
   test.each([
     [['-H', 'A: b', 'x'], '-H is for an upstream, and there is a COMMAND instead'],

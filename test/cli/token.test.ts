@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
+import { parseVid, shortFormOf } from '../../src/identity/vid.ts'
 import { at } from '../support/json.ts'
 import { INITIALIZED, initializeMessage } from '../support/openmcp.ts'
 import { bearer, secured, sessionWith, type Secured } from '../support/secured.ts'
@@ -62,6 +63,23 @@ describe('openmcp token', () => {
     const { node, ann } = await trusting({ security: { dpop } })
     expect(await ann.typed('token', node.url.href)).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('openmcp: hint: add --dpop\n') })
     expect(await ann.typed('token', node.url.href, '--dpop')).toMatchObject({ code: 0, stdout: expect.stringContaining('"DPoP"') })
+  })
+
+  test('of a did:peer:4 is given for its short form, which the node needs not have seen before', async () => {
+    const ann = person()
+    const long = parseVid((await ann.typed('id', 'create', 'tsp', '--tsp')).stdout.trim())
+    const did = shortFormOf(long)
+    const node = await secured({ trusted: [did] })
+    const { code, stdout, stderr } = await ann.typed('token', node.url.href, '--id', 'tsp')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: `openmcp: ${did} has a token for ${node.url.href} for 900 s, scope mcp\n` })
+    expect(decodeJwt(stdout.trim())).toMatchObject({ sub: did })
+    expect(await sessionWith(node, bearer(stdout.trim()))).toEqual(expect.any(String))
+  })
+
+  test('takes no identity for TSP that is not named', async () => {
+    const { node, ann, did } = await trusting()
+    await ann.typed('id', 'create', 'tsp', '--tsp')
+    expect(decodeJwt((await ann.typed('token', node.url.href)).stdout.trim())).toMatchObject({ sub: did })
   })
 
   test('of a stranger is refused, and says who has to do what', async () => {
@@ -131,7 +149,9 @@ describe('openmcp token', () => {
     [[], 'openmcp token does not say for which resource'],
     [['http://h/mcp', 'http://i/mcp'], "openmcp token: one word too many: 'http://i/mcp'"],
     [['ftp://h/mcp'], 'ftp'],
-    [['did:web:h'], 'an upstream named by a DID is not built yet'],
+    [['did:web:'], 'this is not a DID'],
+    [['did:web:h', '--timeout', 'long'], "--timeout: 'long' is no number of seconds"],
+    [['http://h/mcp', '--timeout', '5'], '--timeout is for a token by TSP'],
     [['http://h/mcp', '--scope', ' '], '--scope takes scopes with a space between them'],
     [['http://h/mcp', '--enrol', 'http://h/keys'], '--enrol is not an enrolment link'],
     [['http://h/mcp', '--id', 'nobody'], 'there is no identity nobody'],

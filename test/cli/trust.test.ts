@@ -1,7 +1,12 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { readTrustRule } from '../../src/cli/trust-rule.ts'
+import { newOkpPair } from '../../src/identity/okp.ts'
+import { peerFourOf } from '../../src/identity/peer-four.ts'
 import { openStore } from '../../src/store/open-store.ts'
+import type { Store } from '../../src/store/shapes.ts'
+import { knownLongForms } from '../../src/tsp/known-vids.ts'
 import { ownHome } from './home.ts'
 import { type, type Transcript } from './terminal.ts'
 
@@ -89,6 +94,78 @@ describe('openmcp trust', () => {
       code: 0,
       stdout: '',
       stderr: `openmcp: warning: whoever asks can make an identity that '${id}' stands for, so nobody is kept out\nopenmcp: trusted: ${id} (scope mcp, all tools)\n`,
+    })
+  })
+
+  describe('a did:peer:4', () => {
+    const keys = { verifying: newOkpPair('Ed25519').x, sealing: newOkpPair('X25519').x }
+    const { short, long } = peerFourOf({ ...keys, endpoint: 'tcp://127.0.0.1:13371' })
+    const other = peerFourOf({ ...keys, endpoint: 'tcp://127.0.0.1:13372' })
+    const inStore = async <T>(home: string, look: (store: Store) => Promise<T>): Promise<T> => {
+      const store = await openStore(`file:${join(home, 'store.db')}`, { now: Date.now })
+      try {
+        return await look(store)
+      } finally {
+        await store.close()
+      }
+    }
+
+    test('is trusted by its short form, and the long one is known by which it is found', async () => {
+      const { home, typed } = atHome()
+      expect(await typed('add', long)).toEqual({ code: 0, stdout: '', stderr: `openmcp: trusted: ${short} (scope mcp, all tools)\n` })
+      expect((await typed('list')).stdout).toBe(`${short} (scope mcp, all tools)\n`)
+      expect(JSON.parse((await typed('list', '--json')).stdout)).toEqual([{ id: short }])
+      expect(await inStore(home, knownLongForms)).toEqual([long])
+    })
+
+    test.each([
+      ['its long form', long],
+      ['its short one', short],
+    ])('is removed by %s, with all that is known of it', async (_what, id) => {
+      const { home, typed } = atHome()
+      await typed('add', long)
+      await typed('add', other.long)
+      expect(await typed('remove', id)).toEqual({ code: 0, stdout: '', stderr: `openmcp: no longer trusted: ${short}\n` })
+      expect((await typed('list')).stdout).toBe(`${other.short} (scope mcp, all tools)\n`)
+      expect(await inStore(home, knownLongForms)).toEqual([other.long])
+    })
+
+    test('that was added by its short form has to show its long one, unless that was said before', async () => {
+      const { home, typed } = atHome()
+      const words = `openmcp: ${short} is a short form, and is found once it has shown its long one: 'openmcp trust add' takes that too\n`
+      expect((await typed('add', short)).stderr).toBe(`${words}openmcp: trusted: ${short} (scope mcp, all tools)\n`)
+      await typed('add', long, '--until', '1h')
+      expect((await typed('add', short)).stderr).toBe(`openmcp: trusted: ${short} (scope mcp, all tools)\n`)
+      const [row] = await inStore(home, (store) => store.list('tsp'))
+      expect(row).toMatchObject({ key: `known ${short}`, expiresAtMs: undefined })
+    })
+
+    test('in a rule of a configuration is known by its long form too', () => {
+      expect(readTrustRule({ id: long, tools: ['echo'] })).toEqual({ id: short, long, tools: ['echo'] })
+      expect(readTrustRule({ id: short })).toEqual({ id: short })
+    })
+
+    test('is known no longer than it is trusted', async () => {
+      const { home, typed } = atHome()
+      await typed('add', long, '--until', '2127-01-31')
+      expect(await inStore(home, (store) => store.list('tsp'))).toMatchObject([{ key: `known ${short}`, expiresAtMs: Date.UTC(2127, 0, 31) }])
+    })
+
+    test.each<[string, string, string]>([
+      ['the document of another', `${short}:${other.long.split(':')[3]}`, 'the hash in the did:peer:4 is not of its document'],
+      ['no document', `${short}:z1111`, 'the hash in the did:peer:4 is not of its document'],
+    ])('with %s is refused, and nothing is written', async (_what, id, words) => {
+      const { home, typed } = atHome()
+      await typed('list')
+      expect(await typed('add', id)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(words) })
+      expect(await inStore(home, async (store) => [await store.list('trust'), await store.list('tsp')])).toEqual([[], []])
+    })
+
+    test('that was deactivated stays out by its long form too, and nothing is written', async () => {
+      const { home, env } = ownHome()
+      await type(['id', 'deactivate', long], { env })
+      expect(await type(['trust', 'add', long], { env })).toMatchObject({ code: 1, stderr: expect.stringContaining(`${short} was deactivated in this store`) })
+      expect(await inStore(home, async (store) => [await store.list('trust'), await store.list('tsp')])).toEqual([[], []])
     })
   })
 

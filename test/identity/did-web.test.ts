@@ -1,10 +1,17 @@
 // did:web from real servers on loopback, and what the resolver remembers of them.
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
+import { deactivateIdentity, exportIdentity, rotateIdentity } from '../../src/identity/own-identities.ts'
+import { newOkpPair } from '../../src/identity/okp.ts'
+import { createTspIdentity, openTspIdentity } from '../../src/identity/tsp/own.ts'
+import { tspDocumentOf } from '../../src/identity/tsp/web-document.ts'
 import { createGuardedFetch } from '../../src/identity/guarded-fetch.ts'
 import { createResolver, type ResolverOptions } from '../../src/identity/resolver.ts'
 import type { Resolver } from '../../src/identity/shapes.ts'
@@ -60,6 +67,45 @@ function documentOf(vid: Vid, changes: object = {}): object {
   const verificationMethod = [{ id: '#k', type: 'JsonWebKey2020', controller: vid, publicKeyJwk: ED25519.jwk }]
   return { id: vid, verificationMethod, authentication: ['#k'], ...changes }
 }
+
+describe('did:web by TSP', () => {
+  const profile = { verifying: newOkpPair('Ed25519').x, sealing: newOkpPair('X25519').x, endpoint: 'tcp://127.0.0.1:13371' }
+
+  test('says with which keys and where it sends and receives', async () => {
+    const host = await web()
+    host.says(tspDocumentOf(host.vid, profile))
+    const found = await host.resolver.resolve(host.vid)
+    expect(found).toMatchObject({ state: 'found', vid: host.vid, tsp: profile, authentication: [{ alg: 'EdDSA', jwk: { x: profile.verifying } }] })
+  })
+
+  test('as an identity of ours writes it is found with its keys, and after a rotation with the new ones', async () => {
+    const host = await web({ path: ':tsp' })
+    const dir = join(mkdtempSync(join(tmpdir(), 'openmcp-web-')), 'keys')
+    onTestFinished(() => rmSync(join(dir, '..'), { recursive: true, force: true }))
+    const domain = host.vid.slice('did:web:'.length)
+    const named = { dir, name: 'site', now: () => 0 }
+    const made = await createTspIdentity({ ...named, method: 'web', domain, endpoint: profile.endpoint })
+    const published = async (): Promise<unknown> => {
+      host.says((await exportIdentity(dir, 'site')).didDocument ?? {})
+      host.pass(61)
+      const found = await host.resolver.resolve(host.vid)
+      return found.state === 'found' ? found.tsp : found
+    }
+    expect(await published()).toEqual(made.profile)
+    await rotateIdentity(named)
+    const rotated = await openTspIdentity(dir, 'site')
+    expect(await published()).toEqual(rotated.profile)
+    expect(rotated.profile).not.toEqual(made.profile)
+    await deactivateIdentity(named)
+    expect(await published()).toBeUndefined()
+  })
+
+  test('says nothing of it in the document of another', async () => {
+    const host = await web()
+    host.says(tspDocumentOf(parseVid('did:web:example.com'), profile))
+    expect(await host.resolver.resolve(host.vid)).toMatchObject({ state: 'invalid' })
+  })
+})
 
 describe('did:web', () => {
   test('is found at /.well-known/did.json, relative ids made absolute', async () => {

@@ -20,6 +20,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Resolution } from '../../src/identity/document.ts'
 import { createGuardedFetch } from '../../src/identity/guarded-fetch.ts'
 import { newPrivateKey } from '../../src/identity/new-key.ts'
+import { newOkpPair } from '../../src/identity/okp.ts'
 import { createResolver } from '../../src/identity/resolver.ts'
 import { parseVid } from '../../src/identity/vid.ts'
 
@@ -101,7 +102,7 @@ interface Subject {
   log: Entry[]
 }
 
-async function created(options: { witness?: object; portable?: boolean } = {}): Promise<Subject> {
+async function created(options: { witness?: object; portable?: boolean; verificationMethods?: object[]; services?: object[] } = {}): Promise<Subject> {
   const [host, key] = [await webHost(), newKey()]
   const { did, log } = await createDID({
     address: host.address,
@@ -115,6 +116,53 @@ async function created(options: { witness?: object; portable?: boolean } = {}): 
   host.files.set(LOG, jsonl(log))
   return { host, key, did, log }
 }
+
+describe('did:webvh by TSP', () => {
+  const keys = { verifying: newOkpPair('Ed25519').x, sealing: newOkpPair('X25519').x }
+  const method = (id: string, crv: string, use: string, x: string, purpose: string): object => ({
+    id,
+    type: 'JsonWebKey2020',
+    publicKeyJwk: { kty: 'OKP', crv, use, x },
+    purpose,
+  })
+  const forTsp = ({ verifying, sealing }: typeof keys, endpoint: string): { verificationMethods: object[]; services: object[] } => ({
+    verificationMethods: [
+      method('#verification-key', 'Ed25519', 'sig', verifying, 'authentication'),
+      method('#encryption-key', 'X25519', 'enc', sealing, 'keyAgreement'),
+    ],
+    services: [{ id: '#tsp-transport', type: 'TSPTransport', serviceEndpoint: endpoint }],
+  })
+  const endpoint = 'https://example.com/tsp'
+
+  test('says in the last entry of its log with which keys and where it sends and receives', async () => {
+    const { host, key, did, log } = await created(forTsp(keys, endpoint))
+    expect(await host.resolve(did)).toMatchObject({ state: 'found', vid: did, tsp: { ...keys, endpoint }, authentication: [{ jwk: { x: keys.verifying } }] })
+    const next = { verifying: newOkpPair('Ed25519').x, sealing: newOkpPair('X25519').x }
+    const updated = await updateDID({ log, signer: key.signer, updateKeys: [key.multibase], verifier, ...forTsp(next, 'tcp://127.0.0.1:13371') })
+    host.files.set(LOG, jsonl(updated.log))
+    expect(await host.resolve(did)).toMatchObject({ state: 'found', tsp: { ...next, endpoint: 'tcp://127.0.0.1:13371' } })
+  })
+
+  test('whose log somebody gave another endpoint is not believed', async () => {
+    const { host, did, log } = await created(forTsp(keys, endpoint))
+    host.files.set(LOG, jsonl(log).replace(endpoint, 'https://eve.example/tsp'))
+    expect(await host.resolve(did)).toMatchObject({ state: 'invalid' })
+  })
+
+  test('that is deactivated has nothing by which it is reached', async () => {
+    const { host, key, did, log } = await created(forTsp(keys, endpoint))
+    const ended = await deactivateDID({ log, signer: key.signer, updateKeys: [key.multibase], verifier })
+    host.files.set(LOG, jsonl(ended.log))
+    expect(await host.resolve(did)).toEqual(expect.not.objectContaining({ tsp: expect.anything() }))
+  })
+
+  test('without a service of TSP is good for logging in alone', async () => {
+    const { host, did } = await created({ ...forTsp(keys, endpoint), services: [{ id: '#a', type: 'LinkedDomains', serviceEndpoint: 'https://example.com/' }] })
+    const found = await host.resolve(did)
+    expect(found).toMatchObject({ state: 'found', authentication: [{ jwk: { x: keys.verifying } }] })
+    expect(found).not.toHaveProperty('tsp')
+  })
+})
 
 describe('did:webvh', () => {
   test('is found by its log, and its key may log in', async () => {

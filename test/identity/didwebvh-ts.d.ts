@@ -24,6 +24,7 @@ declare module 'didwebvh-ts' {
     witness?: object
     witnessProofs?: readonly object[]
     nextKeyHashes?: readonly string[]
+    services?: readonly object[]
   }
   export function createDID(options: Common & { address: string; portable?: boolean; created?: string }): Promise<Written>
   export function updateDID(options: Common & { log: readonly Entry[]; address?: string; updated?: string }): Promise<Written>

@@ -10,7 +10,7 @@ export interface TestSigner extends IdentitySigner {
 export async function testSigner(did = 'did:web:ann.example'): Promise<TestSigner> {
   const { publicKey, privateKey } = await generateKeyPair('EdDSA')
   const vid = did as Vid // what parseVid would make of it
-  const identity = { name: 'ann', vid, kid: `${did}#key`, alg: 'EdDSA', createdAtMs: 0, deactivated: false } as const
+  const identity = { name: 'ann', vid, long: vid, kid: `${did}#key`, alg: 'EdDSA', createdAtMs: 0, deactivated: false } as const
   return {
     identity,
     publicKey,

@@ -565,6 +565,8 @@ const OPEN: Readonly<Record<string, string>> = {
   'PREFIX/with-key/.well-known/oauth-protected-resource': NOTHING,
   'PREFIX/mcp%2f': NOTHING,
   'PREFIX/mcp.json': NOTHING,
+  // Without --tsp.
+  'PREFIX/tsp': NOTHING,
 }
 
 test('every route of the app is one of those above', () => {
@@ -610,6 +612,7 @@ test('every route of the app is one of those above', () => {
       pathPrefix,
       status: { ready: nothing, lastActivity: nothing, instances: nothing, failures: nothing, counts: nothing },
       security: { issuer, keys: keyRouter, guard: nothing },
+      tsp: nothing,
       mcp: nothing,
       sse: nothing,
       messages: nothing,

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
-import type { NamedServer } from '../../src/servers.ts'
+import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { holder } from '../support/did.ts'
 import { at } from '../support/json.ts'
 import { initializeMessage } from '../support/openmcp.ts'

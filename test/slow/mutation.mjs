@@ -1,5 +1,5 @@
 // How much of the code that decides who comes in could be wrong without a test that notices: one small mistake at a time, in a copy.
-//   node test/slow/mutation.mjs [--seconds 540] [--seed 1] [--only tokens/dpop.ts]
+//   node test/slow/mutation.mjs [--seconds 540] [--seed 1] [--only tsp/]
 // Mistakes are drawn by chance until the time is over; the same seed draws the same ones. Survivors are printed, with the score.
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,11 +15,28 @@ const { values: options } = parseArgs({
 })
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const COPIED = ['src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts']
-const MUTATED = [...readdirSync(join(ROOT, 'src/tokens')).map((file) => `tokens/${file}`), 'http/guard.ts']
-/** The tests that are asked, in this order: those that answer soon, and for whatever survives them the others. */
-const STAGES = [
-  ['test/tokens/jwt', 'test/http/guard', 'test/oauth/'],
-  ['test/security/matrix', 'test/security/incidents', 'test/security/red-issuer', 'test/security/red-places', 'test/security/blind'],
+/** What makes and reads messages, and knows nothing of a network. */
+const CODEC = /^tsp\/(cesr|digest|envelope|hpke|keys|open|payload|refusal|relationship\.|revision|seal)/
+/** For each area its files, and the tests that are asked, in this order: those that answer soon, and for whatever survives them the others. */
+const AREAS = [
+  {
+    files: [...filesIn('tokens'), 'http/guard.ts'],
+    stages: [
+      ['test/tokens/jwt', 'test/http/guard', 'test/oauth/'],
+      ['test/security/matrix', 'test/security/incidents', 'test/security/red-issuer', 'test/security/red-places', 'test/security/blind'],
+    ],
+  },
+  {
+    files: [...filesIn('tsp').filter((file) => CODEC.test(file)), ...filesIn('identity/tsp'), 'identity/peer-four.ts'],
+    stages: [['test/tsp/vectors', 'test/tsp/refusals', 'test/tsp/rust', 'test/tsp/relationship.test', 'test/identity/tsp'], ['test/tsp/messages']],
+  },
+  {
+    files: filesIn('tsp').filter((file) => !CODEC.test(file)),
+    stages: [
+      ['test/tsp/endpoint', 'test/tsp/covered', 'test/tsp/relationship-store'],
+      ['test/tsp/', 'test/security/tsp'],
+    ],
+  },
 ]
 const TEST_MS = 10_000
 const OTHER_OPERATOR = {
@@ -48,7 +65,10 @@ for (const [signal, code] of [
 for (const name of COPIED) cpSync(join(ROOT, name), join(work, name), { recursive: true })
 symlinkSync(join(ROOT, 'node_modules'), join(work, 'node_modules'))
 
-const files = MUTATED.filter((file) => options.only === undefined || file === options.only)
+const areas = AREAS.map((area) => ({ ...area, files: area.files.filter((file) => options.only === undefined || file.startsWith(options.only)) })).filter(
+  ({ files }) => files.length > 0,
+)
+const files = areas.flatMap((area) => area.files)
 const all = shuffled(
   files.flatMap((file) => mistakesIn(file)),
   createRandom(Number(options.seed)),
@@ -64,11 +84,12 @@ const vitest = await createVitest('test', {
   reporters: [{}],
 })
 await vitest.standalone()
-const stages = await Promise.all(STAGES.map((names) => vitest.globTestSpecifications(names)))
-for (const [index, specifications] of stages.entries()) {
-  if (specifications.length === 0 || !(await passes(specifications)))
-    throw new Error(`stage ${index + 1} fails without any mistake: there is nothing to measure`)
+const stagesOf = new Map()
+for (const area of areas) {
+  const stages = await Promise.all(area.stages.map((names) => vitest.globTestSpecifications(names)))
+  for (const file of area.files) stagesOf.set(file, stages)
 }
+await expectGood()
 
 const deadline = performance.now() + Number(options.seconds) * 1000
 const tried = []
@@ -76,9 +97,21 @@ for (const mistake of all) {
   if (performance.now() > deadline) break
   tried.push({ ...mistake, killed: await isNoticed(mistake) })
 }
+// A run that fails for another reason notices everything.
+await expectGood()
 report()
 await vitest.close()
 process.exit(0)
+
+/** Without any mistake every stage passes. */
+async function expectGood() {
+  for (const stages of new Set(stagesOf.values())) {
+    for (const [index, specifications] of stages.entries()) {
+      if (specifications.length === 0 || !(await passes(specifications)))
+        throw new Error(`stage ${index + 1} fails without any mistake: there is nothing to measure`)
+    }
+  }
+}
 
 async function isNoticed({ file, start, end, instead }) {
   const path = join(work, 'src', file)
@@ -86,7 +119,7 @@ async function isNoticed({ file, start, end, instead }) {
   writeFileSync(path, source.slice(0, start) + instead + source.slice(end))
   vitest.invalidateFile(path)
   try {
-    for (const specifications of stages) if (!(await passes(specifications))) return true
+    for (const specifications of stagesOf.get(file)) if (!(await passes(specifications))) return true
     return false
   } finally {
     writeFileSync(path, source)
@@ -95,6 +128,8 @@ async function isNoticed({ file, start, end, instead }) {
 }
 
 async function passes(specifications) {
+  // Those of earlier mistakes are kept, and every later mistake would seem to be noticed.
+  vitest.state.clearErrors()
   const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications, false)
   return unhandledErrors.length === 0 && testModules.every((module) => module.ok())
 }
@@ -110,6 +145,12 @@ function report() {
   console.log(
     `mutation: ${killed} of ${tried.length} noticed (${((100 * killed) / tried.length).toFixed(0)} %), drawn from ${all.length} with seed ${options.seed}`,
   )
+}
+
+function filesIn(room) {
+  return readdirSync(join(ROOT, 'src', room), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => `${room}/${file}`)
 }
 
 /** Every small mistake that could be made in a file: `{ file, line, start, end, was, instead }`. */

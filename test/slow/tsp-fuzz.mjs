@@ -1,9 +1,13 @@
-// Nonsense and near-sense for the decoder of TSP: it takes a message exactly as it would write it, or refuses it, in little memory.
-// `npm run build && node test/slow/tsp-fuzz.mjs --messages 10000000 --seed 1`
+// Nonsense and near-sense for the decoder of TSP: it takes a message exactly as it would write it, or refuses it, throws nothing else,
+// and asks for no more memory than came. `npm run build && node test/slow/tsp-fuzz.mjs --messages 10000000 --seed 1`
+import { sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 
-import { readFrame, writePrefix, writeSignature } from '../../dist/tsp/envelope.js'
+import { DATA } from '../../dist/tsp/cesr.js'
+import { writeData } from '../../dist/tsp/cesr-write.js'
+import { readFrame, writeFrame, writePrefix, writeSignature } from '../../dist/tsp/envelope.js'
+import { sealBase } from '../../dist/tsp/hpke.js'
 import { ownKeysOf } from '../../dist/tsp/keys.js'
 import { openMessage } from '../../dist/tsp/open.js'
 import { readPayload } from '../../dist/tsp/payload-read.js'
@@ -14,6 +18,8 @@ const MESSAGES = option('messages', 200_000)
 const SEED = option('seed', Date.now() % 1e9)
 const MOST_GROWTH_MB = 100
 const SLOW_MS = 1000
+/** Beside twice what came: prefixes, digests, keys. */
+const MOST_ASKED_FOR = 16 * 1024
 const VERSION_BYTES = 6
 
 const random = createRandom(SEED)
@@ -62,6 +68,8 @@ const start = performance.now()
 const memoryMb = () => process.memoryUsage.rss() / 2 ** 20
 let peak = 0
 
+const allocations = watchAllocations()
+
 // Warm, so that what grows is not the engine.
 for (let round = 0; round < 20_000; round++) attack()
 const atStart = memoryMb()
@@ -74,15 +82,25 @@ for (let round = 0; round < MESSAGES; round++) {
 
 say(`${MESSAGES} messages in ${((performance.now() - start) / 1000).toFixed(0)} s`)
 for (const [outcome, times] of [...outcomes].toSorted(([, a], [, b]) => b - a)) say(`${String(times).padStart(9)} ${outcome}`)
+say(`${allocations.most} bytes are the most that was asked for at once, for a message of ${allocations.mostFor}`)
 say(`memory ${atStart.toFixed(0)} MB at the start, ${peak.toFixed(0)} MB at most`)
 if (peak - atStart > MOST_GROWTH_MB) throw new Error('it took too much memory')
 
 function attack() {
   const chosen = corpus[random.below(corpus.length)]
   const kind = random.next()
-  if (kind < 0.5) tryIt('message', () => takeMessage(mutated(chosen.message), chosen))
-  else if (kind < 0.95) tryIt('payload', () => readPayload(mutated(chosen.payload), chosen.frame))
-  else tryIt('nonsense', () => takeMessage(nonsense(), chosen))
+  if (kind < 0.5) tryIt('message', mutated(chosen.message), (bytes) => takeMessage(bytes, chosen))
+  else if (kind < 0.945) tryIt('payload', mutated(chosen.payload), (bytes) => readPayload(bytes, chosen.frame))
+  // What a good signature is over may be anything. It takes most of the time.
+  else if (kind < 0.95) tryIt('signed', signedAround(mutated(chosen.payload), chosen), (bytes) => openMessage(readFrame(bytes), chosen.keys))
+  else tryIt('nonsense', nonsense(), (bytes) => takeMessage(bytes, chosen))
+}
+
+function signedAround(plaintext, { frame, keys }) {
+  const body = frame.protectedBy === 'none' ? plaintext : writeData(DATA.hpkeBase, sealBase({ to: keys.to, plaintext, aad: frame.prefix }))
+  // A group holds whole triplets.
+  const signed = writeFrame(frame.prefix, body.subarray(0, body.length - (body.length % 3)))
+  return Buffer.concat([signed, writeSignature(sign(null, signed, keys.from.signing))])
 }
 
 function takeMessage(bytes, { keys }) {
@@ -96,14 +114,41 @@ function takeMessage(bytes, { keys }) {
   if (random.below(50) === 0) openMessage(frame, keys)
 }
 
-function tryIt(what, act) {
+function tryIt(what, bytes, act) {
   try {
-    act()
+    allocations.during(bytes, act)
     count(`${what} taken`)
   } catch (thrown) {
     if (!(thrown instanceof TspRefusal)) throw thrown
     count(`${what} refused: ${thrown.reason}`)
   }
+}
+
+/** All of the decoder's memory is asked for by these; what it is long enough to hold must have come. */
+function watchAllocations() {
+  let asked = 0
+  const seen = { most: 0, mostFor: 0 }
+  for (const name of ['alloc', 'allocUnsafe', 'allocUnsafeSlow', 'concat', 'from']) {
+    const allocate = Buffer[name]
+    Buffer[name] = (...args) => {
+      const made = allocate.apply(Buffer, args)
+      asked = Math.max(asked, made.length)
+      return made
+    }
+  }
+  seen.during = (bytes, act) => {
+    asked = 0
+    let thrown
+    try {
+      act(bytes)
+    } catch (refusal) {
+      thrown = refusal
+    }
+    if (asked > seen.most) Object.assign(seen, { most: asked, mostFor: bytes.length })
+    if (asked > 2 * bytes.length + MOST_ASKED_FOR) throw new Error(`seed ${SEED}: ${asked} bytes were asked for, of ${bytes.length}`)
+    if (thrown) throw thrown
+  }
+  return seen
 }
 
 function mutated(bytes) {

@@ -25,6 +25,8 @@ export interface Secured {
   /** What reached the upstream since the last look, without openmcp's own questions. */
   reached(): Received[]
   readonly enrolment: URL | undefined
+  /** Its VID on the network of TSP, in the form that introduces it. */
+  readonly tsp: string | undefined
   readonly log: readonly string[]
   /** What it keeps: `keys/` and, when durable, `store.db`. */
   readonly home: string
@@ -117,6 +119,7 @@ export async function secured({
       return fresh
     },
     enrolment: proxy.enrolment,
+    tsp: proxy.tsp,
     log: lines,
     home,
     async otherProcess() {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 
 import type { DropReason } from '../../src/tsp/endpoint.ts'
 import { ownKeysOf } from '../../src/tsp/keys.ts'
@@ -123,10 +123,11 @@ describe('an endpoint', () => {
       (alice, bob) => sealMessage({ from: alice, to: bob, payload: { kind: 'invite', replyPath: [alice.vid] } }).message,
       'unsupported',
     ],
-  ])('drops %s', async (_what, messageOf, reason) => {
+  ])('drops %s in silence', async (_what, messageOf, reason) => {
     const [alice, bob] = await related()
+    const told = vi.spyOn(alice.endpoint, 'take')
     await bob.endpoint.take(messageOf(alice, bob))
-    expect([bob.dropped, bob.heard]).toEqual([[reason], []])
+    expect([bob.dropped, bob.heard, told.mock.calls]).toEqual([[reason], [], []])
   })
 
   test('looks at no more messages at once than it may', async () => {

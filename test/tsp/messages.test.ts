@@ -23,6 +23,16 @@ describe('a message that was sealed', () => {
     for (const length of LENGTHS) expect(echoed(Buffer.alloc(length, length)), `${length} bytes`).toBe(true)
   })
 
+  test('goes through as many hops as are read, whatever the length of their names', () => {
+    for (const count of range(1, 33)) {
+      const hops = Array.from({ length: count }, (_none, index) => (index % 4 === 3 ? bob.vid : carol.long))
+      const payload = { kind: 'routed', hops: [alice.long, ...hops.slice(1)], message: Buffer.alloc(3) } as const
+      expect(opened(sealMessage({ from: alice, to: bob, payload }).message), `${count} hops`).toMatchObject({ hops: payload.hops })
+      const invite = { kind: 'invite', replyPath: payload.hops } as const
+      expect(opened(sealMessage({ from: alice, to: bob, payload: invite }).message), `${count} hops`).toMatchObject({ replyPath: payload.hops })
+    }
+  })
+
   test('hides the same in padding of every length around the edges', () => {
     for (const length of [...range(0, 7), ...range(EDGE - 4, EDGE + 4)]) {
       const { message } = sealMessage({ from: alice, to: bob, payload: { kind: 'padding' }, padding: Buffer.alloc(length, 7) })
@@ -109,7 +119,12 @@ test('a message through others loses its first hop at each of them', () => {
 
 function echoed(data: Buffer): boolean {
   const payload = { kind: 'application', data } as const
-  const read = [sealMessage({ from: alice, to: bob, payload }), signMessage({ from: alice, to: bob.vid, payload })].map(({ message }) => opened(message))
+  const messages = [
+    sealMessage({ from: alice, to: bob, payload }),
+    sealMessage({ from: alice, to: bob, payload, sealing: BOX }),
+    signMessage({ from: alice, to: bob.vid, payload }),
+  ]
+  const read = messages.map(({ message }) => opened(message))
   return read.every((one) => one.kind === 'application' && one.data.equals(data))
 }
 

@@ -27,6 +27,7 @@ export function network(): (name: string, options?: Partial<EndpointOptions>) =>
     const { short: vid, long } = peerFourOf({ verifying: publicTextOf(keys.signing), sealing: publicTextOf(keys.opening), endpoint: address })
     const [heard, states, dropped, resolved]: [[Vid, string][], string[], DropReason[], string[]] = [[], [], [], []]
     const relationships = new Map<string, Relationship>()
+    const invites = new Set<string>()
     const resolver = createResolver({ fetch: () => Promise.reject(new Error('nothing is to be fetched')), now: () => 0 })
     const endpoint = createTspEndpoint({
       own: { vid, long, keys },
@@ -37,14 +38,19 @@ export function network(): (name: string, options?: Partial<EndpointOptions>) =>
         },
       },
       relationships: {
-        get: async (local, remote) => relationships.get(`${local} ${remote}`) ?? NO_RELATIONSHIP,
+        get: async (local, remote) => ({
+          relationship: relationships.get(`${local} ${remote}`) ?? NO_RELATIONSHIP,
+          id: `${local} ${remote}`,
+          untilMs: Infinity,
+        }),
         put: async (local, remote, relationship) => void relationships.set(`${local} ${remote}`, relationship),
+        isFirst: async (_local, remote, invite) => !invites.has(`${remote} ${invite}`) && invites.add(`${remote} ${invite}`) !== undefined,
       },
       trusts: async () => true,
       async carry(url, message) {
         void nodes.get(url.href)?.endpoint.take(message)
       },
-      hear: (from, data) => heard.push([from, data.toString()]),
+      hear: ({ from, data }) => heard.push([from, data.toString()]),
       changed: (_remote, state) => states.push(state),
       dropped: (reason) => dropped.push(reason),
       ...options,

@@ -4,7 +4,7 @@ import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/shapes.ts'
 import { digestOver } from '../../src/tsp/digest.ts'
 import { inviteSent, NO_RELATIONSHIP } from '../../src/tsp/relationship.ts'
-import { createKeptRelationships, type KeptRelationships } from '../../src/tsp/relationship-store.ts'
+import { createKeptRelationships, NOTHING_HELD, type KeptRelationships } from '../../src/tsp/relationship-store.ts'
 import { alice, bob, carol } from './vectors.ts'
 
 const [invite, accept] = ['a', 'b'].map((word) => digestOver('sha256', Buffer.from(word)))
@@ -24,8 +24,8 @@ describe('a relationship that is kept', () => {
     'is there again: $state',
     async (relationship) => {
       await kept.put(alice.vid, bob.vid, relationship)
-      expect(await kept.get(alice.vid, bob.vid)).toEqual(relationship)
-      expect([await kept.get(bob.vid, alice.vid), await kept.get(alice.vid, carol.vid)]).toEqual([NO_RELATIONSHIP, NO_RELATIONSHIP])
+      expect((await kept.get(alice.vid, bob.vid)).relationship).toEqual(relationship)
+      expect([await kept.get(bob.vid, alice.vid), await kept.get(alice.vid, carol.vid)]).toEqual([NOTHING_HELD, NOTHING_HELD])
     },
   )
 
@@ -39,13 +39,21 @@ describe('a relationship that is kept', () => {
   test('ends', async () => {
     await kept.put(alice.vid, bob.vid, inviteSent(invite))
     await kept.put(alice.vid, bob.vid, NO_RELATIONSHIP)
-    expect([await kept.get(alice.vid, bob.vid), await kept.remotesOf(alice.vid)]).toEqual([NO_RELATIONSHIP, []])
+    expect([(await kept.get(alice.vid, bob.vid)).relationship, await kept.remotesOf(alice.vid)]).toEqual([NO_RELATIONSHIP, []])
   })
 
   test('ends when nothing of it changed for its time', async () => {
     await kept.put(alice.vid, bob.vid, inviteSent(invite))
     nowMs = 60_001
-    expect(await kept.get(alice.vid, bob.vid)).toEqual(NO_RELATIONSHIP)
+    expect((await kept.get(alice.vid, bob.vid)).relationship).toEqual(NO_RELATIONSHIP)
+  })
+
+  test('takes an invite once, of each pair, also when it is opened again and after the relationship has ended', async () => {
+    const first = await kept.isFirst(alice.vid, bob.vid, invite)
+    await kept.put(alice.vid, bob.vid, NO_RELATIONSHIP)
+    nowMs = 6 * 24 * 3600 * 1000
+    const again = createKeptRelationships({ store, lifeSeconds: 60, now: () => nowMs })
+    expect([first, await again.isFirst(alice.vid, bob.vid, invite), await again.isFirst(bob.vid, alice.vid, invite)]).toEqual([true, false, true])
   })
 
   test.each([
@@ -55,6 +63,6 @@ describe('a relationship that is kept', () => {
     '{"relationship":{"state":"none"}}',
   ])('is none when its row says %s', async (value) => {
     await store.put('tsp', { key: `${alice.vid} ${bob.vid}`, value, expiresAtMs: undefined })
-    expect([await kept.get(alice.vid, bob.vid), await kept.remotesOf(alice.vid)]).toEqual([NO_RELATIONSHIP, []])
+    expect([(await kept.get(alice.vid, bob.vid)).relationship, await kept.remotesOf(alice.vid)]).toEqual([NO_RELATIONSHIP, []])
   })
 })

@@ -77,13 +77,9 @@ describe('an upstream', () => {
     expect(refusalOf(text)).toMatchObject({ code: 'usage', message: expect.stringContaining(words) })
   })
 
-  test.each(['did:web:host', 'did:key:z6Mk'])('%s is known and not built yet', (text) => {
-    expect(refusalOf(text).code).toBe('unavailable_option')
-    expect(refusalOf(text).hint).toContain('http')
-  })
-
   test.each([
     ['', 'the upstream is empty'],
+    ['did:web:host', 'a DID is no URL'],
     ['ftp://host/x', "'ftp://host/x': openmcp does not speak ftp://"],
     ['file:///etc/passwd', "'file:///etc/passwd': openmcp does not speak file://"],
     ['remote', "the upstream 'remote' has no port"],

@@ -16,39 +16,70 @@ interface Shown {
   outcome?: Outcome
 }
 
-/** The short form of did:peer:4 is found only while its long form is remembered: at most `mostLongForms` of them. */
-export function createPeerMethod({ mostLongForms }: { mostLongForms: number }): { short: DidMethod; long: DidMethod } {
-  const longForms = new Map<Vid, Shown>()
+interface PeerMethod {
+  readonly short: DidMethod
+  readonly long: DidMethod
+  /** A DID that was found before was shown again: if it is a long form, its short one is known for as long as if it were new. */
+  shownAgain(vid: Vid): void
+  keep(vids: Iterable<Vid>): void
+}
+
+/**
+ * The short form of did:peer:4 is found only while its long form is remembered: at most `mostLongForms` of those that somebody showed,
+ * and beside them at most `mostKept` that we keep.
+ */
+export function createPeerMethod({ mostLongForms, mostKept }: { mostLongForms: number; mostKept: number }): PeerMethod {
+  const passing = new Map<Vid, Shown>()
+  const kept = new Map<Vid, Shown>()
   return {
     long: {
       immutable: true,
       async resolve(vid) {
         if (identifierOf(vid).startsWith('2')) return foundIn(documentOfTwo(vid), vid)
         const outcome = foundIn(documentOfFour(vid, vid), vid)
-        remember(vid)
+        shownAgain(vid)
         return outcome
       },
     },
     short: {
       immutable: false,
       async resolve(vid) {
-        const shown = longForms.get(vid)
+        const shown = kept.get(vid) ?? passing.get(vid)
         if (!shown) return { state: 'not_found', why: 'the long form of this did:peer:4 was not shown' }
         // Its keys are points to be checked, which takes a millisecond, and by TSP it is asked for with every message.
         shown.outcome ??= foundIn(documentOfFour(shown.long, vid), vid)
         return shown.outcome
       },
     },
+    shownAgain,
+    keep(vids) {
+      for (const vid of vids) {
+        const short = shortFormOf(vid)
+        const shown = kept.get(short) ?? passing.get(short) ?? (short === vid || !isOfItsDocument(vid) ? undefined : { long: vid })
+        if (!shown) continue
+        passing.delete(short)
+        setLast(kept, short, shown, mostKept)
+      }
+    },
   }
 
-  function remember(long: Vid): void {
-    const short = shortFormOf(long)
-    const before = longForms.get(short)
-    longForms.delete(short)
-    longForms.set(short, before ?? { long })
-    const [oldest] = longForms.keys()
-    if (longForms.size > mostLongForms && oldest !== undefined) longForms.delete(oldest)
+  function shownAgain(vid: Vid): void {
+    const short = shortFormOf(vid)
+    if (short !== vid && !kept.has(short)) setLast(passing, short, passing.get(short) ?? { long: vid }, mostLongForms)
   }
+}
+
+/** Throws `identity_invalid` for a long form that names nobody, or nobody who could be asked. */
+export function checkLongForm(long: Vid): void {
+  foundIn(documentOfFour(long, long), long)
+}
+
+/** The one that was set first is forgotten first. */
+function setLast(shown: Map<Vid, Shown>, short: Vid, one: Shown, most: number): void {
+  shown.delete(short)
+  shown.set(short, one)
+  const [oldest] = shown.keys()
+  if (shown.size > most && oldest !== undefined) shown.delete(oldest)
 }
 
 /** Keys are numbered from 1 in the order of their elements; services have no number. */
@@ -93,8 +124,8 @@ function serviceOf(encoded: string): object[] {
 
 /** The document that a long form carries, named by `vid`: the long form itself, or its short one. */
 function documentOfFour(long: Vid, vid: Vid): object {
-  const [hash = '', encoded = ''] = identifierOf(long).slice(1).split(':')
-  if (hash !== hashOfPeerFour(encoded)) throw invalid('the hash in the did:peer:4 is not of its document')
+  if (!isOfItsDocument(long)) throw invalid('the hash in the did:peer:4 is not of its document')
+  const encoded = encodedIn(long)
   const bytes = fromBase58(encoded.slice(1), MOST_DOCUMENT)
   if (!bytes || bytes[0] !== JSON_PREFIX[0] || bytes[1] !== JSON_PREFIX[1]) throw invalid('the did:peer:4 carries no JSON')
   const document = parseJson(Buffer.from(bytes.subarray(2)).toString('utf8'))
@@ -113,6 +144,15 @@ function documentOfFour(long: Vid, vid: Vid): object {
     keyAgreement: completed('keyAgreement'),
     service: members.get('service'),
   }
+}
+
+/** Whether the short form in a long one is the hash of the document behind it: otherwise it names somebody else. */
+function isOfItsDocument(long: Vid): boolean {
+  return shortFormOf(long) === `did:peer:4${hashOfPeerFour(encodedIn(long))}`
+}
+
+function encodedIn(long: Vid): string {
+  return identifierOf(long).split(':')[1] ?? ''
 }
 
 /** A method that names nobody is controlled by the DID. */

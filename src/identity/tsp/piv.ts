@@ -2,9 +2,9 @@
 import { OpenMcpError } from '../../errors.ts'
 import type { TspProfile } from '../document.ts'
 import { membersOf } from '../json.ts'
-import { privateKeyOf, publicTextOf, type OkpCurve } from '../okp.ts'
+import { isOkpKey, privateKeyOf, publicTextOf, type OkpCurve } from '../okp.ts'
 import { peerFourOf } from '../peer-four.ts'
-import { parseVid, type Vid } from '../vid.ts'
+import { parseVid, shortFormOf, type Vid } from '../vid.ts'
 
 export interface TspIdentity {
   /** Of a did:peer:4 the short form. */
@@ -37,19 +37,19 @@ export function pivOf({ vid, profile, secrets }: TspIdentity): string {
 export function parsePiv(piv: unknown): TspIdentity {
   const members = membersOf(piv)
   if (!members) throw invalid('a piv.json is an object')
-  const vid = parseVid(members.get('id'))
+  const named = parseVid(members.get('id'))
   const signing = secretOf('Ed25519', members, 'sigKeyType', 'sigkey', 'publicSigkey')
   const opening = secretOf('X25519', members, 'encKeyType', 'enckey', 'publicEnckey')
   const endpoint = members.get('transport')
   if (typeof endpoint !== 'string' || endpoint.length > MOST_ENDPOINT || !URL.canParse(endpoint)) throw invalid('the transport of a piv.json is a URL')
   const profile = { verifying: signing.x, sealing: opening.x, endpoint }
-  return { vid, long: longFormOf(vid, profile), profile, secrets: { signing: signing.d, opening: opening.d } }
+  return { vid: shortFormOf(named), long: longFormOf(named, profile), profile, secrets: { signing: signing.d, opening: opening.d } }
 }
 
 function longFormOf(vid: Vid, profile: TspProfile): Vid {
   if (!vid.startsWith('did:peer:4')) return vid
   const { short, long } = peerFourOf(profile)
-  if (short !== vid) throw invalid('the did:peer:4 is not made of these keys and this transport')
+  if (vid !== short && vid !== long) throw invalid('the did:peer:4 is not made of these keys and this transport')
   return long
 }
 
@@ -58,14 +58,10 @@ function secretOf(crv: OkpCurve, members: ReadonlyMap<string, unknown>, type: st
   const kind = members.get(type)
   if (kind !== undefined && kind !== crv) throw invalid(`the ${type} of a piv.json that is read is ${crv}`)
   const d = members.get(secret)
-  if (typeof d !== 'string' || !isKey(d)) throw invalid(`the ${secret} of a piv.json is 32 bytes of base64url`)
+  if (!isOkpKey(d)) throw invalid(`the ${secret} of a piv.json is 32 bytes of base64url`)
   const x = publicTextOf(privateKeyOf(crv, d))
   if (members.get(stated) !== x) throw invalid(`the ${secret} of the piv.json does not belong to its ${stated}`)
   return { d, x }
-}
-
-function isKey(text: string): boolean {
-  return text.length === 43 && Buffer.from(text, 'base64url').toString('base64url') === text
 }
 
 function invalid(message: string): OpenMcpError {

@@ -1,4 +1,4 @@
-// tsp_sdk 0.11 over its own TCP transport: an echo that accepts every invite. argv: own port. stdin: lines {"invite": long} or {"send": vid, "data": text}.
+// tsp_sdk 0.11 over its own transports: an echo that accepts every invite. argv: own address. stdin: lines {"invite": long} or {"send": vid, "data": text}.
 use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -7,8 +7,8 @@ use url::Url;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let port = std::env::args().nth(1).unwrap();
-    let own = OwnedVid::new_did_peer(Url::parse(&format!("tcp://127.0.0.1:{port}")).unwrap());
+    let address = std::env::args().nth(1).unwrap();
+    let own = OwnedVid::new_did_peer(Url::parse(&address).unwrap());
     let id = own.identifier().to_string();
     println!("{}", json!({"vid": id, "long": tsp_sdk::vid::encode_did_peer_long_form(&own)}));
     let store = AsyncSecureStore::new();

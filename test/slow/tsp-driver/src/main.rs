@@ -202,7 +202,7 @@ fn do_it(stores: &mut HashMap<String, SecureStore>, ask: &Value) -> Answer {
                 tsp_sdk::crypto::open(&b, a.vid(), &mut m).map_err(said)?;
                 count += 1;
             }
-            Ok(json!({"perSecond": count as f64 / start.elapsed().as_secs_f64()}))
+            Ok(json!({"count": count, "seconds": start.elapsed().as_secs_f64()}))
         }
         other => Err(format!("unknown {other}")),
     }

@@ -1,21 +1,27 @@
 // One server that is served over HTTP: its upstream, and its own ways in. Nothing of it is shared with another server but the gate.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { createEventWriters } from './downstream/event-writer.ts'
-import { createMcpDoor, type McpDoorOptions } from './downstream/mcp.ts'
-import { createPassThrough, type PassedSession } from './downstream/pass-through.ts'
-import { createSseDoor, type SseSession } from './downstream/sse.ts'
-import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
-import type { Log } from './observe/log.ts'
-import type { Caller } from './protocol/caller.ts'
-import type { Limits } from './protocol/limits.ts'
-import { createInFlight } from './relay/in-flight.ts'
-import { createSessions } from './relay/sessions.ts'
-import type { Connection } from './upstream/connect.ts'
+import { createEventWriters } from '../downstream/event-writer.ts'
+import { createMcpDoor, type Handler, type McpDoorOptions } from '../downstream/mcp.ts'
+import { createPassThrough, type PassedSession } from '../downstream/pass-through.ts'
+import { createSseDoor, type SseSession } from '../downstream/sse.ts'
+import { createPipeDoor, type HttpSession } from '../downstream/streamable-http.ts'
+import type { TspSession } from '../downstream/tsp.ts'
+import type { Log } from '../observe/log.ts'
+import type { Caller } from '../protocol/caller.ts'
+import type { Limits } from '../protocol/limits.ts'
+import type { Sessions } from '../protocol/session.ts'
+import { createInFlight, type InFlight } from '../relay/in-flight.ts'
+import { createSessions } from '../relay/sessions.ts'
+import type { Connection } from '../upstream/options.ts'
 
 export interface Server {
   /** `/mcp` */
-  mcp(req: IncomingMessage, res: ServerResponse): void
+  mcp: Handler
+  /** The same for requests that came in another way than by the guard: they are read in theirs, and hear no challenge of HTTP. */
+  mcpWith(how: Pick<McpDoorOptions, 'bodyOf'>): Handler
+  /** What a way in has to know that brings sessions of its own. */
+  readonly bySession: { upstream: Connection['messages']; sessions: Sessions<TspSession>; calls: InFlight }
   /** `GET /sse`. `messagesPath` is where the client is told to post. */
   sse(req: IncomingMessage, res: ServerResponse, messagesPath: string): void
   /** `POST /messages` */
@@ -53,20 +59,28 @@ export function createServer({ connection, admitted, limits, log, now }: ServerO
   const piped = createSessions<HttpSession>(own)
   const passed = createSessions<PassedSession>(own)
   const streamed = createSessions<SseSession>(own)
-  const all = [piped, passed, streamed]
+  const sealed = createSessions<TspSession>(own)
+  const all = [piped, passed, streamed, sealed]
   const writers = createEventWriters(limits)
   const calls = createInFlight()
   const passThrough = createPassThrough({ sessions: passed, onStream, log })
-  const mcp = createMcpDoor({
-    ...admitted,
+  const { refusalHeaders, ...known } = admitted
+  const served = {
+    ...known,
     upstream: connection.upstream,
     messages: connection.messages,
     pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, limits, log }),
     passThrough,
     limits,
     log,
-  })
+  }
   const sse = createSseDoor({ ...admitted, upstream: connection.messages, sessions: streamed, writers, calls, limits, log })
+  const counted =
+    (door: Handler): Handler =>
+    (req, res) => {
+      if (req.method === 'POST') res.once('close', calls.begin())
+      door(req, res)
+    }
   let closing: Promise<void> | undefined
 
   async function end(graceSeconds: number | undefined): Promise<void> {
@@ -80,10 +94,9 @@ export function createServer({ connection, admitted, limits, log, now }: ServerO
   }
 
   return {
-    mcp(req, res) {
-      if (req.method === 'POST') res.once('close', calls.begin())
-      mcp(req, res)
-    },
+    mcp: counted(createMcpDoor({ ...served, ...(refusalHeaders && { refusalHeaders }) })),
+    mcpWith: (how) => counted(createMcpDoor({ ...served, ...how })),
+    bySession: { upstream: connection.messages, sessions: sealed, calls },
     sse: sse.open,
     messages: (req, res) => sse.post(req, res, queryOf(req)),
     endOf(isOver) {

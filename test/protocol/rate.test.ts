@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { describe, expect, test } from 'vitest'
 
-import { createRate, createTakeTurn, networkOf } from '../../src/oauth/rate.ts'
+import { createRate, createTakeTurn, networkOf } from '../../src/protocol/rate.ts'
 
 function clock(): { now: () => number; pass: (ms: number) => void } {
   let nowMs = Date.UTC(2026, 0, 1)

@@ -1,13 +1,13 @@
 // The servers that are served beside each other, and how one set of them becomes another: what is the same is not touched.
 import { createHash } from 'node:crypto'
 
-import { toOpenMcpError } from './errors.ts'
-import type { Log } from './observe/log.ts'
-import type { Caller } from './protocol/caller.ts'
-import type { Limits } from './protocol/limits.ts'
+import { toOpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import type { Caller } from '../protocol/caller.ts'
+import type { Limits } from '../protocol/limits.ts'
 import { createServer, type Admitted, type Server, type ServerCounts } from './server.ts'
-import { connect, type Connection, type ConnectionState } from './upstream/connect.ts'
-import type { CommandServer, Credential, Isolation, RemoteServer, SocketServer } from './upstream/options.ts'
+import { connect } from '../upstream/connect.ts'
+import type { CommandServer, Connection, ConnectionState, Credential, Isolation, RemoteServer, SocketServer } from '../upstream/options.ts'
 
 /** A server under a name of its own, at `/servers/NAME/…`. */
 export interface NamedServer {

@@ -1,0 +1,142 @@
+// A VID as the server behind us: who we are to it, where it is, and which of the two ways of TSP leads there.
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import { createGuardedFetch } from '../identity/guarded-fetch.ts'
+import { createResolver } from '../identity/resolver.ts'
+import { ensureTspIdentity, openTspIdentity } from '../identity/tsp/own.ts'
+import type { TspIdentity } from '../identity/tsp/piv.ts'
+import { methodOf, parseVid, shortFormOf, type Vid } from '../identity/vid.ts'
+import { createPassingRelationships } from '../login/passing-relationships.ts'
+import type { Log } from '../observe/log.ts'
+import { isLoopbackHost } from '../protocol/loopback.ts'
+import type { SecuredTsp } from '../security/tsp.ts'
+import { createCarriage } from '../tsp/carriage.ts'
+import { openTspNode, type TspNode } from '../tsp/node.ts'
+import { createSessionWay } from '../tsp/session-way.ts'
+import { tmcpPeer } from '../tsp/tmcp-client.ts'
+import type { FoundVid, VidServer } from '../upstream/options.ts'
+
+/** A server that is named by a DID, and spoken to in sealed messages. */
+export interface VidTarget {
+  kind: 'vid'
+  /** Of a did:peer:4 the long form, where it was never shown here. */
+  vid: string
+  /** Which identity of ours it knows us by. Undefined: `tsp`, made when there is none. */
+  id: string | undefined
+  /** Directory of identities. */
+  keys: string
+  /** Where answers come in, when that is not what the document of our identity says. */
+  listen?: { host: string; port: number }
+}
+
+export interface SealedOutOptions {
+  target: VidTarget
+  /** The node that others reach us by; it is the one that we speak by, too, when it is of the same identity. Settles once. */
+  secured: Promise<SecuredTsp | undefined>
+  /** In PEM, for an endpoint of ours that is tls://. */
+  tls: { cert: string; key: string } | undefined
+  connectSeconds: number
+  log: Log
+  now: () => number
+}
+
+/** `find` fails with `usage` or `port_taken` when we cannot be reached as who we are, with `identity_unresolved`, or with `identity_invalid`. */
+export interface SealedOut extends VidServer {
+  readonly remote: Vid
+  close(): Promise<void>
+}
+
+/** The identity that is made when none is named. */
+const FIRST_ID = 'tsp'
+
+/** Fails with `identity_invalid` for what is no DID. */
+export function createSealedOut({ target, secured, tls, connectSeconds, log, now }: SealedOutOptions): SealedOut {
+  const remote = parseVid(target.vid)
+  const trustLoopback = mayBeHere(remote)
+  const fetching = createGuardedFetch({ trustLoopback })
+  const resolver = createResolver({ fetch: fetching.fetch, now, log, trustLoopback })
+  const closing: (() => unknown)[] = [fetching.close]
+  let found: Promise<FoundVid> | undefined
+
+  async function find(): Promise<FoundVid> {
+    const own = await (target.id === undefined ? ensureTspIdentity({ dir: target.keys, name: FIRST_ID, now }) : openTspIdentity(target.keys, target.id))
+    if (own.vid === shortFormOf(remote)) {
+      throw new OpenMcpError('usage', `${own.vid} is our own identity, and the server is another`, {
+        hint: 'openmcp id create NAME --tsp makes another one, and --id NAME uses it',
+      })
+    }
+    const endpoint = await endpointOf()
+    log.info(`speaking to ${shown(remote)} as ${own.vid}`)
+    // Answers come where it is asked: nothing of ours has to listen.
+    if (['http:', 'https:'].includes(endpoint.protocol)) return { by: 'http', peer: tmcpPeer({ own, remote, resolver, trustLoopback, log }) }
+    const node = await nodeOf(own)
+    const way = createSessionWay({ node, remote, connectSeconds, now })
+    closing.unshift(way.close)
+    return { by: 'messages', open: way.open, reach: way.reach }
+  }
+
+  async function nodeOf(own: TspIdentity): Promise<TspNode> {
+    const shared = (await secured)?.node
+    if (shared?.vid === own.vid) return shared
+    const carriage = createCarriage({ trustLoopback })
+    closing.push(carriage.close)
+    const node = await openTspNode({
+      own,
+      place: { listen: target.listen, tls },
+      resolver,
+      relationships: createPassingRelationships(),
+      trusts: async (vid) => vid === shortFormOf(remote),
+      carry: carriage.carry,
+      log,
+      now,
+    }).catch((thrown: unknown) => {
+      throw notListening(thrown, own)
+    })
+    closing.push(node.close)
+    return node
+  }
+
+  async function endpointOf(): Promise<URL> {
+    const resolution = await resolver.resolve(remote)
+    if (resolution.state !== 'found') throw unresolved(remote, resolution.why)
+    if (!resolution.tsp) throw new OpenMcpError('identity_invalid', `the document of ${shown(remote)} says nothing of TSP`)
+    return new URL(resolution.tsp.endpoint)
+  }
+
+  return {
+    kind: 'vid',
+    remote,
+    find: () =>
+      (found ??= find().catch((thrown: unknown) => {
+        found = undefined
+        throw thrown
+      })),
+    async close() {
+      for (const close of closing.splice(0)) await close()
+    },
+  }
+}
+
+/** Whoever types a did:peer types its address, and in a did:web the host that it is of; what another host says of this machine is not followed. */
+function mayBeHere(vid: Vid): boolean {
+  if (methodOf(vid) === 'peer') return true
+  return isLoopbackHost(new URL(`http://${decodeURIComponent(vid.split(':').at(methodOf(vid) === 'web' ? 2 : 3) ?? '')}`).hostname)
+}
+
+function unresolved(remote: Vid, why: string): OpenMcpError {
+  if (!remote.startsWith('did:peer:4') || shortFormOf(remote) !== remote)
+    return new OpenMcpError('identity_unresolved', `${shown(remote)} cannot be resolved: ${why}`)
+  return new OpenMcpError('usage', `${remote} says nothing of where it is reached`, { hint: 'its long form does: the other side shows it when it starts' })
+}
+
+function notListening(thrown: unknown, own: TspIdentity): OpenMcpError {
+  const error = toOpenMcpError(thrown)
+  if (error.code !== 'port_taken') return error
+  return new OpenMcpError('port_taken', `${error.message}, and answers to ${own.vid} come there`, {
+    hint: 'perhaps another openmcp runs as this identity: --id names another one, and openmcp id create NAME --tsp makes one',
+    cause: error,
+  })
+}
+
+function shown(vid: Vid): string {
+  return shortFormOf(vid)
+}
