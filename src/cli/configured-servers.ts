@@ -36,11 +36,15 @@ export function configuredServers(entries: ReadonlyMap<string, NonNullable<Serve
 /** Read and checked, and nothing acts on it: to run without it would be to run what nobody asked for. */
 function notBuilt(entry: NonNullable<ServerEntry>): string[] {
   const tools = entry.blockedTools.length > 0 || entry.allowedTools !== undefined ? ['tools'] : []
-  if (entry.kind === 'command') return [...tools, ...(entry.headerToEnv.size > 0 ? ['headerToEnv'] : [])]
+  if (entry.kind === 'command') return tools
   return [...tools, ...(entry.forwardHeaders.length > 0 ? ['forwardHeaders'] : []), ...(entry.identity === undefined ? [] : ['id'])]
 }
 
-function commandOf({ command, args, env, envFiles, passEnv, cwd }: CommandEntry, at: string, { file, machine, warnings }: Surroundings): NamedServer['target'] {
+function commandOf(
+  { command, args, env, envFiles, passEnv, cwd, headerToEnv }: CommandEntry,
+  at: string,
+  { file, machine, warnings }: Surroundings,
+): NamedServer['target'] {
   const here = (path: string): string => machine.resolve(join(dirname(file), path))
   const set = [...envFiles.flatMap((path) => parseEnvFile(textOf(machine, `${at}.envFile`, here(path)), path)), ...env]
   for (const name of passEnv)
@@ -53,6 +57,7 @@ function commandOf({ command, args, env, envFiles, passEnv, cwd }: CommandEntry,
     args,
     env: childEnvironment({ env: machine.env, platform: machine.platform, pass: passEnv, set }),
     ...(directory !== undefined && { cwd: directory }),
+    ...(headerToEnv.size > 0 && { headerToEnv: Object.fromEntries(headerToEnv) }),
   }
 }
 

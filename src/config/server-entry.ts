@@ -179,10 +179,14 @@ function isDangerous(variable: string): boolean {
   return DANGEROUS.some((pattern) => pattern.test(name))
 }
 
-const hasWrongVariables = ({ headerToEnv = new Map<string, string>() }: Given): boolean => [...headerToEnv.values()].some(isDangerous)
+const hasWrongVariables = ({ headerToEnv = new Map<string, string>() }: Given): boolean =>
+  [...headerToEnv].some(([header, variable]) => isDangerous(variable) || NEVER_FORWARDED.has(header.toLowerCase()))
 
 function wrongVariables({ headerToEnv = new Map<string, string>() }: Given, at: At): void {
   for (const [header, variable] of headerToEnv) {
+    if (NEVER_FORWARDED.has(header.toLowerCase())) {
+      at.member('headerToEnv').member(header).mistake('is a header that never goes on: it is about us, or about this connection')
+    }
     if (isDangerous(variable))
       at.member('headerToEnv').member(header).mistake(`a caller must not set ${variable}: it decides what the child runs, or whom it talks to`)
   }

@@ -48,12 +48,14 @@ export type Admitted = Pick<McpDoorOptions, 'callerOf' | 'gate' | 'refusalHeader
 export interface ServerOptions {
   connection: Connection
   admitted: Admitted
+  /** Who was let in as this caller; undefined: itself. */
+  letInAs?: ((caller: Caller) => Caller) | undefined
   limits: Limits
   log: Log
   now: () => number
 }
 
-export function createServer({ connection, admitted, limits, log, now }: ServerOptions): Server {
+export function createServer({ connection, admitted, letInAs = (caller) => caller, limits, log, now }: ServerOptions): Server {
   const { gate, onStream = (): void => {} } = admitted
   const own = { limits, log, now }
   const piped = createSessions<HttpSession>(own)
@@ -100,8 +102,9 @@ export function createServer({ connection, admitted, limits, log, now }: ServerO
     sse: sse.open,
     messages: (req, res) => sse.post(req, res, queryOf(req)),
     endOf(isOver) {
-      for (const sessions of all) void sessions.endOf(isOver)
-      void connection.endOf(isOver)
+      const isOverHere = (caller: Caller): boolean => isOver(letInAs(caller))
+      for (const sessions of all) void sessions.endOf(isOverHere)
+      void connection.endOf(isOverHere)
     },
     counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
     drained: calls.drained,

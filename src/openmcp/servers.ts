@@ -5,6 +5,7 @@ import { toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { Limits } from '../protocol/limits.ts'
+import { createGivenHeaders, type GivenHeaders } from './given-headers.ts'
 import { createServer, type Admitted, type Server, type ServerCounts } from './server.ts'
 import { connect } from '../upstream/connect.ts'
 import type { CommandServer, Connection, ConnectionState, Credential, Isolation, RemoteServer, SocketServer } from '../upstream/options.ts'
@@ -71,7 +72,12 @@ export function createServers({ root, admitted, log, now }: ServersOptions): Ser
 
   function serverOf(entry: Entry): Server {
     const { target, limits } = entry.options
-    return (entry.server ??= createServer({ connection: connect(target, { ...entry.options, log, now }), admitted, limits, log, now }))
+    const given = target.kind === 'command' && target.headerToEnv ? createGivenHeaders(target.headerToEnv, admitted.callerOf) : undefined
+    const make = (): Server => {
+      const connection = connect(target, { ...entry.options, variablesOf: given?.variablesOf, log, now })
+      return createServer({ connection, admitted: given ? givenTo(given, admitted) : admitted, letInAs: given?.letInAs, limits, log, now })
+    }
+    return (entry.server ??= make())
   }
 
   function* all(): Iterable<[string, Server | undefined]> {
@@ -163,6 +169,24 @@ export function createServers({ root, admitted, log, now }: ServersOptions): Ser
       const servers = [...open()]
       entries = new Map()
       await Promise.all(servers.map((server) => server.close()))
+    },
+  }
+}
+
+/** What lives by who was let in is told of them, and not of the owners that they are here. */
+function givenTo({ callerOf, letInAs }: GivenHeaders, { onStream, ...admitted }: Admitted): Admitted {
+  return {
+    ...admitted,
+    callerOf,
+    onStream(res, session) {
+      onStream?.(
+        res,
+        session && {
+          get caller() {
+            return letInAs(session.caller)
+          },
+        },
+      )
     },
   }
 }

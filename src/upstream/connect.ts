@@ -1,6 +1,7 @@
 // The only switch over the kinds of upstream: from what the operator named to something that carries exchanges.
-import { toOpenMcpError, type OpenMcpError } from '../errors.ts'
-import { startChild, type ChildCommand } from './child.ts'
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import type { Caller } from '../protocol/caller.ts'
+import { startChild } from './child.ts'
 import type { CommandServer, Connection, ConnectOptions, RemoteServer, SocketServer, VidServer } from './options.ts'
 import type { Remote } from './over-http.ts'
 import type { OpenedPipe, PipeEvents } from './pipe.ts'
@@ -23,9 +24,14 @@ export function connect(target: CommandServer | RemoteServer | SocketServer | Vi
 }
 
 /** A command that does not exist is told at start, and ends it: no later try will mend that. */
-function connectCommand(command: ChildCommand, options: ConnectOptions): Connection {
-  const { limits, log, name } = options
-  return connectPipes((events) => startChild(command, events, { limits, log, name }), options)
+function connectCommand(command: CommandServer, options: ConnectOptions): Connection {
+  const { limits, log, name, isolation, variablesOf } = options
+  const start = (events: PipeEvents, caller?: Caller): OpenedPipe =>
+    startChild({ ...command, env: { ...command.env, ...variablesOf?.(caller) } }, events, { limits, log, name })
+  if (!command.headerToEnv) return connectPipes(start, options)
+  if (isolation === 'shared') throw new OpenMcpError('usage', `the server ${name} cannot be one for all and take headers of each`)
+  // What nobody has said anything to is nobody's child: none is started before somebody comes.
+  return connectPipes(start, options, { hasSpare: false })
 }
 
 /** What cannot be reached at start is tried again with every session. */
@@ -40,35 +46,41 @@ function connectSocket(target: SocketServer, options: ConnectOptions): Connectio
 }
 
 /** The first pipe is opened at once: what is wrong shows at start, and the first client does not wait. */
-function connectPipes(openPipe: (events: PipeEvents) => OpenedPipe, options: ConnectOptions): Connection {
+function connectPipes(
+  openPipe: (events: PipeEvents, caller?: Caller) => OpenedPipe,
+  options: ConnectOptions,
+  { hasSpare = true }: { hasSpare?: boolean } = {},
+): Connection {
   const { limits, log } = options
   let failure: OpenMcpError | undefined
-  function open(events: PipeEvents): OpenedPipe {
-    const pipe = openPipe(events)
+  function open(events: PipeEvents, caller?: Caller): OpenedPipe {
+    const pipe = openPipe(events, caller)
     pipe.started.then(
       () => (failure = undefined),
       (error: OpenMcpError) => (failure = error), // it fails with nothing else
     )
     return pipe
   }
-  const spare = createSpare(open, (error) => {
-    failure = error
-    log.error(error.message, { hint: error.hint })
-  })
-  const pool = createPool({ open: (events) => spare.take(events) ?? open(events), ...options })
-  const idle = setTimeout(() => void spare.close(), limits.idleSeconds * 1000)
+  const spare = hasSpare
+    ? createSpare(open, (error) => {
+        failure = error
+        log.error(error.message, { hint: error.hint })
+      })
+    : undefined
+  const pool = createPool({ open: (events, caller) => spare?.take(events) ?? open(events, caller), ...options })
+  const idle = setTimeout(() => void spare?.close(), limits.idleSeconds * 1000)
   idle.unref()
   return {
     upstream: () => pool,
     messages: () => pool,
-    started: spare.started,
+    started: spare?.started ?? Promise.resolve(),
     state: () => (failure ? 'failed' : pool.size > 0 ? 'running' : 'idle'),
     failure: () => failure,
     pipes: () => pool.size,
     endOf: pool.endOf,
     async close(graceSeconds) {
       clearTimeout(idle)
-      await Promise.all([pool.close(graceSeconds), spare.close(graceSeconds)])
+      await Promise.all([pool.close(graceSeconds), spare?.close(graceSeconds)])
     },
   }
 }

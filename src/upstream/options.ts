@@ -10,6 +10,8 @@ import type { ChildCommand } from './child.ts'
 
 export interface CommandServer extends ChildCommand {
   kind: 'command'
+  /** Headers of a caller, in lower case, that become variables of a child of its own. Not with `shared`. */
+  headerToEnv?: Readonly<Record<string, string>>
 }
 
 export interface RemoteServer {
@@ -68,6 +70,8 @@ export interface ConnectOptions {
   name: string
   /** What the upstream is told about who we are. None: what the target's own headers say. */
   credential?: Credential | undefined
+  /** What the child of this caller has in its environment beside what all have. */
+  variablesOf?: ((caller: Caller | undefined) => Readonly<Record<string, string>>) | undefined
 }
 
 /** Proves us to an upstream. Asked for each request; gives nothing while the upstream wants nothing. */

@@ -1,5 +1,6 @@
 // A pipe carries messages, one per line, both ways, and knows nothing of what they mean: a child, an SSE server.
 import type { OpenMcpError } from '../errors.ts'
+import type { Caller } from '../protocol/caller.ts'
 
 export interface Pipe {
   /** One message, one line without its line break. `undelivered` is called when the other side did not take it. */
@@ -26,4 +27,5 @@ export interface OpenedPipe extends Pipe {
   readonly started: Promise<void>
 }
 
-export type OpenPipe = (events: PipeEvents) => Pipe
+/** `caller`: whose pipe it will be; undefined: everybody's. */
+export type OpenPipe = (events: PipeEvents, caller?: Caller) => Pipe

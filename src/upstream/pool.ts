@@ -52,7 +52,7 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
       throw new OpenMcpError('busy', `${share} servers run for this caller already`, { hint: 'close sessions that are not needed, or raise --max-children' })
     let ended = false
     const mux: Mux = createMux({
-      open,
+      open: (events) => open(events, caller),
       shared: isShared,
       limits,
       log,

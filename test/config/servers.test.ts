@@ -158,6 +158,10 @@ test.each([
   for (const variable of variables) expect([variable, mistakesOf({ command: 'x', headerToEnv: { 'X-A': variable } }).length]).toEqual([variable, 1])
 })
 
+test.each(['Authorization', 'cookie', 'X-API-Key'])('%s of a caller is no variable of its child', (header) => {
+  expect(mistakesOf({ command: 'x', headerToEnv: { [header]: 'MY_TOKEN' } })).toHaveLength(1)
+})
+
 test('nor does a child of all take a header of one', () => {
   expect(mistakesOf({ command: 'x', headerToEnv: { 'X-A': 'A' }, isolation: 'shared' })).toHaveLength(1)
 })

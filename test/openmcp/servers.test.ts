@@ -1,43 +1,17 @@
 // Servers beside each other, and one set of them instead of another: through the doors, in this process.
-import { PassThrough } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { createLog } from '../../src/observe/log.ts'
-import { openmcp, type OpenMcp } from '../../src/openmcp.ts'
-import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import type { NamedServer } from '../../src/openmcp/servers.ts'
-import { at, jsonOf, type Json } from '../support/json.ts'
+import { at, jsonOf } from '../support/json.ts'
 import { linePeer } from '../support/line-peer.ts'
 import { callMessage, initializeMessage } from '../support/openmcp.ts'
 import { gone, isAlive, killAfterTest } from '../support/processes.ts'
 import { toolServer } from '../support/secured.ts'
-import { scripted } from '../support/servers.ts'
+import { child, running } from './stage.ts'
 import { until } from '../support/until.ts'
 import { upstream } from '../support/upstream.ts'
 import { webSocketPeer } from '../support/web-socket.ts'
 import { ask, open, openSession, type Session } from '../support/wire.ts'
-
-function child(name: string, flags: readonly string[] = [], limits: Partial<Limits> = {}): NamedServer {
-  const [command = '', ...args] = scripted(...flags)
-  return { name, target: { kind: 'command', command, args, env: {} }, isolation: 'session', limits: { ...DEFAULT_LIMITS, ...limits } }
-}
-
-async function running(servers: readonly NamedServer[]): Promise<{ proxy: OpenMcp; at(path: string): URL; status(): Promise<Json> }> {
-  const proxy = await openmcp(
-    {
-      servers,
-      listen: { host: '127.0.0.1', port: 0, allowHosts: [], allowOrigins: [], exposeHeaders: [], pathPrefix: '', insecureNoAuth: false },
-      name: 'default',
-      isolation: 'session',
-      limits: { ...DEFAULT_LIMITS, drainSeconds: 0 },
-      log: { level: 'error', format: 'text' },
-    },
-    { stdin: new PassThrough(), stdout: new PassThrough(), now: Date.now, log: createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now }) },
-  )
-  onTestFinished(() => proxy.close())
-  const under = (path: string): URL => new URL(path, proxy.url)
-  return { proxy, at: under, status: async () => (await ask(under('/status'))).json }
-}
 
 const PING = { jsonrpc: '2.0', id: 'ping', method: 'ping' }
 
