@@ -29,15 +29,16 @@ export function configuredServers(entries: ReadonlyMap<string, NonNullable<Serve
     const target = mistakes.attempt(() => (entry.kind === 'command' ? commandOf(entry, at, surroundings) : remoteOf(entry, at)))
     if (!target) return []
     const { isolation = defaults.isolation, timeoutSeconds = defaults.limits.timeoutSeconds } = entry
-    return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds } }]
+    const { allowedTools: allow, blockedTools: block } = entry
+    const tools = allow !== undefined || block.length > 0 ? { tools: { ...(allow && { allow }), block } } : {}
+    return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds }, ...tools }]
   })
 }
 
 /** Read and checked, and nothing acts on it: to run without it would be to run what nobody asked for. */
 function notBuilt(entry: NonNullable<ServerEntry>): string[] {
-  const tools = entry.blockedTools.length > 0 || entry.allowedTools !== undefined ? ['tools'] : []
-  if (entry.kind === 'command') return tools
-  return [...tools, ...(entry.forwardHeaders.length > 0 ? ['forwardHeaders'] : []), ...(entry.identity === undefined ? [] : ['id'])]
+  if (entry.kind === 'command') return []
+  return [...(entry.forwardHeaders.length > 0 ? ['forwardHeaders'] : []), ...(entry.identity === undefined ? [] : ['id'])]
 }
 
 function commandOf(

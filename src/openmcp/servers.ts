@@ -7,6 +7,7 @@ import type { Caller } from '../protocol/caller.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createGivenHeaders, type GivenHeaders } from './given-headers.ts'
 import { createServer, type Admitted, type Server, type ServerCounts } from './server.ts'
+import { createToolsGate, type ToolRules } from '../relay/tools-gate.ts'
 import { connect } from '../upstream/connect.ts'
 import type { CommandServer, Connection, ConnectionState, Credential, Isolation, RemoteServer, SocketServer } from '../upstream/options.ts'
 
@@ -17,6 +18,8 @@ export interface NamedServer {
   isolation: Isolation
   limits: Limits
   credential?: Credential
+  /** Undefined: every tool that the server has. */
+  tools?: ToolRules
 }
 
 /** What became of the names, when one set of servers took the place of another. */
@@ -75,7 +78,9 @@ export function createServers({ root, admitted, log, now }: ServersOptions): Ser
     const given = target.kind === 'command' && target.headerToEnv ? createGivenHeaders(target.headerToEnv, admitted.callerOf) : undefined
     const make = (): Server => {
       const connection = connect(target, { ...entry.options, variablesOf: given?.variablesOf, log, now })
-      return createServer({ connection, admitted: given ? givenTo(given, admitted) : admitted, letInAs: given?.letInAs, limits, log, now })
+      const known = given ? givenTo(given, admitted) : admitted
+      const gate = entry.options.tools ? createToolsGate(known.gate, entry.options.tools) : known.gate
+      return createServer({ connection, admitted: { ...known, gate }, letInAs: given?.letInAs, limits, log, now })
     }
     return (entry.server ??= make())
   }
@@ -192,8 +197,8 @@ function givenTo({ callerOf, letInAs }: GivenHeaders, { onStream, ...admitted }:
 }
 
 /** The same for the same settings, whatever order they were written in. Secrets are in there: what is kept is a digest. */
-function fingerprintOf({ name, target, isolation, limits }: NamedServer): string {
-  return createHash('sha256').update(inOrder({ name, target, isolation, limits })).digest('base64url')
+function fingerprintOf({ name, target, isolation, limits, tools }: NamedServer): string {
+  return createHash('sha256').update(inOrder({ name, target, isolation, limits, tools })).digest('base64url')
 }
 
 function inOrder(value: unknown): string {
