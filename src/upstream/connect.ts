@@ -2,7 +2,8 @@
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { startChild } from './child.ts'
-import type { CommandServer, Connection, ConnectOptions, RemoteServer, SocketServer, VidServer } from './options.ts'
+import { RETRY, type CommandServer, type Connection, type ConnectOptions, type RemoteServer, type SocketServer, type VidServer } from './options.ts'
+import { createLastingPipe } from './lasting-pipe.ts'
 import type { Remote } from './over-http.ts'
 import type { OpenedPipe, PipeEvents } from './pipe.ts'
 import { createSpare } from './spare.ts'
@@ -28,16 +29,18 @@ function connectCommand(command: CommandServer, options: ConnectOptions): Connec
   const { limits, log, name, isolation, variablesOf } = options
   const start = (events: PipeEvents, caller?: Caller): OpenedPipe =>
     startChild({ ...command, env: { ...command.env, ...variablesOf?.(caller) } }, events, { limits, log, name })
-  if (!command.headerToEnv) return connectPipes(start, options)
+  // What a child kept for one session alone is gone with it, and the end of the session says so. One of several serves the others on.
+  const isLasting = isolation !== 'session'
+  if (!command.headerToEnv) return connectPipes(start, options, { isLasting })
   if (isolation === 'shared') throw new OpenMcpError('usage', `the server ${name} cannot be one for all and take headers of each`)
   // What nobody has said anything to is nobody's child: none is started before somebody comes.
-  return connectPipes(start, options, { hasSpare: false })
+  return connectPipes(start, options, { hasSpare: false, isLasting })
 }
 
 /** What cannot be reached at start is tried again with every session. */
 function connectSocket(target: SocketServer, options: ConnectOptions): Connection {
   const { limits, log } = options
-  const connection = connectPipes((events) => openSocket(target, events, limits), options)
+  const connection = connectPipes((events) => openSocket(target, events, limits), options, { isLasting: true })
   const started = connection.started.catch((thrown: unknown) => {
     const error = toOpenMcpError(thrown)
     log.warn(`${error.message}; every session will try again`, { hint: error.hint })
@@ -49,9 +52,9 @@ function connectSocket(target: SocketServer, options: ConnectOptions): Connectio
 function connectPipes(
   openPipe: (events: PipeEvents, caller?: Caller) => OpenedPipe,
   options: ConnectOptions,
-  { hasSpare = true }: { hasSpare?: boolean } = {},
+  { hasSpare = true, isLasting = false }: { hasSpare?: boolean; isLasting?: boolean } = {},
 ): Connection {
-  const { limits, log } = options
+  const { limits, log, now } = options
   let failure: OpenMcpError | undefined
   function open(events: PipeEvents, caller?: Caller): OpenedPipe {
     const pipe = openPipe(events, caller)
@@ -67,7 +70,8 @@ function connectPipes(
         log.error(error.message, { hint: error.hint })
       })
     : undefined
-  const pool = createPool({ open: (events, caller) => spare?.take(events) ?? open(events, caller), ...options })
+  const opening = (events: PipeEvents, caller?: Caller): OpenedPipe => spare?.take(events) ?? open(events, caller)
+  const pool = createPool({ open: isLasting ? createLastingPipe(opening, { ...RETRY, log, now }) : opening, ...options })
   const idle = setTimeout(() => void spare?.close(), limits.idleSeconds * 1000)
   idle.unref()
   return {

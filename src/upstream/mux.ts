@@ -54,13 +54,11 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
       const call = inner === undefined ? undefined : traffic.finish(inner)
       call?.reply.failed(tooLarge(limits), call.id)
     },
+    interrupted: lost,
     ended(error) {
       over = error
       clearInterval(sweeper)
-      for (const call of traffic.calls.values()) {
-        traffic.finish(call.inner)
-        call.reply.failed(error, call.id)
-      }
+      lost(error)
       handshake.learned(undefined, error)
       for (const client of traffic.clients) {
         traffic.leave(client)
@@ -69,6 +67,15 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
       onEnd()
     },
   })
+
+  /** Nobody answers what is in flight, and nobody waits for an answer to what was asked. */
+  function lost(error: OpenMcpError): void {
+    for (const call of traffic.calls.values()) {
+      traffic.finish(call.inner)
+      call.reply.failed(error, call.id)
+    }
+    for (const client of traffic.clients) for (const id of traffic.questionsTo(client)) traffic.settle(id)
+  }
 
   /** Ends the calls that nobody will answer any more. */
   function sweep(): void {

@@ -34,6 +34,9 @@ export interface Retry {
   delayMs: number
 }
 
+/** An upstream that is started anew is mostly back within two or three seconds. */
+export const RETRY: Retry = { attempts: 3, delayMs: 250 }
+
 /** Messages over a connection that is opened for them: a line each over `tcp:`, a text frame each over `ws:` and `wss:`. */
 export interface SocketServer {
   kind: 'socket'

@@ -15,9 +15,6 @@ export interface Remote {
   close(graceSeconds?: number): Promise<void>
 }
 
-/** An upstream that is started anew is mostly back within two or three seconds. */
-export const RETRY: Retry = { attempts: 3, delayMs: 250 }
-
 export function overHttp(endpoints: Endpoints<HttpUpstream>, { attempts, delayMs }: Retry, { limits, log }: ConnectOptions): Omit<Remote, 'close'> {
   let open = 0
   const upstream = createLastingHttp({ endpoints, attempts, delayMs, random: Math.random, log })

@@ -18,6 +18,8 @@ export interface PipeEvents {
   line(bytes: Buffer): void
   /** A message larger than the cap was passed over; its first and last bytes. */
   tooLong(head: Buffer, tail: Buffer): void
+  /** The other side was lost, and another one takes its place with the next message: what was in flight is answered by nobody. */
+  interrupted?(error: OpenMcpError): void
   /** The other side is gone. Said once, and nothing is said after it. */
   ended(error: OpenMcpError): void
 }

@@ -6,8 +6,8 @@ import { createEventReader } from '../protocol/event-stream.ts'
 import type { ForwardedHeaders, ResponseHead } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createHttpClient, PASSED_DOWN, type AnswerHandler, type HttpClient } from './http-client.ts'
-import type { ConnectOptions } from './options.ts'
-import { RETRY, type Remote } from './over-http.ts'
+import { RETRY, type ConnectOptions } from './options.ts'
+import type { Remote } from './over-http.ts'
 import { streamableHttp } from './remote.ts'
 
 /** Fails as `find` does, and where the peer does not speak with us. */

@@ -4,8 +4,8 @@ import type { HttpUpstream } from '../protocol/exchange.ts'
 import { createEndpoints, type Endpoints } from './endpoints.ts'
 import { createHttpClient, lowerCased, type HttpClient } from './http-client.ts'
 import { DISCOVER, DISCOVER_HEADERS, look } from './look.ts'
-import type { ConnectOptions, RemoteServer } from './options.ts'
-import { RETRY, overHttp, type Remote } from './over-http.ts'
+import { RETRY, type ConnectOptions, type RemoteServer } from './options.ts'
+import { overHttp, type Remote } from './over-http.ts'
 import { createStreamableHttp } from './streamable-http.ts'
 
 const PROBE_MS = 1000
