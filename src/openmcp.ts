@@ -79,6 +79,8 @@ export interface OpenMcpOptions {
   target?: CommandTarget | RemoteTarget | SocketTarget | VidTarget
   /** Beside it, each at `/servers/NAME/…`. */
   servers?: readonly NamedServer[]
+  /** Where there is none at the root: all of them as one there, with joined names. */
+  aggregate?: { name: string; version: string }
   /** None: served on our own stdin and stdout. */
   listen?: ListenOptions
   /** What the server is called in the log and on /status. */
@@ -122,7 +124,7 @@ export type { Changes, NamedServer, SecurityOptions, TspOptions, VidTarget }
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
-  const { target, servers: named = [], listen, name, isolation, limits, security, credential } = options
+  const { target, servers: named = [], aggregate, listen, name, isolation, limits, security, credential } = options
   if (security && !listen) {
     throw new OpenMcpError('usage', 'security is about who calls, and on stdio there is nobody to ask', { hint: 'listen on a port: -p 8000' })
   }
@@ -183,7 +185,13 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     }
     // Where nobody has to prove who they are, everybody is one caller.
     const admitted: Admitted = proof ? { ...proof.guard, gate: proof.gate } : { callerOf: () => ANYBODY, gate: OPEN_GATE }
-    const servers = createServers({ root: connection && { name, connection, limits }, admitted, log, now })
+    const servers = createServers({
+      root: connection && { name, connection, limits },
+      aggregate: aggregate && { server: aggregate, limits },
+      admitted,
+      log,
+      now,
+    })
     const root = servers.find(undefined)
     proof?.onOver(servers.endOf)
     let lastActivityMs = now()

@@ -7,7 +7,8 @@ import type { Caller } from '../protocol/caller.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createGivenHeaders, type GivenHeaders } from './given-headers.ts'
 import { createServer, type Admitted, type Server, type ServerCounts } from './server.ts'
-import { createToolsGate, type ToolRules } from '../relay/tools-gate.ts'
+import { createAggregate, type Member } from '../relay/aggregate/aggregate.ts'
+import { createToolsGate, toolsBy, type ToolRules } from '../relay/tools-gate.ts'
 import { connect } from '../upstream/connect.ts'
 import type { CommandServer, Connection, ConnectionState, Credential, Isolation, RemoteServer, SocketServer } from '../upstream/options.ts'
 
@@ -50,6 +51,8 @@ export interface Servers {
 export interface ServersOptions {
   /** Served from the start, and never changed. */
   root: { name: string; connection: Connection; limits: Limits } | undefined
+  /** All of them as one at the root, where nothing else is. */
+  aggregate?: { server: { name: string; version: string }; limits: Limits } | undefined
   admitted: Admitted
   log: Log
   now: () => number
@@ -67,9 +70,11 @@ const STARTS_AT_ONCE = 8
 const REMOVED_GRACE_SECONDS = 0.25
 
 /** Servers by name; the one at the root has its name among them. */
-export function createServers({ root, admitted, log, now }: ServersOptions): Servers {
+export function createServers({ root, aggregate, admitted, log, now }: ServersOptions): Servers {
   let entries = new Map<string, Entry>()
-  const rootServer = root && createServer({ connection: root.connection, admitted, limits: root.limits, log, now })
+  const rootServer = root
+    ? createServer({ connection: root.connection, admitted, limits: root.limits, log, now })
+    : aggregate && createServer({ connection: joined(aggregate.server), admitted, limits: aggregate.limits, log, now })
   /** On their way out. */
   const leaving = new Set<Server>()
 
@@ -85,13 +90,36 @@ export function createServers({ root, admitted, log, now }: ServersOptions): Ser
     return (entry.server ??= make())
   }
 
+  /** The servers of the moment as an upstream of their own, which has nothing to start and nothing to end. */
+  function joined(server: { name: string; version: string }): Connection {
+    const members = (): Member[] =>
+      [...entries.values()].flatMap((entry) => {
+        const { name, target, tools = {} } = entry.options
+        // What a caller says to one server is not for another, and here it would be said to all.
+        if (target.kind === 'command' && target.headerToEnv) return []
+        return [{ name, messages: () => serverOf(entry).connection.messages(), mayUse: toolsBy(tools) }]
+      })
+    const upstream = createAggregate({ members, server, log })
+    return {
+      upstream: () => upstream,
+      messages: () => upstream,
+      started: Promise.resolve(),
+      state: () => 'idle',
+      failure: () => undefined,
+      pipes: () => 0,
+      endOf: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    }
+  }
+
   function* all(): Iterable<[string, Server | undefined]> {
     if (root) yield [root.name, rootServer]
     for (const [name, { server }] of entries) yield [name, server]
   }
 
   function* open(): Iterable<Server> {
-    for (const [, server] of all()) if (server) yield server
+    if (rootServer) yield rootServer
+    for (const { server } of entries.values()) if (server) yield server
     yield* leaving
   }
 

@@ -10,11 +10,16 @@ export interface ToolRules {
   block?: readonly string[]
 }
 
-/** What passes both the gate for callers and these rules. */
-export function createToolsGate(gate: Gate, { allow, block = [] }: ToolRules): Gate {
+/** Whether there is a tool, by these rules. */
+export function toolsBy({ allow, block = [] }: ToolRules): (tool: string) => boolean {
   const allowed = allow?.map(globMatcher)
   const blocked = block.map(globMatcher)
-  const mayUse = (tool: string): boolean => !blocked.some((fits) => fits(tool)) && (allowed?.some((fits) => fits(tool)) ?? true)
+  return (tool) => !blocked.some((fits) => fits(tool)) && (allowed?.some((fits) => fits(tool)) ?? true)
+}
+
+/** What passes both the gate for callers and these rules. */
+export function createToolsGate(gate: Gate, tools: ToolRules): Gate {
+  const mayUse = toolsBy(tools)
   const rules = createGate({ standingOf: () => ({ scopes: ['mcp'], restricted: true, mayUse }) })
   return {
     refusalOf: (caller, post) => gate.refusalOf(caller, post) ?? rules.refusalOf(caller, post),

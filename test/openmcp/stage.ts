@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream'
 import { onTestFinished } from 'vitest'
 
 import { createLog } from '../../src/observe/log.ts'
-import { openmcp, type OpenMcp } from '../../src/openmcp.ts'
+import { openmcp, type OpenMcp, type OpenMcpOptions } from '../../src/openmcp.ts'
 import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import type { Json } from '../support/json.ts'
@@ -19,6 +19,7 @@ export function child(name: string, flags: readonly string[] = [], limits: Parti
 export async function running(
   servers: readonly NamedServer[],
   log: string[] = [],
+  more: Partial<OpenMcpOptions> = {},
 ): Promise<{ proxy: OpenMcp; at(path: string): URL; status(): Promise<Json> }> {
   const proxy = await openmcp(
     {
@@ -28,6 +29,7 @@ export async function running(
       isolation: 'session',
       limits: { ...DEFAULT_LIMITS, drainSeconds: 0 },
       log: { level: 'debug', format: 'text' },
+      ...more,
     },
     {
       stdin: new PassThrough(),
