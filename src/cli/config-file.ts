@@ -16,6 +16,8 @@ export interface Config {
   readonly servers: ReadonlyMap<string, NonNullable<ServerEntry>>
   /** Whether there is a word about who may call. */
   readonly isSecured: boolean
+  /** All of them as one at the root, where nothing else is. */
+  readonly aggregate: boolean
   readonly warnings: readonly string[]
   readonly identities: readonly TrustRule[]
   readonly issuers: readonly TrustedIssuer[]
@@ -26,7 +28,7 @@ export interface Config {
   readonly keyServer: { readonly url: URL; readonly id: string } | undefined
 }
 
-const SECTIONS = ['mcpServers', 'trust', 'security']
+const SECTIONS = ['mcpServers', 'aggregate', 'trust', 'security']
 const SECTIONS_NOT_BUILT = ['listen', 'policy', 'limits', 'store', 'audit', 'observe']
 
 /** Throws one failure that tells every mistake. No value is repeated: it may be a secret in the wrong place. */
@@ -60,7 +62,7 @@ function below(path: string, name: string): string {
 }
 
 function configOf(root: unknown, at: At, filling: Filling, mistake: Mistake): Omit<Config, 'warnings'> {
-  const { mcpServers, ...others } = membersOf(root, '', [...SECTIONS, ...SECTIONS_NOT_BUILT], mistake)
+  const { mcpServers, aggregate, ...others } = membersOf(root, '', [...SECTIONS, ...SECTIONS_NOT_BUILT], mistake)
   const servers = mcpServers === undefined ? undefined : readServers(mcpServers, at.member('mcpServers'), filling)
   const sections = Object.fromEntries(Object.entries(others).map(([name, section]) => [name, fill(section, at.member(name), filling)]))
   for (const name of SECTIONS_NOT_BUILT) {
@@ -72,6 +74,7 @@ function configOf(root: unknown, at: At, filling: Filling, mistake: Mistake): Om
   const identities = listOf(trust['identities'], 'trust.identities', mistake, (rule, path) => ruleOf(rule, path, mistake))
   return {
     servers: servers ?? new Map(),
+    aggregate: booleanOf(aggregate, 'aggregate', mistake) ?? false,
     isSecured: 'trust' in sections || 'security' in sections,
     identities: any === true ? [...identities, { id: 'any' }] : identities,
     issuers: listOf(trust['issuers'], 'trust.issuers', mistake, (issuer, path) => issuerOf(issuer, path, mistake)),

@@ -163,6 +163,10 @@ export const LOGIN_OPTIONS: OptionTable = table({
   ...EVERYWHERE,
 })
 
+export const CONFIG_OPTIONS: OptionTable = table(EVERYWHERE)
+
+export const DEMO_OPTIONS: OptionTable = table({ count: { value: 'COUNT' }, ...EVERYWHERE })
+
 export const RESET_OPTIONS: OptionTable = table(EVERYWHERE)
 
 export const KEY_OPTIONS: OptionTable = table({

@@ -19,6 +19,7 @@ import { RUN_OPTIONS } from './option-table.ts'
 import { parsePublish, upstreamOf, type Publish } from './publish.ts'
 import { NO_CONFIG, dpopOf, isSecured, securityOf, type ReadConfig } from './security-options.ts'
 import { endpointsOf, severalOf } from './several-options.ts'
+import { readVersion } from './version.ts'
 import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading, type There } from './target-options.ts'
 import { hasTsp } from './tsp-options.ts'
 import { parseBytes, parseChoice, parseCount, parseHost, parseName, parseOrigin, parsePathPrefix, parsePublicUrl, parseSeconds } from './values.ts'
@@ -82,6 +83,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   const options: OpenMcpOptions = {
     ...(target && { target }),
     ...(servers.length > 0 && { servers }),
+    ...(config?.aggregate === true && { aggregate: { name: 'openmcp', version: readVersion() } }),
     ...(isServed && { listen }),
     ...(security && { security }),
     name: oneOf(reading, 'name', parseName) ?? 'default',

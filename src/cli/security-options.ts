@@ -16,6 +16,7 @@ export type ReadConfig = (text: string, file: string, filling: Filling) => Confi
 export const NO_CONFIG: Config = {
   servers: new Map(),
   isSecured: false,
+  aggregate: false,
   warnings: [],
   identities: [],
   issuers: [],

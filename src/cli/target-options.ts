@@ -25,7 +25,7 @@ export function allOf({ args }: Pick<Reading, 'args'>, name: string): readonly G
 }
 
 /** The value of an option that is given at most once; undefined when it is not given, or wrong (which is noted). */
-export function oneOf<T>(reading: Reading, name: string, read: (text: string, as: string) => T): T | undefined {
+export function oneOf<T>(reading: Pick<Reading, 'args' | 'mistakes'>, name: string, read: (text: string, as: string) => T): T | undefined {
   const [given] = allOf(reading, name)
   return given === undefined ? undefined : reading.mistakes.attempt(() => read(given.value, given.as))
 }

@@ -1,7 +1,7 @@
 import { RUN_OPTIONS } from './option-table.ts'
 
 /** Commands of which only the name is there: refused, so that nobody takes silence for work done. */
-export const COMMANDS_NOT_BUILT: readonly string[] = ['tools', 'audit', 'notification-demo', 'config', 'doctor']
+export const COMMANDS_NOT_BUILT: readonly string[] = ['tools', 'audit', 'doctor']
 
 const OPTIONS_NOT_BUILT = [...RUN_OPTIONS].filter(([, rule]) => rule.notBuilt === true).map(([name]) => `--${name}`)
 
@@ -14,6 +14,8 @@ export const USAGE = `openmcp: a proxy in front of any MCP server
   openmcp login UPSTREAM | openmcp reset [UPSTREAM]            log in with a browser where 'run' needs it; forget that
   openmcp trust add ID | list | remove ID                      whose identities may come in
   openmcp key create ID | list [ID] | revoke KEY               API keys
+  openmcp config validate FILE | schema                        check a configuration; its JSON schema
+  openmcp notification-demo [--count N]                        a server that sends notifications, to try a client with
   openmcp --help | --version
 
   PUBLISH               COMMAND   what runs
