@@ -40,12 +40,13 @@ async function credentialOf(login: Proof<'login'>, logins: Proof<'logins'>, log:
   return logins && keptCredentialFor(logins, log)
 }
 
-function announce({ url, enrolment, tsp }: OpenMcp, { target, servers, listen }: OpenMcpOptions, log: Log): void {
+function announce({ url, enrolment, tsp }: OpenMcp, { target, aggregate, servers, listen }: OpenMcpOptions, log: Log): void {
   if (!url) return log.info(`serving ${target ? shown(target) : 'nothing'} on stdio`)
   const sse = new URL(url)
   sse.pathname = `${listen?.pathPrefix ?? ''}/sse`
-  if (target) log.info(`listening on ${url.href} (older clients: ${sse.href})`)
-  for (const { name } of servers ?? []) log.info(`${target ? 'and' : 'listening'} on ${new URL(`.${serverPath(name)}/mcp`, url).href}`)
+  const hasRoot = target !== undefined || aggregate !== undefined
+  if (hasRoot) log.info(`listening on ${url.href} (older clients: ${sse.href})`)
+  for (const { name } of servers ?? []) log.info(`${hasRoot ? 'and' : 'listening'} on ${new URL(`.${serverPath(name)}/mcp`, url).href}`)
   if (tsp !== undefined) log.info(`TSP endpoint listening for incoming messages to: ${tsp}`)
   if (!enrolment) return
   // Bound to every address it has no name that can be called, and on this machine loopback is one.

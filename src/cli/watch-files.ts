@@ -8,7 +8,7 @@ export interface Watch {
 }
 
 /** A look costs microseconds; a change is to be applied within a second. */
-const EVERY_MS = 250
+const EVERY_MS = 100
 
 /** Calls when a file has become another, is gone or is there again, and then was the same for one look: half of a file is none. */
 export function watchFiles(onChange: () => void, everyMs = EVERY_MS): Watch {
