@@ -68,9 +68,9 @@ function tspTable(results, scenario) {
     .map((peer) => {
       const at = (column) => shown(results.median(peer, scenario, column))
       const speeds = results.rows(peer, scenario).map((row) => row.perSecond)
-      return [peer, at('perSecond'), spread(speeds), at('cpuUs'), at('p50Ms'), at('p95Ms')]
+      return [peer, at('perSecond'), spread(speeds), at('perCpuSecond'), at('p50Ms'), at('p95Ms')]
     })
-  return table(['', 'per second', 'min–max', 'CPU µs each', 'p50 ms', 'p95 ms'], lines)
+  return table(['', 'per second', 'min–max', 'per second of CPU', 'p50 ms', 'p95 ms'], lines)
 }
 
 function fewer(scenario, mode) {

@@ -40,7 +40,11 @@ const TARGETS = {
     atLeast('openmcp-keys', 0.97, 'openmcp-key', 'seq16'),
     atMostMore('openmcp-key-new', 0.4, 'openmcp-key', 'seq1'),
   ],
-  tsp: [rate('openmcp', 3000, 'seal1k'), atLeast('openmcp', 0.5, 'tsp_sdk', 'seal1k'), atMostMore('sealed', 1, 'plain', 'hop1k')],
+  tsp: [
+    rate('openmcp', 3000, 'seal1k', { column: 'perCpuSecond', of: 'second of one core' }),
+    atLeast('openmcp', 0.5, 'tsp_sdk', 'seal1k', 'perCpuSecond'),
+    atMostMore('sealed', 1, 'plain', 'hop1k'),
+  ],
 }
 
 /** One line per target of a mode: `{ target, wanted, measured, verdict: 'yes' | 'no' | 'not measured' }`. */
@@ -53,12 +57,12 @@ export function judge(rows, mode) {
   })
 }
 
-function atLeast(peer, factor, other, scenario) {
+function atLeast(peer, factor, other, scenario, column = 'perSecond') {
   return {
     target: `${peer} against ${other}, ${scenario}`,
     wanted: `≥ ${factor} ×`,
     look(results) {
-      const ratio = results.ratio(peer, other, scenario)
+      const ratio = results.ratio(peer, other, scenario, column)
       if (ratio === undefined) return undefined
       const failed = results.total(peer, scenario, 'failed')
       const failures = failed > 0 ? `, ${failed} calls failed` : ''
@@ -85,12 +89,12 @@ function atMostMoreCpu(peer, most, other, scenario) {
   return atMostMore(peer, most, other, scenario, { column: 'cpuUs', called: 'CPU per call', unit: 'µs', digits: 1 })
 }
 
-function rate(peer, perSecond, scenario) {
+function rate(peer, perSecond, scenario, { column, of } = { column: 'perSecond', of: 'second' }) {
   return {
     target: `${peer}, ${scenario}`,
-    wanted: `≥ ${perSecond} per second`,
+    wanted: `≥ ${perSecond} per ${of}`,
     look(results) {
-      const seen = results.median(peer, scenario, 'perSecond')
+      const seen = results.median(peer, scenario, column)
       if (!Number.isFinite(seen)) return undefined
       const failed = results.total(peer, scenario, 'failed')
       const failures = failed > 0 ? `, ${failed} failed` : ''

@@ -17,9 +17,8 @@ export const TSP_SCENARIOS = [
 ]
 /** Slices of this mode are many: what is compared differs by little. */
 const TURNS_PER_REP = 4
-/** V8 has compiled everything by then. */
-const WARM_UP_SECONDS = 2
-const MOST_HOPS = 20_000
+/** V8 has compiled everything by then. On a busy machine that takes longer, and is no less work. */
+const WARM_UP_CALLS = 5000
 const DATA = Buffer.alloc(1024, 'x')
 
 const ECHO = fileURLToPath(new URL('servers/tsp-echo.mjs', import.meta.url))
@@ -51,28 +50,23 @@ async function measureSealing({ sliceSeconds, turns, hasTime, put }, { dist, dri
     say('tsp_sdk skipped: no driver is given')
   }
   try {
-    ours(WARM_UP_SECONDS)
+    ours({ most: WARM_UP_CALLS })
     for (let rep = 0; rep < turns && hasTime(); rep++) {
-      const before = machineCpu()
-      const cpu = process.cpuUsage()
-      const row = ours(sliceSeconds)
-      const { user, system } = process.cpuUsage(cpu)
-      put('openmcp', 'seal1k', { rep, ...row, cpuUs: rounded((user + system) / row.calls), ...machine(before, (user + system) / 1e6) })
-      if (!rust) continue
-      const [usedBefore, machineBefore] = [cpuOf([rust.pid]).seconds, machineCpu()]
-      const { count, seconds } = await rust.ask({ op: 'bench', seconds: sliceSeconds, size: DATA.length })
-      const used = cpuOf([rust.pid]).seconds - usedBefore
-      put('tsp_sdk', 'seal1k', {
-        rep,
-        calls: count,
-        perSecond: rounded(count / seconds),
-        cpuUs: rounded((used * 1e6) / count),
-        ...machine(machineBefore, used),
-      })
+      const own = await slice(process.pid, () => ours({ seconds: sliceSeconds }))
+      put('openmcp', 'seal1k', { rep, ...own })
+      if (rust) put('tsp_sdk', 'seal1k', { rep, ...(await slice(rust.pid, () => rust.seals(sliceSeconds))) })
     }
   } finally {
     await rust?.stop()
   }
+}
+
+/** What was done, by the clock and by what the process took of the machine meanwhile. */
+async function slice(pid, act) {
+  const [usedBefore, before] = [cpuOf([pid]).seconds, machineCpu()]
+  const { calls, seconds } = await act()
+  const used = cpuOf([pid]).seconds - usedBefore
+  return { calls, perSecond: rounded(calls / seconds), perCpuSecond: rounded(calls / used), ...machine(before, used) }
 }
 
 async function measureHops({ sliceSeconds, turns, hasTime, put }, dist) {
@@ -86,12 +80,13 @@ async function measureHops({ sliceSeconds, turns, hasTime, put }, dist) {
       ['plain', plain],
       ['sealed', sealed],
     ]
-    for (const [, send] of kinds) await hops(send, WARM_UP_SECONDS / 2)
+    for (const [, send] of kinds) await hops(send, { most: WARM_UP_CALLS / 4 })
     for (let rep = 0; rep < turns && hasTime(); rep++) {
       for (const [peer, send] of rep % 2 === 0 ? kinds : kinds.toReversed()) {
         const [before, usedBefore] = [machineCpu(), cpuOf([process.pid, echo.pid]).seconds]
-        const row = await hops(send, sliceSeconds)
-        put(peer, 'hop1k', { rep, ...row, ...machine(before, cpuOf([process.pid, echo.pid]).seconds - usedBefore) })
+        const row = await hops(send, { seconds: sliceSeconds })
+        const used = cpuOf([process.pid, echo.pid]).seconds - usedBefore
+        put(peer, 'hop1k', { rep, ...row, perCpuSecond: rounded(row.calls / used), ...machine(before, used) })
       }
     }
   } finally {
@@ -100,10 +95,10 @@ async function measureHops({ sliceSeconds, turns, hasTime, put }, dist) {
   }
 }
 
-async function hops(send, seconds) {
+async function hops(send, { seconds = Infinity, most = Infinity }) {
   const times = []
   const began = performance.now()
-  while (performance.now() - began < seconds * 1000 && times.length < MOST_HOPS) {
+  while (performance.now() - began < seconds * 1000 && times.length < most) {
     const start = performance.now()
     await send(DATA)
     times.push(performance.now() - start)
@@ -113,7 +108,7 @@ async function hops(send, seconds) {
   return { calls: times.length, perSecond: rounded(perSecond), p50Ms: rounded(quantile(sorted, 0.5)), p95Ms: rounded(quantile(sorted, 0.95)) }
 }
 
-/** Seals and opens for so many seconds. */
+/** Seals and opens for so many seconds, or so often. */
 async function sealing(dist) {
   const load = modulesOf(dist)
   const { readFrame } = await load('tsp/envelope.js')
@@ -121,16 +116,16 @@ async function sealing(dist) {
   const { sealMessage } = await load('tsp/seal.js')
   const [alice, bob] = [await newParty(dist, 'tcp://127.0.0.1:1'), await newParty(dist, 'tcp://127.0.0.1:1')]
   const payload = { kind: 'application', data: DATA }
-  return (seconds) => {
+  return ({ seconds = Infinity, most = Infinity }) => {
     const start = performance.now()
     let [calls, elapsed] = [0, 0]
-    while ((elapsed = performance.now() - start) < seconds * 1000) {
+    while (calls < most && (elapsed = performance.now() - start) < seconds * 1000) {
       const { message } = sealMessage({ from: alice, to: bob, payload })
       const opened = openMessage(readFrame(message), { from: alice.keys, to: bob.keys })
       if (opened.data.length !== DATA.length) throw new Error('what was opened is not what was sealed')
       calls++
     }
-    return { calls, perSecond: rounded((calls * 1000) / elapsed) }
+    return { calls, seconds: elapsed / 1000 }
   }
 }
 
@@ -140,12 +135,12 @@ function startDriver(driver) {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   return {
     pid: child.pid,
-    async ask(question) {
-      child.stdin.write(`${JSON.stringify(question)}\n`)
+    async seals(forSeconds) {
+      child.stdin.write(`${JSON.stringify({ op: 'bench', seconds: forSeconds, size: DATA.length })}\n`)
       const { value, done } = await lines.next()
       const { ok, error } = done ? { error: 'the driver ended' } : JSON.parse(value)
       if (error !== undefined) throw new Error(`the driver of tsp_sdk: ${error}`)
-      return ok
+      return { calls: ok.count, seconds: ok.seconds }
     },
     async stop() {
       const ended = once(child, 'close')

@@ -12,5 +12,6 @@ export {
   type SocketTarget,
   type NamedServer,
   type Changes,
+  type VidTarget,
 } from './openmcp.ts'
 export { DEFAULT_LIMITS, type Limits } from './protocol/limits.ts'

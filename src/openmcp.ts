@@ -1,6 +1,4 @@
-// The composition root: options in → a running proxy out. The only file that joins rooms.
-import type { Readable, Writable } from 'node:stream'
-
+// The composition root: options in → a running proxy out. It, and its folder, are the only place that joins rooms.
 import type { Handler } from './downstream/mcp.ts'
 import { refuse } from './downstream/refuse.ts'
 import type { SealedDoor } from './downstream/sealed.ts'
@@ -8,99 +6,18 @@ import { createStdioDoor } from './downstream/stdio.ts'
 import { OpenMcpError } from './errors.ts'
 import type { HostRules } from './http/hosts.ts'
 import type { SecurityOptions, TspOptions } from './oauth/options.ts'
-import type { Log, LogFormat, LogLevel } from './observe/log.ts'
+import type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget, SocketTarget } from './openmcp/options.ts'
 import type { SealedOut, VidTarget } from './openmcp/sealed-out.ts'
 import type { Admitted, Server } from './openmcp/server.ts'
 import { createServers, type Changes, type NamedServer } from './openmcp/servers.ts'
 import { ANYBODY } from './protocol/caller.ts'
-import type { Limits } from './protocol/limits.ts'
 import { isLoopbackHost } from './protocol/loopback.ts'
 import { serverPath } from './protocol/server-path.ts'
 import { OPEN_GATE } from './relay/gate.ts'
 import type { Security } from './security.ts'
 import type { SecuredTsp } from './security/tsp.ts'
 import { connect } from './upstream/connect.ts'
-import type { Connection, ConnectionState, Credential } from './upstream/options.ts'
-
-/** A stdio server that openmcp starts itself. Never through a shell. */
-export interface CommandTarget {
-  kind: 'command'
-  command: string
-  args: readonly string[]
-  /** All of the child's environment. */
-  env: Readonly<Record<string, string>>
-  cwd?: string
-}
-
-/** A remote server. With several URLs (none had a path) the first that speaks MCP is it. */
-export interface RemoteTarget {
-  kind: 'remote'
-  urls: readonly URL[]
-  transport: 'auto' | 'http' | 'sse'
-  /** Sent with every request to the upstream, and to nobody else. */
-  headers: Readonly<Record<string, string>>
-  /** Others of the same kind, each as `urls` are: sessions are shared out among all of them. They get the same headers. */
-  others?: readonly (readonly URL[])[]
-  /** Tried in this order while none of those answers. Those of another origin get no header of ours. */
-  fallbacks?: readonly (readonly URL[])[]
-  /** How a request is sent again that may be: a tool call only when it cannot have been heard of. */
-  retry?: { attempts: number; delayMs: number }
-}
-
-/** A server that is spoken with over a connection of its own. */
-export interface SocketTarget {
-  kind: 'socket'
-  /** `tcp://host:port`: a line for each message. `ws:` and `wss:`: a text frame for each. */
-  url: URL
-  /** Sent when a WebSocket is opened. */
-  headers: Readonly<Record<string, string>>
-}
-
-export interface ListenOptions {
-  host: string
-  /** 0 picks a free one. */
-  port: number
-  tls?: { cert: string; key: string }
-  /** Host names beside the bound address under which clients may call. */
-  allowHosts: readonly string[]
-  /** Web origins that may call. Each is exact: scheme, host and port. */
-  allowOrigins: readonly string[]
-  exposeHeaders: readonly string[]
-  /** `/x`: every path is served below it. Empty: none. */
-  pathPrefix: string
-  /** What clients call beyond a reverse proxy: its origin is the issuer's, and its host is let in. */
-  publicUrl?: URL
-  /** Binding a non-loopback address without knowing who calls. Refused unless true. */
-  insecureNoAuth: boolean
-}
-
-export interface OpenMcpOptions {
-  /** The server at the root. None: only what `servers` names is served. */
-  target?: CommandTarget | RemoteTarget | SocketTarget | VidTarget
-  /** Beside it, each at `/servers/NAME/…`. */
-  servers?: readonly NamedServer[]
-  /** Where there is none at the root: all of them as one there, with joined names. */
-  aggregate?: { name: string; version: string }
-  /** None: served on our own stdin and stdout. */
-  listen?: ListenOptions
-  /** What the server is called in the log and on /status. */
-  name: string
-  /** One child (or upstream connection) per session, one per identity, or one for all. */
-  isolation: 'session' | 'identity' | 'shared'
-  limits: Limits
-  /** Every caller proves who they are. Only where we listen: on stdio there is nobody to ask. */
-  security?: SecurityOptions
-  /** How we prove ourselves to the remote server. */
-  credential?: Credential
-  log: { level: LogLevel; format: LogFormat }
-}
-
-export interface OpenMcpIo {
-  stdin: Readable
-  stdout: Writable
-  log: Log
-  now: () => number
-}
+import type { Connection, ConnectionState } from './upstream/options.ts'
 
 export interface OpenMcp {
   /** Where it listens; undefined on stdio. */
@@ -120,7 +37,19 @@ export interface OpenMcp {
   close(): Promise<void>
 }
 
-export type { Changes, NamedServer, SecurityOptions, TspOptions, VidTarget }
+export type {
+  Changes,
+  CommandTarget,
+  ListenOptions,
+  NamedServer,
+  OpenMcpIo,
+  OpenMcpOptions,
+  RemoteTarget,
+  SecurityOptions,
+  SocketTarget,
+  TspOptions,
+  VidTarget,
+}
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {

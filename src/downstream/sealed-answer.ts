@@ -32,7 +32,8 @@ export function sealAnswer(res: ServerResponse, { seal, maxBytes, log }: { seal:
 
   function whole(): void {
     const text = sealed(Buffer.concat(pieces))
-    plain.writeHead(status, { ...inTheClear(headers), 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+    const shown = WITHOUT_BODY.has(status) ? 200 : status
+    plain.writeHead(shown, { ...inTheClear(headers), 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
     plain.end(text)
   }
 
@@ -87,6 +88,8 @@ export function sealAnswer(res: ServerResponse, { seal, maxBytes, log }: { seal:
   }
 }
 
+/** Here HTTP has no place for what is sealed: who opens it knows the status. */
+const WITHOUT_BODY = new Set([204, 205, 304])
 /** Of the plain body; the sealed one has its own. */
 const FRAMING = new Set(['content-length', 'transfer-encoding'])
 const NOTHING = Buffer.alloc(0)

@@ -32,6 +32,8 @@ export interface TspDoorOptions {
   send(vid: string, frame: Buffer): Promise<void>
   /** Told of every call that begins; what it returns is called when the call is answered. */
   calls: { begin(): () => void }
+  /** Told of each message that is new. */
+  active(caller: Caller): void
   /** Whether we take no new calls. */
   stopping(): boolean
   limits: Pick<Limits, 'bodyBytes' | 'bufferedBytes' | 'depth'>
@@ -46,7 +48,7 @@ export interface TspDoor {
 /** So long a client that is told of an end may keep us from going on. */
 const FAREWELL_MS = 1000
 
-export function createTspDoor({ upstream, gate, sealed, sessions, send, calls, stopping, limits, log }: TspDoorOptions): TspDoor {
+export function createTspDoor({ upstream, gate, sealed, sessions, send, calls, active, stopping, limits, log }: TspDoorOptions): TspDoor {
   /** By peer and name. */
   const open = new Map<string, Session<TspSession>>()
   const say = createSay(send, limits.bufferedBytes)
@@ -121,7 +123,9 @@ export function createTspDoor({ upstream, gate, sealed, sessions, send, calls, s
   }
 
   function received(caller: Caller, peer: string, { session: named, message }: Hearing & { kind: 'message' }): void {
+    active(caller)
     const known = open.get(keyOf(peer, named.id))
+    if (!known && stopping()) throw new OpenMcpError('stopping', 'openmcp is stopping')
     const session = (known && sessions.find(caller, known.id)) ?? opened(caller, peer, named)
     const { value } = session
     if (message.length === 0) return value.say('')

@@ -1,20 +1,16 @@
 // Which addresses are of the public internet, and which of this machine or of a network that is not for everybody.
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
-export type AddressKind = 'public' | 'loopback' | 'special'
+export type AddressKind = 'public' | 'loopback' | 'private' | 'special'
 
 /** IANA's special-purpose registries: nothing a peer names may lead there. */
 const SPECIAL_IPV4 = [
   '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
   '127.0.0.0/8',
   '169.254.0.0/16',
-  '172.16.0.0/12',
   '192.0.0.0/24',
   '192.0.2.0/24',
   '192.88.99.0/24',
-  '192.168.0.0/16',
   '198.18.0.0/15',
   '198.51.100.0/24',
   '203.0.113.0/24',
@@ -24,8 +20,14 @@ const SPECIAL_IPV4 = [
 /** Of IPv6 only 2000::/3 is given to the internet; in it, these are not. 6to4 and Teredo carry an IPv4 address that a router would unpack. */
 const SPECIAL_IPV6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20']
 
+/** Networks of an organisation (RFC 1918, RFC 4193), and those that tunnels between its machines use (RFC 6598). Not of a link: clouds keep secrets there. */
+const PRIVATE_IPV4 = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16']
+const PRIVATE_IPV6 = ['fc00::/7']
+
 const specialIPv4 = blockListOf(SPECIAL_IPV4, 'ipv4')
 const specialIPv6 = blockListOf(SPECIAL_IPV6, 'ipv6')
+const privateIPv4 = blockListOf(PRIVATE_IPV4, 'ipv4')
+const privateIPv6 = blockListOf(PRIVATE_IPV6, 'ipv6')
 const globalIPv6 = blockListOf(['2000::/3'], 'ipv6')
 const loopbackIPv4 = blockListOf(['127.0.0.0/8'], 'ipv4')
 const mappedIPv4 = blockListOf(['::ffff:0:0/96'], 'ipv6')
@@ -34,6 +36,7 @@ const mappedIPv4 = blockListOf(['::ffff:0:0/96'], 'ipv6')
 export function kindOfAddress(address: string): AddressKind {
   if (isIPv4(address)) {
     if (loopbackIPv4.check(address)) return 'loopback'
+    if (privateIPv4.check(address)) return 'private'
     return specialIPv4.check(address) ? 'special' : 'public'
   }
   // A zone (fe80::1%eth0) belongs to a link of this machine.
@@ -41,6 +44,7 @@ export function kindOfAddress(address: string): AddressKind {
   // Written as it is connected to: ::ffff:127.0.0.1 becomes ::ffff:7f00:1.
   const bare = new URL(`http://[${address}]/`).hostname.slice(1, -1)
   if (bare === '::1') return 'loopback'
+  if (privateIPv6.check(bare, 'ipv6')) return 'private'
   if (mappedIPv4.check(bare, 'ipv6')) return kindOfAddress(embeddedIn(bare)) === 'public' ? 'public' : 'special'
   return globalIPv6.check(bare, 'ipv6') && !specialIPv6.check(bare, 'ipv6') ? 'public' : 'special'
 }

@@ -3,7 +3,7 @@ import { lookup as systemLookup, type LookupAddress } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 
 import { OpenMcpError } from '../errors.ts'
-import { kindOfAddress } from './addresses.ts'
+import { kindOfAddress, type AddressKind } from './addresses.ts'
 import type { Fetched, GuardedFetch } from './shapes.ts'
 
 export interface GuardedFetchOptions {
@@ -22,7 +22,15 @@ export interface GuardedFetchOptions {
 export type LookupAll = (hostname: string, options: { all: true }, callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void) => void
 
 /** Where a connection may lead. */
-type Reach = 'public' | 'public or loopback' | 'loopback'
+type Reach = readonly AddressKind[]
+
+/** Where what a peer names may lead, beside the public internet. */
+export interface Near {
+  /** This machine. */
+  trustLoopback: boolean
+  /** Networks of an organisation, and between the machines of one. */
+  trustPrivate?: boolean
+}
 
 const STATUSES = [200, 404, 410] as const
 const MOST_HEADER_BYTES = 16 * 1024
@@ -77,8 +85,11 @@ export function createGuardedFetch(options: GuardedFetchOptions): { fetch: Guard
  * For a connection that is no fetch, to an address that a peer named: how its socket looks up that host. Throws `egress_refused` for
  * an address that it must not lead to.
  */
-export function lookupFor(hostname: string, { trustLoopback, lookup = systemLookup }: Pick<GuardedFetchOptions, 'trustLoopback' | 'lookup'>): LookupFunction {
-  const reach = trustLoopback ? 'public or loopback' : 'public'
+export function lookupFor(
+  hostname: string,
+  { trustLoopback, trustPrivate = false, lookup = systemLookup }: Near & Pick<GuardedFetchOptions, 'lookup'>,
+): LookupFunction {
+  const reach: Reach = ['public', ...(trustLoopback ? (['loopback'] as const) : []), ...(trustPrivate ? (['private'] as const) : [])]
   checkLiteral(hostname, reach)
   return guarded(lookup, reach)
 }
@@ -89,7 +100,7 @@ function reachOf(url: URL, trustLoopback: boolean): Reach {
   if (url.username !== '' || url.password !== '') throw refused(host, 'a URL with a name or a password in it is not fetched')
   const isHttp = url.protocol === 'http:' && trustLoopback
   if (url.protocol !== 'https:' && !isHttp) throw refused(host, 'only https is fetched')
-  const reach = isHttp ? 'loopback' : trustLoopback ? 'public or loopback' : 'public'
+  const reach: Reach = isHttp ? ['loopback'] : trustLoopback ? ['public', 'loopback'] : ['public']
   checkLiteral(host, reach)
   return reach
 }
@@ -101,10 +112,9 @@ function checkLiteral(host: string, reach: Reach): void {
 }
 
 function isWithin(addresses: readonly string[], reach: Reach): boolean {
-  const kinds = new Set(addresses.map(kindOfAddress))
+  const [kind, ...others] = new Set(addresses.map(kindOfAddress))
   // Answers of two kinds are somebody's trick: one of them would be connected to after the other failed.
-  if (kinds.size !== 1) return false
-  return (kinds.has('public') && reach !== 'loopback') || (kinds.has('loopback') && reach !== 'public')
+  return kind !== undefined && others.length === 0 && reach.includes(kind)
 }
 
 /** Asked by the socket itself: what was checked is what is connected to, and no second answer can differ. */

@@ -5,7 +5,7 @@ import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { createGuardedFetch } from '../identity/guarded-fetch.ts'
 import { createResolver } from '../identity/resolver.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
-import { shortFormOf, type Vid } from '../identity/vid.ts'
+import { methodOf, shortFormOf, type Vid } from '../identity/vid.ts'
 import type { Log } from '../observe/log.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
@@ -53,7 +53,7 @@ export async function obtainTokenByTsp(options: TspLoginOptions): Promise<Obtain
   signal?.throwIfAborted()
   // Whoever names a VID of this machine means it.
   const { fetch, close: stopFetching } = createGuardedFetch({ trustLoopback: true })
-  const carriage = createCarriage({ trustLoopback: true })
+  const carriage = createCarriage({ trustLoopback: true, trustPrivate: methodOf(remote) === 'peer' })
   const closing: (() => unknown)[] = [stopFetching, carriage.close]
   try {
     const node = await openTspNode({

@@ -9,17 +9,20 @@ import { createHostedSessions } from '../tsp/session.ts'
 export interface SealedInOptions extends Omit<TspDoorOptions, 'sealed' | 'send' | 'limits'> {
   tsp: Pick<SecuredTsp, 'node' | 'callerOf'>
   sessions: Sessions<TspSession>
-  /** Told of every message of a caller. */
-  active(): void
   limits: TspDoorOptions['limits'] & { sessions: number }
   now: () => number
 }
 
-export function listenSealed({ tsp, active, now, ...door }: SealedInOptions): void {
+export function listenSealed({ tsp, now, ...door }: SealedInOptions): void {
   const { node, callerOf } = tsp
   const hosted = createHostedSessions({ mostPerPeer: door.limits.sessions, now })
   const { hear } = createTspDoor({
     ...door,
+    active(caller) {
+      door.active(caller)
+      // A caller that came by TSP is the VID that it came as, for as long as its relationship.
+      node.isUsed({ from: caller.id as Vid, relationship: { id: caller.tokenId, untilMs: caller.expiresAt * 1000 } })
+    },
     sealed: {
       hear(peer, data) {
         const frame = frameOf(data)
@@ -28,14 +31,12 @@ export function listenSealed({ tsp, active, now, ...door }: SealedInOptions): vo
       end: hosted.end,
     },
     async send(vid, frame) {
-      // A caller that came by TSP is the VID that it came as.
+      // As above.
       await node.send(vid as Vid, frame)
     },
   })
   node.onHeard((heard) => {
     const caller = callerOf(heard)
-    if (!caller) return false
-    active()
-    return hear(caller, heard.data)
+    return caller !== undefined && hear(caller, heard.data)
   })
 }

@@ -1,6 +1,6 @@
 // A VID as the server behind us: who we are to it, where it is, and which of the two ways of TSP leads there.
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
-import { createGuardedFetch } from '../identity/guarded-fetch.ts'
+import { createGuardedFetch, type Near } from '../identity/guarded-fetch.ts'
 import { createResolver } from '../identity/resolver.ts'
 import { ensureTspIdentity, openTspIdentity } from '../identity/tsp/own.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
@@ -9,7 +9,8 @@ import { createPassingRelationships } from '../login/passing-relationships.ts'
 import type { Log } from '../observe/log.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import type { SecuredTsp } from '../security/tsp.ts'
-import { createCarriage } from '../tsp/carriage.ts'
+import { createCarriage, isHttpDoor } from '../tsp/carriage.ts'
+import { nearOf } from '../tsp/near.ts'
 import { openTspNode, type TspNode } from '../tsp/node.ts'
 import { createSessionWay } from '../tsp/session-way.ts'
 import { tmcpPeer } from '../tsp/tmcp-client.ts'
@@ -51,7 +52,8 @@ const FIRST_ID = 'tsp'
 /** Fails with `identity_invalid` for what is no DID. */
 export function createSealedOut({ target, secured, tls, connectSeconds, log, now }: SealedOutOptions): SealedOut {
   const remote = parseVid(target.vid)
-  const trustLoopback = mayBeHere(remote)
+  const near = placeOf(remote)
+  const { trustLoopback } = near
   const fetching = createGuardedFetch({ trustLoopback })
   const resolver = createResolver({ fetch: fetching.fetch, now, log, trustLoopback })
   const closing: (() => unknown)[] = [fetching.close]
@@ -67,7 +69,11 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
     const endpoint = await endpointOf()
     log.info(`speaking to ${shown(remote)} as ${own.vid}`)
     // Answers come where it is asked: nothing of ours has to listen.
-    if (['http:', 'https:'].includes(endpoint.protocol)) return { by: 'http', peer: tmcpPeer({ own, remote, resolver, trustLoopback, log }) }
+    if (isHttpDoor(endpoint)) return { by: 'http', peer: tmcpPeer({ own, remote, resolver, near, log }) }
+    if (isHere(new URL(own.profile.endpoint)) && !isHere(endpoint)) {
+      const hint = 'openmcp id create NAME --tsp --endpoint tcp://HOST:PORT makes an identity that can be reached, and --id NAME uses it'
+      log.warn(`answers come to ${own.profile.endpoint}, where ${shown(remote)} does not reach us`, { hint })
+    }
     const node = await nodeOf(own)
     const way = createSessionWay({ node, remote, connectSeconds, now })
     closing.unshift(way.close)
@@ -77,11 +83,12 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
   async function nodeOf(own: TspIdentity): Promise<TspNode> {
     const shared = (await secured)?.node
     if (shared?.vid === own.vid) return shared
-    const carriage = createCarriage({ trustLoopback })
+    requireEar(own)
+    const carriage = createCarriage(near)
     closing.push(carriage.close)
     const node = await openTspNode({
       own,
-      place: { listen: target.listen, tls },
+      place: { listen: target.listen, tls, receive: (address, receiving) => carriage.receiveFrom(address, { ...receiving, log }) },
       resolver,
       relationships: createPassingRelationships(),
       trusts: async (vid) => vid === shortFormOf(remote),
@@ -117,9 +124,21 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
 }
 
 /** Whoever types a did:peer types its address, and in a did:web the host that it is of; what another host says of this machine is not followed. */
-function mayBeHere(vid: Vid): boolean {
-  if (methodOf(vid) === 'peer') return true
-  return isLoopbackHost(new URL(`http://${decodeURIComponent(vid.split(':').at(methodOf(vid) === 'web' ? 2 : 3) ?? '')}`).hostname)
+export function placeOf(vid: Vid): Near {
+  if (methodOf(vid) === 'peer') return { trustLoopback: true, trustPrivate: true }
+  return nearOf(new URL(`http://${decodeURIComponent(vid.split(':').at(methodOf(vid) === 'web' ? 2 : 3) ?? '')}`).hostname)
+}
+
+function isHere({ hostname }: URL): boolean {
+  return isLoopbackHost(hostname)
+}
+
+/** A door of HTTP is there with --tsp alone. */
+function requireEar({ vid, profile: { endpoint } }: TspIdentity): void {
+  if (!isHttpDoor(new URL(endpoint))) return
+  throw new OpenMcpError('usage', `answers to ${vid} come to ${endpoint}, where nothing of ours listens`, {
+    hint: 'an identity with a tcp:// endpoint hears them: openmcp id create NAME --tsp, and --id NAME',
+  })
 }
 
 function unresolved(remote: Vid, why: string): OpenMcpError {

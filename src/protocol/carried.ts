@@ -28,8 +28,8 @@ export interface OpenedRequest {
 export interface SealedRequest {
   readonly text: string
   /**
-   * One piece of its answer. `forgotten`: the other side does not know the session, and has not taken the request. Undefined: it is no
-   * word of the other side about this request.
+   * One piece of its answer. `forgotten`: the other side knows the session no more, and nothing of what was done in it; the next request
+   * goes in a new one. Undefined: it is no word of the other side about this request.
    */
   open(text: string): Promise<CarriedPiece | { readonly kind: 'forgotten' } | undefined>
 }

@@ -1,6 +1,5 @@
 // The node's own VID on the network of TSP: who may be related to it is who is trusted, and a relationship is a credential like a token.
 import { toOpenMcpError } from '../errors.ts'
-import { isLoopbackHost } from '../protocol/loopback.ts'
 import { ensureTspIdentity } from '../identity/tsp/own.ts'
 import { shortFormOf, type Vid } from '../identity/vid.ts'
 import type { TspOptions } from '../oauth/options.ts'
@@ -10,6 +9,7 @@ import type { FirstTrust } from '../policy/first-trust.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { createRate } from '../protocol/rate.ts'
 import { createCarriage } from '../tsp/carriage.ts'
+import { nearOf } from '../tsp/near.ts'
 import type { EndpointOptions, Heard } from '../tsp/endpoint.ts'
 import { openTspNode, type TspNode } from '../tsp/node.ts'
 import { createKeptRelationships } from '../tsp/relationship-store.ts'
@@ -65,8 +65,8 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   const peers = new Set((options.peers ?? []).map(shortFormOf))
   /** What is open in a relationship goes on when that is renewed. */
   const callers = new Map<Vid, TspCaller>()
-  // Peers of a node that lives on this machine alone live there too.
-  const carriage = createCarriage({ trustLoopback: trustLoopback || isLoopbackHost(new URL(own.profile.endpoint).hostname) })
+  const near = nearOf(new URL(own.profile.endpoint).hostname, ...(options.listen ? [options.listen.host] : []))
+  const carriage = createCarriage({ ...near, trustLoopback: trustLoopback || near.trustLoopback })
   const node = await openTspNode({
     own,
     place: {

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { rootCertificates } from 'node:tls'
 
 import { OpenMcpError } from '../errors.ts'
-import type { LookupAll } from '../identity/guarded-fetch.ts'
+import type { LookupAll, Near } from '../identity/guarded-fetch.ts'
 import { MOST_MESSAGE_BYTES } from './envelope.ts'
 import { createBoundedLookup } from './carriage/bounded-lookup.ts'
 import type { ConnectionRefusal, Take } from './carriage/framing.ts'
@@ -13,9 +13,7 @@ import { receiveFrom, type Receiver, type ReceiverOptions } from './carriage/rec
 import { createFramedSender } from './carriage/sender.ts'
 import { unreachableFor } from './carriage/unreachable.ts'
 
-export interface CarriageOptions {
-  /** Addresses of this machine may be named too; those of private networks never. */
-  trustLoopback: boolean
+export interface CarriageOptions extends Near {
   /** Certificates in PEM that are believed beside those that come with Node, for tls:// and https://. */
   ca?: string | undefined
   lookup?: LookupAll | undefined
@@ -33,8 +31,8 @@ export interface Carriage {
   close(): void
 }
 
-export function createCarriage({ trustLoopback, ca, lookup }: CarriageOptions): Carriage {
-  const egress = { trustLoopback, lookup: createBoundedLookup(lookup), ca: believed(ca) }
+export function createCarriage({ ca, lookup, ...near }: CarriageOptions): Carriage {
+  const egress = { ...near, lookup: createBoundedLookup(lookup), ca: believed(ca) }
   const [framed, http] = [createFramedSender(egress), createHttpSender(egress)]
   return {
     async carry(address, message) {
@@ -97,7 +95,7 @@ export async function listenFor({ endpoint, listen, tls, receive, take, refused 
   switch (endpoint.protocol) {
     case 'http:':
     case 'https:': {
-      const receiver = isOwnDoor(endpoint) ? undefined : receive?.(endpoint, { take, refused })
+      const receiver = isHttpDoor(endpoint) ? undefined : receive?.(endpoint, { take, refused })
       return { port: undefined, close: async () => receiver?.close() }
     }
     case 'tcp:':
@@ -110,8 +108,9 @@ export async function listenFor({ endpoint, listen, tls, receive, take, refused 
   }
 }
 
-/** Our HTTP listener takes messages at /tsp; whatever else an endpoint names is an intermediary's, which keeps them for us. */
-function isOwnDoor({ pathname }: URL): boolean {
+/** The HTTP listener of a node takes messages at /tsp; whatever else an endpoint of HTTP names is an intermediary's, which keeps them for it. */
+export function isHttpDoor({ protocol, pathname }: URL): boolean {
+  if (protocol !== 'http:' && protocol !== 'https:') return false
   return /\/tsp\/?$/.test(pathname)
 }
 

@@ -59,7 +59,7 @@ export interface Heard {
 }
 
 /** A sender who waits for what is said to it, as in an HTTP exchange, and need not be reachable. */
-export interface Waiting {
+interface Waiting {
   /** Nobody else is heard here. */
   readonly from: Vid
   hear(heard: Heard): void
@@ -80,6 +80,8 @@ export interface TspEndpoint {
   sealerFor(remote: Vid): Promise<(data: Uint8Array) => Buffer>
   /** The relationship with a VID, when it is formed. */
   relationshipWith(remote: Vid): Promise<Heard['relationship'] | undefined>
+  /** A relationship that is there begins its time anew, as if it were formed now. For whoever knows that the other is there. */
+  renew(remote: Vid): Promise<void>
   /** Ends the relationship, if there is one, whether or not the other can be told. */
   cancel(remote: Vid): Promise<void>
 }
@@ -116,6 +118,8 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
   const inOrder = createOrder()
   const sentInOrder = createOrder()
   let atOnce = 0
+  /** Of messages under one name, which anybody can write on them. */
+  const under = new Map<Vid, number>()
 
   /** The sender is checked by what costs least first: address, trust, then its document, its signature, its seal. */
   async function taken(frame: Frame, waiting: Waiting | undefined): Promise<Next | undefined> {
@@ -135,6 +139,22 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     const { id, untilMs } = await relationOf(remote)
     if ('data' in payload) (waiting ?? { hear }).hear({ from: remote, data: payload.data, relationship: { id, untilMs } })
     return undefined
+  }
+
+  /** A name whose document is slow keeps what comes under it waiting, and nobody else: of the places that are left none gets more than a third. */
+  function placeFor(name: Vid): { leave(): void } {
+    const others = under.get(name) ?? 0
+    if (others >= (mostAtOnce - atOnce) / 3) throw new Dropped('busy', 'too many messages are being looked at')
+    under.set(name, others + 1)
+    atOnce++
+    return {
+      leave() {
+        atOnce--
+        const left = (under.get(name) ?? 1) - 1
+        if (left > 0) under.set(name, left)
+        else under.delete(name)
+      },
+    }
   }
 
   /** Drops the message of a VID that may not be heard. */
@@ -254,15 +274,15 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
   return {
     async take(bytes, waiting) {
       try {
-        if (atOnce >= mostAtOnce) throw new Dropped('busy', 'too many messages are being looked at')
         const frame = readFrame(bytes, reading)
-        atOnce++
+        const name = shortFormOf(frame.sender)
+        const place = placeFor(name)
         try {
-          const next = await inOrder(shortFormOf(frame.sender), () => taken(frame, waiting))
+          const next = await inOrder(name, () => taken(frame, waiting))
           // Not while the order of the first is kept: two who bring messages of each other would wait for ever.
           if (next) await inOrder(next.of, () => next.act())
         } finally {
-          atOnce--
+          place.leave()
         }
       } catch (thrown) {
         forget(thrown)
@@ -294,6 +314,12 @@ export function createTspEndpoint(options: EndpointOptions): TspEndpoint {
     async relationshipWith(given) {
       const { relationship, id, untilMs } = await relationships.get(own.vid, shortFormOf(given))
       return relationship.state === 'bidirectional' ? { id, untilMs } : undefined
+    },
+    async renew(remote) {
+      await inOrder(remote, async () => {
+        const { relationship } = await relationships.get(own.vid, remote)
+        if (relationship.state === 'bidirectional') await relationships.put(own.vid, remote, relationship)
+      })
     },
     async cancel(given) {
       const remote = shortFormOf(given)

@@ -1,5 +1,5 @@
 // One of our VIDs, with all that it needs on the network: where it listens, who is related to it, and who hears what it is told.
-import { OpenMcpError } from '../errors.ts'
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
 import type { Resolver } from '../identity/shapes.ts'
 import { shortFormOf, type Vid } from '../identity/vid.ts'
@@ -35,6 +35,8 @@ export interface TspNode extends Pick<TspEndpoint, 'take' | 'send' | 'sealerFor'
   onChanged(act: (remote: Vid, state: 'formed' | 'ended', related: Related) => void): () => void
   /** Invites, and waits to be accepted. Fails with `timeout`, `identity_unresolved`, or as carrying does. */
   relate(remote: Vid, seconds: number): Promise<void>
+  /** Said of a message that is surely new: a relationship in which there are such goes on. */
+  isUsed(heard: Pick<Heard, 'from' | 'relationship'>): void
   /** Counts a message that a door of ours did not let in. */
   missed(reason: string): void
   /** How many messages were not taken, by reason. */
@@ -42,12 +44,16 @@ export interface TspNode extends Pick<TspEndpoint, 'take' | 'send' | 'sealerFor'
   close(): Promise<void>
 }
 
+/** Of a relationship that is used and has less time left, the time begins anew. */
+const RENEWED_BELOW_MS = 12 * 3600 * 1000
+
 /** Fails with `port_taken`, or with `usage` when the endpoint does not say where to listen. */
 export async function openTspNode({ own, place, resolver, relationships, trusts, carry, mayInvite, log, now }: TspNodeOptions): Promise<TspNode> {
   const hearers = new Set<(heard: Heard) => boolean>()
   const watchers = new Set<(remote: Vid, state: 'formed' | 'ended', related: Related) => void>()
   const misses = new Set<(reason: string, why: string) => void>()
   const drops = createDropLog({ log, now })
+  const renewing = new Set<Vid>()
   // Inside a relationship a peer may use VIDs that nobody else knows. To whoever hears him here he is who he is outside, and is answered there.
   const nested = createNested({ cover: (over, message) => endpoint.cover(over, message), resolver })
   const endpoint = createTspEndpoint({
@@ -100,7 +106,7 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
       })
       let patience: NodeJS.Timeout | undefined
       const silence = new Promise<never>((_resolve, reject) => {
-        patience = setTimeout(() => reject(unanswered(seconds, own.vid, otherRevision)), seconds * 1000)
+        patience = setTimeout(() => reject(unanswered(seconds, own, otherRevision)), seconds * 1000)
       })
       try {
         await Promise.race([endpoint.invite(given).then(() => formed), silence])
@@ -109,6 +115,14 @@ export async function openTspNode({ own, place, resolver, relationships, trusts,
         stop()
         stopMissing()
       }
+    },
+    isUsed({ from, relationship: { untilMs } }) {
+      if (untilMs - now() > RENEWED_BELOW_MS || renewing.has(from)) return
+      renewing.add(from)
+      void endpoint
+        .renew(from)
+        .catch((thrown: unknown) => log.debug('a TSP relationship was not renewed', { with: from, why: toOpenMcpError(thrown).message }))
+        .finally(() => renewing.delete(from))
     },
     missed: (reason) => drops.dropped(reason, 'a door did not let it in'),
     dropped: drops.counts,
@@ -122,13 +136,13 @@ function added<T>(all: Set<T>, one: T): () => void {
 }
 
 /** TSP has no refusals: who is not wanted hears nothing, and neither does who is not understood. */
-function unanswered(seconds: number, vid: Vid, otherRevision: string | undefined): OpenMcpError {
+function unanswered(seconds: number, { vid, profile: { endpoint } }: TspIdentity, otherRevision: string | undefined): OpenMcpError {
   if (otherRevision !== undefined) {
     return new OpenMcpError('timeout', `no answer by TSP within ${seconds} s that could be read: ${otherRevision}`, {
       hint: 'openmcp speaks revision 3 (YTSP-AAC), as tsp_sdk 0.11 does: no two revisions understand each other',
     })
   }
   return new OpenMcpError('timeout', `no answer by TSP within ${seconds} s`, {
-    hint: `is it running, does it trust us (openmcp trust add ${vid}), can it reach our endpoint, and does it speak revision 3?`,
+    hint: `is it running, does it trust us (openmcp trust add ${vid}), can it reach us at ${endpoint}, and does it speak revision 3?`,
   })
 }

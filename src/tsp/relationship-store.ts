@@ -44,28 +44,64 @@ interface Kept {
   readonly written: Vid
 }
 
+/** So long what was read is believed: it is asked for with every message, and another process on this store is rare. */
+const BELIEVED_MS = 500
+const MOST_BELIEVED = 1000
+
 /** An invite that was recorded can be played again after this: for ever would be a row for every invite that there was. */
 const INVITE_MS = 7 * 24 * 3600 * 1000
 
 export function createKeptRelationships({ store, lifeSeconds, now }: KeptRelationshipsOptions): KeptRelationships {
+  let writes = 0
+  const believed = new Map<string, { held: Held; untilMs: number }>()
+
+  async function read(key: string): Promise<Held> {
+    const row = await store.get('tsp', key)
+    const kept = row && parseKept(row.value)
+    return row && kept ? { relationship: kept.relationship, id: kept.id, untilMs: row.expiresAtMs ?? Infinity } : NOTHING_HELD
+  }
+
+  async function write(key: string, relationship: Relationship, written: Vid, remote: Vid): Promise<void> {
+    if (relationship.state === 'none') {
+      await store.remove('tsp', key)
+      return
+    }
+    const row = await store.get('tsp', key)
+    const before = row && parseKept(row.value)
+    // The short form, which every later message shows, takes nothing from the long one that came first.
+    const longest = written === remote ? (before?.written ?? written) : written
+    const id = before?.id ?? randomBytes(16).toString('base64url')
+    await store.put('tsp', { key, value: JSON.stringify({ relationship, id, written: longest }), expiresAtMs: now() + lifeSeconds * 1000 })
+  }
+
+  /** Not what is none: strangers have many. */
+  function believe(key: string, held: Held): void {
+    believed.delete(key)
+    if (held === NOTHING_HELD) return
+    believed.set(key, { held, untilMs: Math.min(now() + BELIEVED_MS, held.untilMs) })
+    const [oldest] = believed.keys()
+    if (believed.size > MOST_BELIEVED && oldest !== undefined) believed.delete(oldest)
+  }
+
   return {
     async get(local, remote) {
-      const row = await store.get('tsp', keyOf(local, remote))
-      const kept = row && parseKept(row.value)
-      return row && kept ? { relationship: kept.relationship, id: kept.id, untilMs: row.expiresAtMs ?? Infinity } : NOTHING_HELD
+      const key = keyOf(local, remote)
+      const known = believed.get(key)
+      if (known && now() < known.untilMs) return known.held
+      const writtenBefore = writes
+      const held = await read(key)
+      // What was written meanwhile is newer than what was read.
+      if (writes === writtenBefore) believe(key, held)
+      return held
     },
     async put(local, remote, relationship, written = remote) {
       const key = keyOf(local, remote)
-      if (relationship.state === 'none') {
-        await store.remove('tsp', key)
-        return
+      try {
+        await write(key, relationship, written, remote)
+      } finally {
+        writes++
+        believed.delete(key)
       }
-      const row = await store.get('tsp', key)
-      const before = row && parseKept(row.value)
-      // The short form, which every later message shows, takes nothing from the long one that came first.
-      const longest = written === remote ? (before?.written ?? written) : written
-      const id = before?.id ?? randomBytes(16).toString('base64url')
-      await store.put('tsp', { key, value: JSON.stringify({ relationship, id, written: longest }), expiresAtMs: now() + lifeSeconds * 1000 })
     },
     isFirst(local, remote, invite) {
       const key = createHash('sha256')

@@ -9,7 +9,7 @@ import { frameOf, closeFrame } from './session-frame.ts'
 import { beginSession, type Beginning, type SealedSession } from './session.ts'
 
 export interface SessionWayOptions {
-  node: Pick<TspNode, 'onHeard' | 'onChanged' | 'relate' | 'relationshipWith' | 'send'>
+  node: Pick<TspNode, 'isUsed' | 'onHeard' | 'onChanged' | 'relate' | 'relationshipWith' | 'send'>
   /** In the form that introduces it, if it has one. */
   remote: Vid
   /** To be related and to have a session, together. */
@@ -59,7 +59,7 @@ export function createSessionWay({ node, remote: given, connectSeconds, now, qui
   sweeper.unref()
 
   /** What is of no session of ours is for somebody else: perhaps the other is a client of ours, too. */
-  function heard({ from, data }: Heard): boolean {
+  function heard({ from, data, relationship }: Heard): boolean {
     const frame = from === remote ? frameOf(data) : undefined
     if (!frame || frame.kind === 'open') return false
     heardMs = now()
@@ -78,7 +78,10 @@ export function createSessionWay({ node, remote: given, connectSeconds, now, qui
     if (frame.kind === 'close') {
       live.delete(frame.session)
       known.events.ended(endedBy(frame.why))
-    } else if (known.session.takes(frame.n) && frame.message.length > 0) known.events.heard(frame.message)
+    } else if (known.session.takes(frame.n)) {
+      node.isUsed({ from, relationship })
+      if (frame.message.length > 0) known.events.heard(frame.message)
+    }
     return true
   }
 

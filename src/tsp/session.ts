@@ -67,7 +67,8 @@ const WINDOW = 1024
  * The node's half. An `open` leaves nothing here, however often it is sent again: the name that answers it says by itself, under a key of
  * this process, whose it is and when it was given. So only a message that came after it, and was sealed by that peer, makes a session.
  */
-export function createHostedSessions({ mostPerPeer, now, random = randomBytes }: HostedSessionsOptions): HostedSessions {
+export function createHostedSessions({ mostPerPeer, now: clock, random = randomBytes }: HostedSessionsOptions): HostedSessions {
+  const now = neverBack(clock)
   const key = random(32)
   const peers = new Map<string, Peer>()
   /** Names that may still be good for a first message, and must not be: whose, and until when. In the order of their ends. */
@@ -163,6 +164,18 @@ export function createHostedSessions({ mostPerPeer, now, random = randomBytes }:
   function opening(peer: string, nonce: string): Buffer {
     const isFull = (peers.get(peer)?.live.size ?? 0) >= mostPerPeer
     return isFull ? refusedFrame(nonce, 'busy') : openedFrame(nonce, nameFor(peer))
+  }
+}
+
+/** A clock that is put back would make a name good again whose end is forgotten. */
+function neverBack(clock: () => number): () => number {
+  let last = clock()
+  let ms = last
+  return () => {
+    const next = clock()
+    ms += Math.max(0, next - last)
+    last = next
+    return ms
   }
 }
 

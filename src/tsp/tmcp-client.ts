@@ -1,7 +1,7 @@
 // Asks a VID whose endpoint is HTTP, as TMCP carries it: each request is one sealed message, and what is answered is in the response to it.
 // Nothing needs to reach us.
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
-import { lookupFor, type LookupAll } from '../identity/guarded-fetch.ts'
+import { lookupFor, type LookupAll, type Near } from '../identity/guarded-fetch.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
 import type { Resolver } from '../identity/shapes.ts'
 import { shortFormOf, type Vid } from '../identity/vid.ts'
@@ -13,15 +13,14 @@ import { NOTHING_HELD } from './relationship-store.ts'
 import { NO_RELATIONSHIP, type Relationship } from './relationship.ts'
 import { frameOf } from './session-frame.ts'
 import { beginSession, type Beginning, type SealedSession } from './session.ts'
-import { messageIn, pieceIn, requestText } from './tmcp-text.ts'
+import { forgottenIn, messageIn, pieceIn, requestText } from './tmcp-text.ts'
 
 export interface TmcpPeerOptions {
   own: TspIdentity
   /** In a form that can be resolved. */
   remote: Vid
   resolver: Resolver
-  /** Whether the peer may live on this machine; on a private network it never does. */
-  trustLoopback: boolean
+  near: Near
   lookup?: LookupAll
   log: Log
 }
@@ -31,14 +30,14 @@ export interface TmcpClientOptions extends Pick<TmcpPeerOptions, 'own' | 'remote
 }
 
 /** Looked for anew each time: a peer may have moved. It fails with `identity_unresolved` or `egress_refused`. */
-export function tmcpPeer({ own, remote, resolver, trustLoopback, lookup, log }: TmcpPeerOptions): FindSealedPeer {
+export function tmcpPeer({ own, remote, resolver, near, lookup, log }: TmcpPeerOptions): FindSealedPeer {
   return async () => {
     const resolution = await resolver.resolve(remote)
     if (resolution.state !== 'found') throw new OpenMcpError('identity_unresolved', `${remote} cannot be resolved: ${resolution.why}`)
     const url = tmcpUrl(resolution.tsp?.endpoint ?? '', own.vid)
     return {
       url,
-      lookup: lookupFor(url.hostname, { trustLoopback, ...(lookup && { lookup }) }),
+      lookup: lookupFor(url.hostname, { ...near, ...(lookup && { lookup }) }),
       open: (ask) => createTmcpClient({ own, remote, resolver, ask, log }),
     }
   }
@@ -85,10 +84,10 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
     relationships: { get: async () => ({ ...NOTHING_HELD, relationship: formed }), put: async () => {}, isFirst },
     carry: () => Promise.reject(new OpenMcpError('internal', 'what is said over HTTP is carried by who asks')),
   })
-  const renewal = setInterval(() => void relate().catch(forgotten), RENEWAL_MS)
+  const renewal = setInterval(() => void relate().catch(notRenewed), RENEWAL_MS)
   renewal.unref()
 
-  function forgotten(thrown: unknown): void {
+  function notRenewed(thrown: unknown): void {
     log.warn('a TSP relationship could not be renewed', { with: remote, why: toOpenMcpError(thrown).message })
   }
 
@@ -115,7 +114,7 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
     }
     if (!begun) throw silent(own.vid)
     if ('refused' in begun) throw new OpenMcpError('busy', 'the other side has no session for us now', { hint: 'try again later' })
-    return { ...begun.opened, sent: 0, unanswered: new Set() }
+    return { ...begun.opened, sent: 0, unanswered: new Set(), usedMs: performance.now() }
   }
 
   async function begin(): Promise<ReturnType<Beginning['answered']>> {
@@ -139,7 +138,7 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
     const begun = (beginning ??= beginNow())
     begun.catch(() => beginning === begun && (beginning = undefined))
     const there = await begun
-    if (!isStretched(there)) return there
+    if (!isStretched(there) && performance.now() - there.usedMs < IDLE_MS) return there
     over(there)
     return session()
   }
@@ -158,18 +157,21 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
     async seal(request): Promise<SealedRequest> {
       const begun = await session()
       const seal = await sealer()
+      // Its number as well.
       const id = ++begun.sent
+      begun.usedMs = performance.now()
       let parts = 0
       begun.unanswered.add(id)
       return {
         text: seal(begun.wrap(requestText(id, request))).toString('base64url'),
         async open(text) {
           const data = await open(text)
-          const frame = data && frameOf(data)
-          if (!frame || !('session' in frame) || frame.session !== begun.id) return undefined
+          if (!data) return undefined
+          const frame = frameOf(data)
+          if (!frame) return forgottenBy(begun, forgottenIn(data, { session: begun.id, n: id }))
+          if (frame.kind !== 'message' || frame.session !== begun.id) return undefined
           begun.unanswered.delete(id)
-          if (frame.kind === 'close') return closed(begun, frame.why)
-          const piece = frame.kind === 'message' ? pieceIn(frame.message, { re: id, part: parts + 1 }) : undefined
+          const piece = pieceIn(frame.message, { re: id, part: parts + 1 })
           if (piece) parts++
           return piece
         },
@@ -177,7 +179,8 @@ export function createTmcpClient({ own, remote: given, resolver, ask, log }: Tmc
     },
   }
 
-  function closed(ended: Session, why: string): { kind: 'forgotten' } {
+  function forgottenBy(ended: Session, why: string | undefined): { kind: 'forgotten' } | undefined {
+    if (why === undefined) return undefined
     if (why === 'busy') throw new OpenMcpError('busy', 'the other side has no session for us now', { hint: 'try again later' })
     over(ended)
     return { kind: 'forgotten' }
@@ -188,7 +191,11 @@ interface Session extends SealedSession {
   sent: number
   /** Numbers of what was asked, in their order. */
   readonly unanswered: Set<number>
+  usedMs: number
 }
+
+/** Half of the time after which a node forgets a session. */
+const IDLE_MS = 1800_000
 
 /** Numbers that are much older than the newest are not taken any more: a request that is long on its way is not to be overtaken by so many. */
 const MOST_OVERTAKING = 512

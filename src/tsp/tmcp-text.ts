@@ -3,6 +3,7 @@
 //   {"http":"POST","id":7,"headers":{…}}⏎BODY            a request; `id` is its name among those of its sender's session
 //   {"http":200,"re":7,"part":1,"headers":{…}}⏎BODY      the answer to it, or where that is a stream of events its beginning
 //   {"http":"event","re":7,"part":2,…}⏎DATA              one event: `event`, and where it has them `id` and `retry`
+//   {"http":"forgotten","session":S,"n":k,"why":W}⏎      to message k of S, which is no session here; said outside of every session
 //
 // The parts of an answer are numbered, so that none is missing between two, or comes twice. Answers are many at once, and wait for slow
 // readers each in its own connection: in the one order of their session they do not arrive.
@@ -15,9 +16,9 @@ import { MOST_MESSAGE_BYTES } from './envelope.ts'
 export const MOST_TEXT_CHARACTERS = Math.ceil((MOST_MESSAGE_BYTES * 4) / 3)
 
 /** The names that go under the seal, either way: what MCP says in headers, and tracing. */
-const HEADERS = /^(?:accept|allow|baggage|cache-control|content-type|last-event-id|mcp-[\w-]{1,64}|retry-after|traceparent|tracestate)$/
-const HEADER_VALUE = /^[\x20-\x7e]{0,4096}$/
-const MOST_HEAD_BYTES = 16 * 1024
+const HEADERS = /^(?:accept|allow|baggage|cache-control|content-encoding|content-type|last-event-id|mcp-[\w-]{1,64}|retry-after|traceparent|tracestate)$/
+const HEADER_VALUE = /^[\x20-\x7e]{0,16384}$/
+const MOST_HEAD_BYTES = 64 * 1024
 const METHODS: ReadonlySet<unknown> = new Set<CarriedRequest['method']>(['POST', 'GET', 'DELETE'])
 const LINE_BREAK = 10
 
@@ -63,6 +64,25 @@ export function pieceIn(bytes: Buffer, { re, part }: Place): CarriedPiece | unde
   return { kind: 'event', event, id, retryMs, body }
 }
 
+/** A message that names a session which is not there. */
+export interface Forgotten {
+  readonly session: string
+  readonly n: number
+  /** A code of errors.ts. */
+  readonly why: string
+}
+
+/** In words of its own: a `close` would end a session of the same two over another carriage, for whoever brings it there. */
+export function forgottenText({ session, n, why }: Forgotten): Buffer {
+  return headLine({ http: 'forgotten', session, n, why })
+}
+
+/** Why; undefined where it is not said of that message. */
+export function forgottenIn(bytes: Buffer, { session, n }: Omit<Forgotten, 'why'>): string | undefined {
+  const { head } = parted(bytes)
+  return head?.['http'] === 'forgotten' && head['session'] === session && head['n'] === n && isWord(head['why']) ? head['why'] : undefined
+}
+
 function headLine(head: object): Buffer {
   return Buffer.from(`${JSON.stringify(head)}\n`)
 }
@@ -74,8 +94,9 @@ function parted(bytes: Buffer): { head: Record<string, unknown> | undefined; bod
   return { head: isObject(head) ? head : undefined, body: bytes.subarray(at + 1) }
 }
 
+/** What could not be read there is left out here. */
 function only(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => HEADERS.test(name)))
+  return Object.fromEntries(Object.entries(headers).filter(([name, value]) => HEADERS.test(name) && HEADER_VALUE.test(value)))
 }
 
 /** Undefined where one is not as headers are. Names that are none of ours are passed over. */

@@ -5,12 +5,12 @@ import { isVid, shortFormOf, type Vid } from '../identity/vid.ts'
 import { errorText } from '../protocol/answer.ts'
 import type { CarriedPiece, OpenedRequest } from '../protocol/carried.ts'
 import { jsonIn } from '../protocol/json.ts'
-import { isId, isObject } from '../protocol/message.ts'
+import { isId, isObject, type JsonRpcId } from '../protocol/message.ts'
 import type { Heard } from './endpoint.ts'
 import type { TspNode } from './node.ts'
 import { frameOf } from './session-frame.ts'
-import { createHostedSessions, type SealedSession } from './session.ts'
-import { messageIn, pieceText, requestIn } from './tmcp-text.ts'
+import { createHostedSessions, type HostedSessions, type SealedSession } from './session.ts'
+import { forgottenText, messageIn, pieceText, requestIn } from './tmcp-text.ts'
 
 /** Undefined: silence, which is all that is heard by whoever is not spoken with. */
 export type Taken =
@@ -30,12 +30,14 @@ export interface TmcpOptions {
   admits(heard: Heard): boolean
   /** Sessions that one peer may have at once: those of processes that are gone make room. */
   mostPerPeer?: number
+  sessions?: HostedSessions
   now: () => number
 }
 
 type Seal = (data: Uint8Array) => Buffer
 
 interface Live {
+  readonly from: Vid
   readonly peer: string
   usedMs: number
   holds: number
@@ -45,16 +47,17 @@ const MOST_PER_PEER = 64
 /** So long a session is kept in which nothing is asked: its client begins another when it comes back. */
 const IDLE_MS = 3600_000
 
-export function createTmcp({ node, admits, mostPerPeer = MOST_PER_PEER, now }: TmcpOptions): Tmcp {
-  const sessions = createHostedSessions({ mostPerPeer, now })
+export function createTmcp({ node, admits, mostPerPeer = MOST_PER_PEER, now, sessions = createHostedSessions({ mostPerPeer, now }) }: TmcpOptions): Tmcp {
   const live = new Map<string, Live>()
 
   /** Before one more is begun: what lies idle is ended, and at the cap what has lain longest. */
-  function makeRoom(peer: string): void {
+  function makeRoom(from: Vid, peer: string): void {
     const own: [string, Live][] = []
     for (const [name, session] of live) {
-      if (session.holds > 0) continue
-      if (session.usedMs + IDLE_MS <= now()) end(name, session)
+      // Of a relationship that is over: else a peer would have as many again with each that it begins.
+      if (session.from === from && session.peer !== peer) end(name, session)
+      else if (session.holds > 0) continue
+      else if (session.usedMs + IDLE_MS <= now()) end(name, session)
       else if (session.peer === peer) own.push([name, session])
     }
     const [oldest] = own.toSorted(([, a], [, b]) => a.usedMs - b.usedMs)
@@ -68,14 +71,17 @@ export function createTmcp({ node, admits, mostPerPeer = MOST_PER_PEER, now }: T
 
   function answered(heard: Heard, seal: Seal): Taken {
     const frame = frameOf(heard.data)
-    if (!frame) return said(seal, Buffer.from(errorText(BARE, idIn(heard.data))))
+    if (!frame) {
+      const bare = bareRequestIn(heard.data)
+      return bare && said(seal, Buffer.from(errorText(BARE, bare.id)))
+    }
     // A session is of one VID and of one relationship.
     const peer = `${heard.from} ${heard.relationship.id}`
-    if (frame.kind === 'open') makeRoom(peer)
+    if (frame.kind === 'open') makeRoom(heard.from, peer)
     const hearing = sessions.hear(peer, frame)
     switch (hearing?.kind) {
       case 'answer':
-        return said(seal, hearing.frame)
+        return said(seal, frame.kind === 'message' ? forgottenText({ session: frame.session, n: frame.n, why: whyIn(hearing.frame) }) : hearing.frame)
       case 'closed':
         live.delete(hearing.session)
         return undefined
@@ -88,7 +94,7 @@ export function createTmcp({ node, admits, mostPerPeer = MOST_PER_PEER, now }: T
   }
 
   function asked(heard: Heard, peer: string, { session, message }: { session: SealedSession; message: Buffer }, seal: Seal): Taken {
-    const known = live.get(session.id) ?? { peer, usedMs: 0, holds: 0 }
+    const known = live.get(session.id) ?? { from: heard.from, peer, usedMs: 0, holds: 0 }
     known.usedMs = now()
     live.set(session.id, known)
     const carried = requestIn(message)
@@ -146,7 +152,14 @@ const BARE = new OpenMcpError('invalid_request', 'a TSP message has nothing by w
   hint: 'openmcp asks with a session and a number: openmcp run -p did:…',
 })
 
-function idIn(data: Buffer): string | number | undefined {
+function whyIn(frame: Buffer): string {
+  const close = frameOf(frame)
+  return close?.kind === 'close' ? close.why : 'session_unknown'
+}
+
+/** Other peers speak MCP over TSP in other ways. Nothing else that is bare is answered. */
+function bareRequestIn(data: Buffer): { id: JsonRpcId | undefined } | undefined {
   const value = jsonIn(data.toString())
-  return isObject(value) && isId(value['id']) ? value['id'] : undefined
+  if (!isObject(value) || typeof value['method'] !== 'string') return undefined
+  return { id: isId(value['id']) ? value['id'] : undefined }
 }

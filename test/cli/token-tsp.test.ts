@@ -67,9 +67,10 @@ describe('openmcp token did:…', () => {
     expect(await eve.typed('token', remote, '--timeout', '0.3')).toEqual({
       code: 1,
       stdout: '',
-      stderr:
+      stderr: expect.stringMatching(
         'openmcp: error: no answer by TSP within 0.3 s\n' +
-        `openmcp: hint: is it running, does it trust us (openmcp trust add ${did}), can it reach our endpoint, and does it speak revision 3?\n`,
+          `openmcp: hint: is it running, does it trust us \\(openmcp trust add ${did}\\), can it reach us at tcp://127.0.0.1:\\d+, and does it speak revision 3\\?\n$`,
+      ),
     })
   })
 

@@ -4,9 +4,11 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { TspIdentity } from '../../src/identity/tsp/piv.ts'
 import { removeTrust } from '../../src/policy/rules.ts'
 import type { CarriedPiece, CarriedRequest } from '../../src/protocol/carried.ts'
+import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { openStore } from '../../src/store/open-store.ts'
 import { at, type Json } from '../support/json.ts'
 import { callMessage, INITIALIZED, initializeMessage } from '../support/openmcp.ts'
+import { toolServer } from '../support/secured.ts'
 import { handPeer, sealedNode, sealedPlace, someVid, type HandPeer, type SealedNode } from '../support/sealed.ts'
 import { until } from '../support/until.ts'
 import { json } from '../support/upstream.ts'
@@ -62,6 +64,20 @@ describe('silence, and nothing reached, for', () => {
     expect(methodsIn(node)).toEqual([])
   })
 
+  test('a message of which one character is another', async () => {
+    const own = someVid()
+    const node = await sealedNode({ trusted: [own.vid] })
+    const peer = await related(own, node)
+    const { text } = await sealedCall(peer)
+    const answers: Answer[] = []
+    for (let place = 0; place < text.length; place += 7) {
+      answers.push(await peer.post(`${text.slice(0, place)}${text[place] === 'x' ? 'y' : 'x'}${text.slice(place + 1)}`))
+    }
+    expect(answers.map(silenceOf)).toEqual(answers.map(() => SILENCE))
+    expect(methodsIn(node)).toEqual([])
+    expect((await peer.post(text)).status).toBe(200)
+  })
+
   test.each(['GET', 'DELETE'])('a bare %s with the name of a session: it proves nothing', async (method) => {
     const own = someVid()
     const node = await sealedNode({ trusted: [own.vid] })
@@ -102,7 +118,7 @@ describe('silence, and nothing reached, for', () => {
     await before.stop()
     const after = await sealedNode({ place, trusted: [own.vid], security: { store } })
     const answer = await peer.post(text)
-    expect(await peer.open(answer.text)).toMatch(/^\{"openmcp":"close","session":"[\w-]+","why":"session_unknown"\}$/)
+    expect(await peer.open(answer.text)).toMatch(/^\{"http":"forgotten","session":"[\w-]{40}","n":3,"why":"session_unknown"\}\n$/)
     expect(methodsIn(after)).toEqual([])
   })
 
@@ -247,6 +263,41 @@ describe('an answer is sealed', () => {
     expect(JSON.parse(refused.body)).toMatchObject({ id: 7, error: { code: -32602 } })
     expect(methodsIn(node)).toEqual([])
     expect(await asked(peer, { method: 'POST', headers: { 'mcp-session-id': session }, body: callMessage(8, 'echo') })).toMatchObject({ status: 200 })
+  })
+
+  test('that has no body where HTTP has none', async () => {
+    const own = someVid()
+    const node = await sealedNode({
+      trusted: [own.vid],
+      answer: (received, res) => (received.method === 'DELETE' ? res.writeHead(204).end() : toolServer(received, res)),
+    })
+    const peer = await related(own, node)
+    expect(await asked(peer, { method: 'DELETE', headers: { 'mcp-session-id': await sessionOf(peer) } })).toMatchObject({ status: 204, body: '' })
+  })
+
+  test('that refuses a body that is larger than it may be', async () => {
+    const own = someVid()
+    const node = await sealedNode({ trusted: [own.vid], options: { limits: { ...DEFAULT_LIMITS, drainSeconds: 0, bodyBytes: 100 } } })
+    const answer = await asked(await related(own, node), { method: 'POST', headers: {}, body: initializeMessage(3) })
+    expect({ status: answer.status, body: JSON.parse(answer.body) }).toMatchObject({
+      status: 413,
+      body: { error: { message: expect.stringContaining('100 bytes') } },
+    })
+    expect(methodsIn(node)).toEqual([])
+  })
+
+  test('that says, in its place in the stream, that an event is larger than a TSP message may be', async () => {
+    const own = someVid()
+    const node = await sealedNode({
+      trusted: [own.vid],
+      answer({ body }, res) {
+        res.writeHead(200, { 'content-type': 'text/event-stream', 'mcp-session-id': 'one' })
+        res.write(`: a comment\n\ndata: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: {} })}\n\n`)
+        res.end(`id: 7\ndata: ${JSON.stringify({ jsonrpc: '2.0', id: body['id'], result: { text: 'x'.repeat(5 * 1024 * 1024) } })}\n\n`)
+      },
+    })
+    const answer = await asked(await related(own, node), { method: 'POST', headers: {}, body: initializeMessage(3) })
+    expect(answer.body).toMatch(/^\{"jsonrpc":"2.0","method":"notifications\/message","params":\{\}\}\{"jsonrpc":"2.0","id":3,"error":\{.{1,200}\}\}$/)
   })
 
   test('that says that the answer is larger than a TSP message may be', async () => {

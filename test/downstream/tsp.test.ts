@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { createTspDoor, type TspDoor, type TspDoorOptions, type TspSession } from '../../src/downstream/tsp.ts'
 import { OpenMcpError } from '../../src/errors.ts'
+import type { Standing } from '../../src/policy/shapes.ts'
 import type { Caller } from '../../src/protocol/caller.ts'
 import type { MessageUpstream } from '../../src/protocol/exchange.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
@@ -21,6 +22,8 @@ import { scriptedPipe, SILENT, type ScriptedPipe } from '../upstream/scripted-pi
 
 const ANN = callerNamed('did:example:ann')
 const BOB = callerNamed('did:example:bob')
+const EVERYTHING: Standing = { scopes: ['mcp'], restricted: false, mayUse: () => true }
+const ECHO_ALONE: Standing = { scopes: ['mcp'], restricted: true, mayUse: (tool) => tool === 'echo' }
 
 describe('a session', () => {
   test('stands on nothing before its first message, and on a pipe of its own from then on', async () => {
@@ -86,6 +89,15 @@ describe('a session', () => {
     expect(pipes[0]?.taken()).toEqual([])
   })
 
+  test('takes a message once: what comes again is nothing, and no sign of life', async () => {
+    const { door, pipes, open, active } = stage()
+    const frame = open().wrap(JSON.stringify(initializeMessage(1)))
+    for (let time = 0; time < 3; time++) expect(door.hear(ANN, frame)).toBe(true)
+    await taken(await until('the pipe', () => pipes[0]), 1)
+    expect(active).toEqual([ANN.id])
+    expect(pipes[0]?.taken()).toEqual([])
+  })
+
   test('answers an empty message by an empty one, and nothing behind it hears of that', async () => {
     const { pipes, open, says, frames } = stage()
     const session = open()
@@ -117,7 +129,7 @@ describe('what is no message of MCP', () => {
 
 describe('what the gate holds back', () => {
   test('is answered, and opens nothing', () => {
-    const gate = createGate({ standingOf: () => ({ scopes: ['mcp'], restricted: true, mayUse: (tool) => tool === 'echo' }) })
+    const gate = createGate({ standingOf: () => ECHO_ALONE })
     const { pipes, open, says, heard } = stage({ gate })
     const session = open()
     says(session, callMessage(1, 'secret'))
@@ -125,8 +137,35 @@ describe('what the gate holds back', () => {
     expect(pipes).toEqual([])
   })
 
+  test.each<[string, Json | Json[], Standing | undefined, Json[]]>([
+    [
+      'for want of a scope',
+      callMessage(1, 'echo'),
+      { ...EVERYTHING, scopes: ['mcp:prompts'] },
+      [{ id: 1, error: { message: 'the credential is not for this' } }],
+    ],
+    ['of whoever may not come in', callMessage(1, 'echo'), undefined, [{ id: 1, error: { message: 'this identity may not come in' } }]],
+    ['as a call that wants no answer', { jsonrpc: '2.0', method: 'tools/call', params: { name: 'secret' } }, ECHO_ALONE, []],
+    [
+      'with the rest of its batch',
+      [callMessage(1, 'echo'), callMessage(2, 'secret')],
+      ECHO_ALONE,
+      [
+        { id: 1, error: {} },
+        { id: 2, error: {} },
+      ],
+    ],
+    ['as two calls in one', { ...callMessage(1, 'echo'), params: { name: 'echo', Name: 'secret' } }, ECHO_ALONE, [{ id: 1, error: { code: -32600 } }]],
+  ])('%s is answered as it asks, and opens nothing', (_what, message, standing, answers) => {
+    const { pipes, open, says, heard } = stage({ gate: createGate({ standingOf: () => standing }) })
+    const session = open()
+    says(session, message)
+    expect(heard(session)).toMatchObject(answers)
+    expect(pipes).toEqual([])
+  })
+
   test('of an answer is not seen', async () => {
-    const gate = createGate({ standingOf: () => ({ scopes: ['mcp'], restricted: true, mayUse: (tool) => tool === 'echo' }) })
+    const gate = createGate({ standingOf: () => ECHO_ALONE })
     const { pipes, open, says, heard } = stage({ gate })
     const session = open()
     says(session, { jsonrpc: '2.0', id: 1, method: 'tools/list' })
@@ -192,6 +231,28 @@ describe('a peer', () => {
     await until('the error', () => said.push(...heard(session)) > 0)
     expect(said).toMatchObject([{ id: 1, error: { message: 'the answer is larger than a TSP message may be' } }])
     expect(counted()).toEqual({ sessions: 1, pipes: 1 })
+  })
+
+  test('is not told of news that no message of TSP holds, and its session goes on', async () => {
+    const { pipes, open, says, heard } = stage({ mostBytes: 5000 })
+    const session = open()
+    says(session, callMessage(1, 'a'))
+    await taken(await until('the pipe', () => pipes[0]), 1)
+    pipes[0]?.says({ jsonrpc: '2.0', method: 'notifications/message', params: { text: 'x'.repeat(6000) } })
+    await new Promise((resolve) => setImmediate(resolve))
+    pipes[0]?.says({ jsonrpc: '2.0', id: 1, result: {} })
+    expect(heard(session)).toEqual([{ jsonrpc: '2.0', id: 1, result: {} }])
+  })
+
+  test('that left hears nothing more of what it asked', async () => {
+    const { pipes, open, says, heard, closes, sessions } = stage()
+    const session = open()
+    says(session, callMessage(1, 'a'))
+    await taken(await until('the pipe', () => pipes[0]), 1)
+    const ending = sessions.endOf(() => true)
+    pipes[0]?.says({ jsonrpc: '2.0', id: 1, result: {} })
+    await ending
+    expect([heard(session), closes(session)]).toEqual([[], ['session_ended']])
   })
 
   test('that leaves has ended what it began', async () => {
@@ -282,7 +343,10 @@ describe('when openmcp stops', () => {
     const pipe = await until('the pipe', () => pipes[0])
     await taken(pipe, 1)
     expect(calls.size).toBe(1)
+    const late = open()
     state.stopping = true
+    says(late, initializeMessage(1))
+    expect(closes(late)).toEqual(['stopping'])
     says(session, callMessage(2, 'b'))
     expect(heard(session)).toMatchObject([{ id: 2, error: { message: 'openmcp is stopping' } }])
     pipe.says({ jsonrpc: '2.0', id: 9, method: 'ping' })
@@ -300,6 +364,8 @@ interface Stage {
   readonly hosted: ReturnType<typeof createHostedSessions>
   readonly sessions: Sessions<TspSession>
   readonly calls: InFlight
+  /** Whose messages were new. */
+  readonly active: readonly string[]
   readonly pipes: readonly ScriptedPipe[]
   readonly pool: MessageUpstream
   /** A session that is opened, and has said nothing. */
@@ -341,6 +407,7 @@ function stage({ gate = OPEN_GATE, upstream, stopping = () => false, limits: giv
   })
   const calls = createInFlight()
   const sent: { to: string; data: Buffer }[] = []
+  const active: string[] = []
   const seen = new Map<string, number>()
   let outcome: () => Promise<void> = async () => {}
   const door = createTspDoor({
@@ -360,6 +427,7 @@ function stage({ gate = OPEN_GATE, upstream, stopping = () => false, limits: giv
       await outcome()
     },
     calls,
+    active: ({ id }) => active.push(id),
     stopping,
     limits,
     log: SILENT,
@@ -374,6 +442,7 @@ function stage({ gate = OPEN_GATE, upstream, stopping = () => false, limits: giv
     hosted,
     sessions,
     calls,
+    active,
     pipes,
     pool,
     open(caller = ANN) {

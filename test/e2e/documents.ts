@@ -31,6 +31,11 @@ export function isOfPeople({ document }: (typeof EXAMPLES)[number]): boolean {
   return document === 'docs/upstream-login.md'
 }
 
+/** What is typed there depends on what was typed before, so docs-tsp.test.ts types all of it. */
+export function isOfTsp({ document }: (typeof EXAMPLES)[number]): boolean {
+  return document === 'TSP_EXTEND.md'
+}
+
 /** What `npm ci &&` stands before: the tests run in a tree in which it was done. */
 export const SET_UP = 'npm ci && '
 

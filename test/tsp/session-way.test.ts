@@ -47,6 +47,15 @@ describe('a session', () => {
     expect(related()).toBe(0)
   })
 
+  test('is not begun any more when the relationship ends, and its answer comes too late', async () => {
+    const { way, ended, says, sent } = played({ isRelated: true, answers: () => [] })
+    const opening = way.open(NOTHING)
+    const [frame] = await until('the beginning', () => sent.length > 0 && sent)
+    ended(REMOTE)
+    await expect(opening).rejects.toMatchObject({ code: 'session_ended' })
+    expect(says(openedFrame(nonceOf(frame), NAMES[0] ?? ''))).toBe(false)
+  })
+
   test('that is refused says why', async () => {
     const { way } = played({ answers: (frame) => [refusedFrame(nonceOf(frame), 'busy')] })
     await expect(way.open(NOTHING)).rejects.toMatchObject({ code: 'busy', message: 'the other side has no session left for us' })
@@ -74,11 +83,11 @@ describe('a session', () => {
 
 describe('an open session', () => {
   test('hears each message once, and what is of no session of ours is for others', async () => {
-    const { opened, says } = played()
+    const { opened, says, used } = played()
     const { name, heard } = await opened()
     const frames = [1, 2, 3].map((n) => messageFrame(name, n, String(n)))
     expect([...frames, ...frames].map((frame) => says(frame))).toEqual([true, true, true, true, true, true])
-    expect(heard).toEqual(['1', '2', '3'])
+    expect([heard, used()]).toEqual([['1', '2', '3'], 3])
     expect(
       [messageFrame(NAMES[2] ?? '', 1, 'x'), closeFrame(NAMES[2] ?? '', 'x'), openFrame('n'.repeat(22)), Buffer.from('{}')].map((frame) => says(frame)),
     ).toEqual([false, false, false, false])
@@ -169,6 +178,8 @@ interface Played {
   readonly sent: readonly Buffer[]
   /** How often a relationship was asked for. */
   related(): number
+  /** How often the relationship was used by what is new. */
+  used(): number
   /** False: it is for somebody else. */
   says(frame: Buffer, from?: Vid): boolean
   ended(remote: Vid): void
@@ -202,6 +213,7 @@ function played({
   let broken: OpenMcpError | undefined
   let related = 0
   let isThere = isRelated
+  let used = 0
   const relationship = { id: 'relationship', untilMs: Infinity }
   const says: Played['says'] = (data, from = REMOTE) => hear({ from, data, relationship })
   const way = createSessionWay({
@@ -218,6 +230,9 @@ function played({
         related++
         await relate()
         isThere = true
+      },
+      isUsed() {
+        used++
       },
       relationshipWith: async () => (isThere ? relationship : undefined),
       async send(_remote, data) {
@@ -237,6 +252,7 @@ function played({
     way,
     sent,
     related: () => related,
+    used: () => used,
     says,
     ended: (remote) => change(remote, 'ended', relationship),
     breaks: (error) => void (broken = error),

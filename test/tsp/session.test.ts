@@ -1,4 +1,5 @@
 // What is recorded of a session is good for nothing: not in it, not in another, not after a restart.
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import type { SealedSession } from '../../src/protocol/sealed-session.ts'
@@ -42,6 +43,12 @@ describe('a frame', () => {
     ['a nonce of other characters', `{"openmcp":"open","nonce":"${'"'.repeat(22)}"}`],
     ['an open with a session', `{"openmcp":"open","nonce":"${NONCE}","session":"${NAME}"}`],
     ['an open with a message', `{"openmcp":"open","nonce":"${NONCE}"}\n{}`],
+    ['an open without a nonce', '{"openmcp":"open"}'],
+    ['a refused without a nonce', '{"openmcp":"refused","why":"busy"}'],
+    ['a refused with a session', `{"openmcp":"refused","nonce":"${NONCE}","session":"${NAME}","why":"busy"}`],
+    ['a refused without a reason', `{"openmcp":"refused","nonce":"${NONCE}"}`],
+    ['an opened with a reason', `{"openmcp":"opened","nonce":"${NONCE}","session":"${NAME}","why":"busy"}`],
+    ['a close with a nonce', `{"openmcp":"close","nonce":"${NONCE}","session":"${NAME}","why":"busy"}`],
     ['an opened without a session', `{"openmcp":"opened","nonce":"${NONCE}"}`],
     ['a message without a line of its own', `{"openmcp":"message","session":"${NAME}","n":1}`],
     ['a message with a nonce', `{"openmcp":"message","nonce":"${NONCE}","session":"${NAME}","n":1}\n{}`],
@@ -55,6 +62,39 @@ describe('a frame', () => {
     ['a long head', `{"openmcp":"close","session":"${NAME}","why":"${'x'.repeat(200)}"}`],
   ])('%s is none', (_what, text) => {
     expect(frameOf(Buffer.from(text))).toBeUndefined()
+  })
+})
+
+describe('whatever the bytes are', () => {
+  test('nothing is thrown', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.constantFrom('', '{"openmcp":"', '{"openmcp":"message"'), (bytes, beginning) => {
+        expect(() => frameOf(Buffer.concat([Buffer.from(beginning), bytes]))).not.toThrow()
+      }),
+    )
+  })
+
+  test('a message is what was wrapped', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (bytes, n) => {
+        expect(frameOf(messageFrame(NAME, n, [Buffer.from(bytes)]))).toEqual({ kind: 'message', session: NAME, n, message: Buffer.from(bytes) })
+      }),
+    )
+  })
+
+  test('of numbers in any order each is taken once, and none that is 1024 behind', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 3000 }), { maxLength: 200 }), (numbers) => {
+        const node = hosted()
+        const { id } = opened(node)
+        const before = new Set<number>()
+        for (const n of numbers) {
+          const isNew = !before.has(n) && n > Math.max(0, ...before) - 1024
+          expect(heard(node, messageFrame(id, n, ''))?.kind).toBe(isNew ? 'message' : 'repeated')
+          before.add(n)
+        }
+      }),
+    )
   })
 })
 
@@ -172,6 +212,20 @@ describe('a session', () => {
     }
   })
 
+  test('that ended does not come back when the clock is put back', () => {
+    let ms = 1_000_000
+    const node = hosted({ now: () => ms })
+    const client = opened(node)
+    const first = client.wrap('1')
+    heard(node, first)
+    node.end(PEER, client.id, 'stopping')
+    ms += 60_000
+    expect(heard(node, opened(node).wrap('another'))?.kind).toBe('message')
+    ms -= 60_000
+    expect(said(node, first)).toMatchObject({ why: 'session_unknown' })
+    expect(heard(node, opened(node).wrap('1'))?.kind).toBe('message')
+  })
+
   test('is refused when the peer has as many as it may have, and another peer has its own', () => {
     const node = hosted({ mostPerPeer: 2 })
     const [one, two, three] = [opened(node), opened(node), opened(node)]
@@ -183,15 +237,18 @@ describe('a session', () => {
     expect(heard(node, opened(node).wrap('1'))?.kind).toBe('message')
   })
 
-  test('is refused to a peer that opens and ends too many', () => {
-    const node = hosted()
+  test('is refused to a peer that opens and ends too many, for a while', () => {
+    let ms = 1_000_000
+    const node = hosted({ now: () => ms })
     for (let ended = 0; ended < 1024; ended++) {
       const client = opened(node)
-      heard(node, client.wrap(''))
+      expect(heard(node, client.wrap(''))?.kind).toBe('message')
       node.end(PEER, client.id, 'stopping')
     }
     expect(said(node, opened(node).wrap(''))).toMatchObject({ why: 'busy' })
     expect(heard(node, opened(node, 'another').wrap(''), 'another')?.kind).toBe('message')
+    ms += 30_000
+    expect(heard(node, opened(node).wrap(''))?.kind).toBe('message')
   })
 })
 

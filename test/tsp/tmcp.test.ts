@@ -1,11 +1,13 @@
 // TMCP's carriage in text, and what a node keeps for those who ask it so.
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
-import type { CarriedPiece, CarriedRequest } from '../../src/protocol/carried.ts'
+import type { Ask, CarriedPiece, CarriedRequest, SealedRequest, SealedWay } from '../../src/protocol/carried.ts'
 import { frameOf, messageFrame, openFrame } from '../../src/tsp/session-frame.ts'
+import { createHostedSessions } from '../../src/tsp/session.ts'
 import { createTmcp, type Taken } from '../../src/tsp/tmcp.ts'
-import { tmcpUrl } from '../../src/tsp/tmcp-client.ts'
+import { createTmcpClient, tmcpUrl } from '../../src/tsp/tmcp-client.ts'
 import { messageIn, MOST_TEXT_CHARACTERS, pieceIn, pieceText, requestIn, requestText } from '../../src/tsp/tmcp-text.ts'
+import { QUIET, resolver, someVid } from '../support/sealed.ts'
 import { network, related, type Node } from './network.ts'
 
 const REQUEST: CarriedRequest = { method: 'POST', headers: { accept: 'application/json', 'mcp-session-id': 'one' }, body: Buffer.from('{"a":"é\n"}') }
@@ -61,6 +63,8 @@ describe('HTTP under the seal', () => {
     const text = bytesOf(requestText(1, { ...REQUEST, headers }))
     expect(text.toString()).not.toContain('Bearer')
     expect(requestIn(text)?.request.headers).toEqual(kept)
+    // Nor what could not be read.
+    expect(requestIn(bytesOf(requestText(1, { ...REQUEST, headers: { accept: 'é', 'mcp-name': 'a\r\nb' } })))?.request.headers).toEqual({})
     // Whoever writes them all the same is not heard with them.
     expect(requestIn(Buffer.from(`${JSON.stringify({ http: 'POST', id: 1, headers })}\n`))?.request.headers).toEqual(kept)
   })
@@ -81,8 +85,8 @@ describe('HTTP under the seal', () => {
     '{"http":"POST","id":1,"headers":[]}\n',
     '{"http":"POST","id":1,"headers":{"accept":1}}\n',
     '{"http":"POST","id":1,"headers":{"accept":"a\\r\\nb: c"}}\n',
-    `{"http":"POST","id":1,"headers":{"accept":"${'a'.repeat(4097)}"}}\n`,
-    `{"http":"POST","id":1,"headers":{},"more":"${'a'.repeat(16 * 1024)}"}\n`,
+    `{"http":"POST","id":1,"headers":{"accept":"${'a'.repeat(16 * 1024 + 1)}"}}\n`,
+    `{"http":"POST","id":1,"headers":{},"more":"${'a'.repeat(64 * 1024)}"}\n`,
   ])('is no request: %j', (text) => {
     expect(requestIn(Buffer.from(text))).toBeUndefined()
   })
@@ -123,8 +127,7 @@ describe('a session', () => {
   test('that lies longest makes room for a new one, and one whose answer goes on does not', async () => {
     const { take, begin, pass } = await asked({ mostPerPeer: 2 })
     const [streaming, idle] = [await begin(), await begin()]
-    const stream = await take(call(streaming, 1))
-    if (stream?.kind !== 'asked') throw new Error('it is not asked')
+    const stream = servedBy(await take(call(streaming, 1)))
     const release = stream.hold()
     await take(call(idle, 1))
     pass(1000)
@@ -152,6 +155,35 @@ describe('a session', () => {
     expect(await take(call(session, 2))).toMatchObject({ kind: 'said' })
   })
 
+  test('of a relationship that is over makes room for those of the next', async () => {
+    const { vid } = someVid()
+    let relationship = 'the first'
+    const sessions = createHostedSessions({ mostPerPeer: 2, now: () => 1 })
+    const ended: [string, string][] = []
+    const tmcp = createTmcp({
+      node: {
+        take: async (data, waiting) => waiting?.hear({ from: vid, data, relationship: { id: relationship, untilMs: Infinity } }),
+        sealerFor: async () => (data) => Buffer.from(data),
+      },
+      admits: () => true,
+      sessions: { ...sessions, end: (peer, name, why) => (ended.push([peer, name]), sessions.end(peer, name, why)) },
+      now: () => 1,
+    })
+    const take = async (data: Buffer): Promise<Taken> => tmcp.take(vid, data.toString('base64url'))
+    const begin = async (): Promise<string> => {
+      const answer = await take(openFrame('A'.repeat(22)))
+      const frame = answer?.kind === 'said' ? frameOf(messageIn(answer.text) ?? Buffer.alloc(0)) : undefined
+      if (frame?.kind !== 'opened') throw new Error('no session')
+      return frame.session
+    }
+    const [one, two] = [await begin(), await begin()]
+    servedBy(await take(call(one, 1))).hold()
+    await take(call(two, 1))
+    relationship = 'the second'
+    await begin()
+    expect(ended).toEqual([one, two].map((name) => [`${vid} the first`, name]))
+  })
+
   test('is begun for nobody who may not ask, related or not', async () => {
     const { take } = await asked({ admits: () => false })
     expect(await take(openFrame('A'.repeat(22)))).toBeUndefined()
@@ -160,6 +192,90 @@ describe('a session', () => {
 
 function call(session: string, n: number): Buffer {
   return messageFrame(session, n, requestText(n, REQUEST))
+}
+
+describe('a client', () => {
+  test('asks in another session before a request could be overtaken by so many that it is not taken', async () => {
+    const { way, tmcp, own, asks } = await asking()
+    const first = await way.seal(REQUEST)
+    expect(asks()).toBe(2) // an invite, and a session
+    const others: SealedRequest[] = []
+    while (asks() === 2) others.push(await way.seal(REQUEST))
+    const last = others.at(-2)
+    expect(await tmcp.take(own.vid, last?.text ?? '')).toMatchObject({ kind: 'asked' })
+    expect(await tmcp.take(own.vid, first.text)).toMatchObject({ kind: 'asked' })
+    expect(others.length).toBeLessThan(1024)
+    expect(await tmcp.take(own.vid, others.at(-1)?.text ?? '')).toMatchObject({ kind: 'asked' })
+  })
+
+  test('takes each part of an answer once, and none before its turn', async () => {
+    const { way, tmcp, own } = await asking()
+    const request = await way.seal(REQUEST)
+    const served = servedBy(await tmcp.take(own.vid, request.text))
+    const event = (id: string): CarriedPiece => ({ kind: 'event', event: 'message', id, retryMs: undefined, body: Buffer.from(id) })
+    const [head, one, two] = [served.seal({ kind: 'head', status: 200, headers: {}, body: Buffer.alloc(0) }), served.seal(event('1')), served.seal(event('2'))]
+    expect(await request.open(one)).toBeUndefined()
+    expect(await request.open(head)).toMatchObject({ kind: 'head' })
+    expect(await request.open(head)).toBeUndefined()
+    expect(await request.open(two)).toBeUndefined()
+    expect(await request.open(one)).toEqual(event('1'))
+    expect(await request.open(two)).toEqual(event('2'))
+  })
+
+  test('takes no answer to another request of the same session', async () => {
+    const { way, tmcp, own } = await asking()
+    const [mine, other] = [await way.seal(REQUEST), await way.seal(REQUEST)]
+    const served = servedBy(await tmcp.take(own.vid, other.text))
+    const answer = served.seal({ kind: 'head', status: 200, headers: {}, body: Buffer.alloc(0) })
+    expect(await mine.open(answer)).toBeUndefined()
+    expect(await other.open(answer)).toMatchObject({ status: 200 })
+  })
+
+  test('renews the relationship while answers go on', async () => {
+    const { way, tmcp, own } = await asking()
+    const request = await way.seal(REQUEST)
+    const served = servedBy(await tmcp.take(own.vid, request.text))
+    const answer = served.seal({ kind: 'head', status: 200, headers: {}, body: Buffer.alloc(0) })
+    const [, opened] = await Promise.all([way.relate(), request.open(answer)])
+    expect(opened).toMatchObject({ status: 200 })
+    expect(await tmcp.take(own.vid, (await way.seal(REQUEST)).text)).toMatchObject({ kind: 'asked' })
+  })
+
+  test('fails where nothing is said, where something is said that is none of it, and where there is no session left', async () => {
+    const { bob } = await asking()
+    const own = someVid()
+    const client = (ask: Ask): SealedWay => createTmcpClient({ own, remote: bob.long, resolver: resolver(), ask, log: QUIET })
+    await expect(client(async () => '').seal(REQUEST)).rejects.toMatchObject({ code: 'timeout' })
+    await expect(client(async () => 'nothing').seal(REQUEST)).rejects.toMatchObject({ code: 'timeout' })
+    await expect(client(async (text) => text).seal(REQUEST)).rejects.toMatchObject({ code: 'timeout' })
+    const full = createTmcp({ node: bob.endpoint, admits: () => true, mostPerPeer: 0, now: () => 1 })
+    const answered: Ask = async (text) => {
+      const answer = await full.take(own.vid, text)
+      return answer?.kind === 'said' ? answer.text : ''
+    }
+    await expect(client(answered).seal(REQUEST)).rejects.toMatchObject({ code: 'busy' })
+  })
+})
+
+function servedBy(taken: Taken): Taken & { kind: 'asked' } {
+  if (taken?.kind !== 'asked') throw new Error('it is not asked')
+  return taken
+}
+
+/** Bob is asked by a client of ours. */
+async function asking() {
+  const own = someVid()
+  const bob = network()('bob')
+  const tmcp = createTmcp({ node: bob.endpoint, admits: () => true, now: () => 1_000_000 })
+  let asks = 0
+  const ask: Ask = async (text) => {
+    asks++
+    const answer = await tmcp.take(own.vid, text)
+    return answer?.kind === 'said' ? answer.text : ''
+  }
+  const way = createTmcpClient({ own, remote: bob.long, resolver: resolver(), ask, log: QUIET })
+  onTestFinished(() => way.close())
+  return { own, bob, tmcp, way, asks: () => asks }
 }
 
 async function sealed(from: Node, to: Node, data: Buffer): Promise<string> {

@@ -9,9 +9,12 @@ import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { tmcpPeer } from '../../src/tsp/tmcp-client.ts'
 import { createHttpClient, type ClientRequest, type HttpClient } from '../../src/upstream/http-client.ts'
 import { createSealedClient, findSealedRemote } from '../../src/upstream/sealed-http.ts'
+import { jsonOf } from '../support/json.ts'
 import { callMessage, initializeMessage } from '../support/openmcp.ts'
 import { handPeer, QUIET, resolver, sealedNode, sealedPlace, someVid, type SealedNode, type SealedPlace } from '../support/sealed.ts'
+import { toolServer } from '../support/secured.ts'
 import { until } from '../support/until.ts'
+import { modernAsked } from '../support/wire.ts'
 
 const LIMITS = { ...DEFAULT_LIMITS, connectSeconds: 0.5 }
 
@@ -43,25 +46,6 @@ test('of two answers that are exchanged neither is believed', async () => {
   ])
 })
 
-test('a request that is overtaken by a thousand others is taken all the same', async () => {
-  const { client, node } = await clientOf()
-  const { sessionId = '' } = (await asked(client, initializeMessage(0))).head ?? {}
-  const { length } = node.between.passed
-  let othersAreDone = false
-  node.between.wait = async (passed) => {
-    if (passed === node.between.passed[length]) await until('the others', () => othersAreDone)
-  }
-  const slow = asked(client, callMessage('slow', 'echo'), { 'mcp-session-id': sessionId })
-  await until('the slow one to be on its way', () => node.between.passed.length > length)
-  for (let round = 0; round < 44; round++) {
-    const ids = Array.from({ length: 25 }, (_, n) => round * 25 + n + 1)
-    const answers = await Promise.all(ids.map((id) => asked(client, callMessage(id, 'echo'), { 'mcp-session-id': sessionId })))
-    expect(answers.every(({ status }) => status === 200)).toBe(true)
-  }
-  othersAreDone = true
-  expect(await slow).toMatchObject({ status: 200 })
-})
-
 test.each<[string, (text: string) => string]>([
   ['changed in one place', (text) => `${text.slice(0, -1)}${text.endsWith('A') ? 'B' : 'A'}`],
   ['shortened', (text) => text.slice(0, -4)],
@@ -71,6 +55,22 @@ test.each<[string, (text: string) => string]>([
   await asked(client, initializeMessage(0))
   node.between.alter = change
   expect(await asked(client, initializeMessage(1))).toMatchObject({ body: '', error: { code: 'upstream_broke' } })
+})
+
+test('of a stream nothing is told after an event that is not believed', async () => {
+  const { client, node } = await clientOf({
+    answer: ({ method, body }, res) => {
+      if (method === 'GET' || body['method'] !== 'tools/call') return toolServer({ method, url: '', headers: {}, text: '', body }, res)
+      res.writeHead(200, { 'content-type': 'text/event-stream' })
+      for (const n of [1, 2, 3]) res.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { n } })}\n\n`)
+      res.end()
+    },
+  })
+  const { sessionId = '' } = (await asked(client, initializeMessage(1))).head ?? {}
+  let events = 0
+  node.between.alter = (text) => text.replaceAll(/data: ([\w-]+)/g, (whole, data: string) => (++events === 3 ? `data: ${data.slice(0, -4)}` : whole))
+  const { body, error } = await asked(client, callMessage(2, 'echo'), { 'mcp-session-id': sessionId })
+  expect({ told: [...body.matchAll(/"n":(\d)/g)].map(([, n]) => n), code: error?.code }).toEqual({ told: ['1'], code: 'upstream_broke' })
 })
 
 test('the status, the session and the headers are those under the seal', async () => {
@@ -118,6 +118,39 @@ test('a node that was started again, and has kept the relationship, begins a new
   expect(place.between.passed.length - length).toBe(3)
 })
 
+test('what was asked in a session of MCP is not asked again of a node that was started anew: the session is over, as everywhere', async () => {
+  const own = someVid()
+  const place = await sealedPlace()
+  const security = { store: `file:${place.keys}/store.db` }
+  const { client, node } = await clientOf({ own, place, security })
+  const { sessionId = '' } = (await asked(client, initializeMessage(1))).head ?? {}
+  await node.stop()
+  const after = await sealedNode({ place, trusted: [own.vid], security })
+  const answer = await asked(client, callMessage(2, 'echo'), { 'mcp-session-id': sessionId })
+  expect({ status: answer.status, body: JSON.parse(answer.body) }).toMatchObject({ status: 404, body: { id: 2, error: { code: -32001 } } })
+  expect(after.reached()).toEqual([])
+})
+
+test('a call without a session is not made twice of a node that forgot the first, whoever brings it there', async () => {
+  const own = someVid()
+  const place = await sealedPlace()
+  const security = { store: `file:${place.keys}/store.db` }
+  const { client, node } = await clientOf({ own, place, security })
+  await asked(client, initializeMessage(1))
+  let after: SealedNode | undefined
+  // The answer of the node to the call is kept back, and the same bytes are brought to the node that was started instead.
+  place.between.hold = async () => {
+    const { body: bytes, url } = place.between.passed.at(-1) ?? { body: '', url: '' }
+    await node.stop()
+    after = await sealedNode({ place, trusted: [own.vid], security })
+    return (await fetch(new URL(url, after.base), { method: 'POST', body: bytes, headers: { 'content-type': 'application/json' } })).text()
+  }
+  const { body, headers } = modernAsked(callMessage(2, 'echo'))
+  const { error } = await asked(client, jsonOf(body), headers)
+  expect(error).toMatchObject({ code: 'session_ended', message: expect.stringContaining('may have been done') })
+  expect(after?.reached()).toEqual([])
+})
+
 test('a node that does not trust us any more says nothing, and the request fails with what may help', async () => {
   const own = someVid()
   const { client, node } = await clientOf({ own, trusted: [{ id: own.vid, untilMs: Date.now() + 60_000 }] })
@@ -151,7 +184,9 @@ describe('the way to a node', () => {
 
   test.each(['http://10.0.0.1/tsp', 'http://169.254.169.254/tsp', 'http://[fd00::1]/tsp', 'http://a:b@127.0.0.1/tsp'])('leads not to %s', async (endpoint) => {
     const there = someVid({ endpoint })
-    await expect(tmcpPeer({ own: someVid(), remote: parseVid(there.long), resolver: resolver(), trustLoopback: true, log: QUIET })()).rejects.toMatchObject({
+    await expect(
+      tmcpPeer({ own: someVid(), remote: parseVid(there.long), resolver: resolver(), near: { trustLoopback: true }, log: QUIET })(),
+    ).rejects.toMatchObject({
       code: 'egress_refused',
     })
   })
@@ -159,15 +194,15 @@ describe('the way to a node', () => {
   test.each(['http://127.0.0.1:1/tsp', 'http://[::1]:1/tsp'])('leads to %s only for whoever may speak to this machine', async (endpoint) => {
     const there = someVid({ endpoint })
     const peer = { own: someVid(), remote: parseVid(there.long), resolver: resolver(), log: QUIET }
-    await expect(tmcpPeer({ ...peer, trustLoopback: false })()).rejects.toMatchObject({ code: 'egress_refused' })
-    await expect(tmcpPeer({ ...peer, trustLoopback: true })()).resolves.toMatchObject({ url: new URL(`${endpoint}?did=${peer.own.vid}`) })
+    await expect(tmcpPeer({ ...peer, near: { trustLoopback: false } })()).rejects.toMatchObject({ code: 'egress_refused' })
+    await expect(tmcpPeer({ ...peer, near: { trustLoopback: true } })()).resolves.toMatchObject({ url: new URL(`${endpoint}?did=${peer.own.vid}`) })
   })
 
   test('leads not to a name that is an address of ours by the time it is connected to', async () => {
     const there = someVid({ endpoint: 'http://rebound.example/tsp' })
     const lookup = (_name: string, _options: object, found: (error: null, addresses: { address: string; family: number }[]) => void): void =>
       found(null, [{ address: '10.1.2.3', family: 4 }])
-    const peer = tmcpPeer({ own: someVid(), remote: parseVid(there.long), resolver: resolver(), trustLoopback: true, lookup, log: QUIET })
+    const peer = tmcpPeer({ own: someVid(), remote: parseVid(there.long), resolver: resolver(), near: { trustLoopback: true }, lookup, log: QUIET })
     await expect(findSealedRemote(peer, { isolation: 'session', limits: LIMITS, log: QUIET, now: Date.now, name: 'x' })).rejects.toMatchObject({
       code: 'egress_refused',
       message: expect.stringContaining('not public'),
@@ -176,7 +211,7 @@ describe('the way to a node', () => {
 })
 
 async function find(own: TspIdentity, node: SealedNode): Promise<unknown> {
-  const peer = tmcpPeer({ own, remote: parseVid(node.vid), resolver: resolver(), trustLoopback: true, log: QUIET })
+  const peer = tmcpPeer({ own, remote: parseVid(node.vid), resolver: resolver(), near: { trustLoopback: true }, log: QUIET })
   return findSealedRemote(peer, { isolation: 'session', limits: LIMITS, log: QUIET, now: Date.now, name: 'x' })
 }
 
@@ -185,7 +220,7 @@ async function clientOf({ own = someVid(), ...options }: Parameters<typeof seale
   node: SealedNode
 }> {
   const node = await sealedNode({ trusted: [own.vid], ...options })
-  const { url, lookup } = await tmcpPeer({ own, remote: parseVid(node.vid), resolver: resolver(), trustLoopback: true, log: QUIET })()
+  const { url, lookup } = await tmcpPeer({ own, remote: parseVid(node.vid), resolver: resolver(), near: { trustLoopback: true }, log: QUIET })()
   const http = createHttpClient(url.origin, {}, LIMITS, undefined, lookup)
   onTestFinished(() => http.close())
   const { way } = handPeer(own, node)
@@ -200,7 +235,7 @@ interface Outcome {
   error: OpenMcpError | undefined
 }
 
-async function asked(client: HttpClient, message: object, headers: Record<string, string> = {}): Promise<Outcome> {
+async function asked(client: HttpClient, message: object, headers: Readonly<Record<string, string>> = {}): Promise<Outcome> {
   const request: ClientRequest = {
     method: 'POST',
     url: new URL('http://under.the.seal/'),

@@ -103,12 +103,12 @@ function nameOf({ protocol, host }: URL): string {
 }
 
 /** A socket that is about to connect. Throws `egress_refused` for an address that it must not lead to. */
-function opening(address: URL, { trustLoopback, lookup, ca }: Egress): Socket {
+function opening(address: URL, { lookup, ca, ...near }: Egress): Socket {
   const host = address.hostname.replace(/^\[(.*)\]$/, '$1')
   const at = {
     host,
     port: Number(address.port),
-    lookup: lookupFor(address.hostname, { trustLoopback, ...(lookup && { lookup }) }),
+    lookup: lookupFor(address.hostname, { ...near, ...(lookup && { lookup }) }),
     noDelay: true,
     keepAlive: true,
   }

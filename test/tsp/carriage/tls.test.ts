@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createServer as createHttpsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
+import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import { believed, createCarriage, listenFor } from '../../../src/tsp/carriage.ts'
@@ -33,6 +33,30 @@ describe.skipIf(!hasOpenssl)('over TLS', () => {
     await Promise.all(messages.map((message) => sender.send(url, message)))
     await until('all of them', () => taken.length === messages.length)
     expect(taken.every((message, index) => message.equals(messages[index] ?? Buffer.from('?')))).toBe(true)
+  })
+
+  test('messages arrive from who hangs up at once, and more of them than are taken in one turn', async () => {
+    const { listener, taken } = await listen({ tls })
+    const socket = connectTls({ port: listener.port, host: '127.0.0.1', ca: tls.cert })
+    onTestFinished(() => void socket.destroy())
+    await new Promise((resolve) => socket.once('secureConnect', resolve))
+    const names = Array.from({ length: 100 }, (_, index) => String(index))
+    socket.end(Buffer.concat(names.map((name) => framed(messageOf(name)))))
+    await ended(socket)
+    expect(namesOf(taken)).toEqual(names)
+  })
+
+  test('who accepts and never shakes hands is waited for so long, and no longer', async () => {
+    const silent = createTcpServer(() => {})
+    await new Promise<void>((resolve) => {
+      silent.listen(0, '127.0.0.1', resolve)
+    })
+    onTestFinished(() => void silent.close())
+    // A TCP listener has one.
+    const { port } = silent.address() as AddressInfo
+    await expect(aSender({ connectSeconds: 0.1 }).send(new URL(`tls://127.0.0.1:${port}`), messageOf('?'))).rejects.toMatchObject({
+      message: expect.stringContaining('it took longer than 0.1 s'),
+    })
   })
 
   test('nothing is sent to who shows a certificate that nobody vouches for, whatever the environment says', async () => {
