@@ -33,8 +33,8 @@ async function validate(file: string, io: Io): Promise<number> {
   const readText = (path: string): string => machine.readText(resolve(dirname(machine.resolve(file)), path))
   const { isSecured } = parseConfig(textOf(machine, 'FILE', file), file, { env: machine.env, readText })
   const typed = ['--config', file, '-p', '0', ...(isSecured ? ['--security'] : [])]
-  const { options, warnings } = runOptions(readArguments(typed, RUN_OPTIONS), machine, parseConfig)
+  const { servers, warnings } = runOptions(readArguments(typed, RUN_OPTIONS), machine, parseConfig)
   for (const warning of warnings) warn(io, warning)
-  await print(io, (options.servers ?? []).map(({ name }) => `${name}\n`).join(''))
+  await print(io, servers.map(({ name }) => `${name}\n`).join(''))
   return 0
 }

@@ -8,7 +8,9 @@ import { childEnvironment, isSet } from './child-environment.ts'
 import { parseEnvFile } from './env-file.ts'
 import { parseHeader } from './headers.ts'
 import { textOf, type Machine } from './machine.ts'
+import { keptLogins } from './home.ts'
 import type { Mistakes } from './mistakes.ts'
+import type { KeptLogins, UpstreamLogin } from './upstream-login.ts'
 
 interface Surroundings {
   /** The file that names them: paths in it are seen from its directory. */
@@ -18,9 +20,16 @@ interface Surroundings {
   warnings: string[]
   /** What holds for a server that says nothing else. */
   defaults: Pick<OpenMcpOptions, 'isolation' | 'limits'>
+  /** Where our identities are. */
+  keys: string
 }
 
-export function configuredServers(entries: ReadonlyMap<string, NonNullable<ServerEntry>>, surroundings: Surroundings): NamedServer[] {
+/** A server, and how we prove ourselves to it: an identity, or what a person's login has left. */
+export interface ConfiguredServer extends Omit<NamedServer, 'credential'> {
+  proof?: { login: UpstreamLogin } | { logins: KeptLogins }
+}
+
+export function configuredServers(entries: ReadonlyMap<string, NonNullable<ServerEntry>>, surroundings: Surroundings): ConfiguredServer[] {
   const { mistakes, defaults } = surroundings
   return [...entries].flatMap(([name, entry]) => {
     const at = `${surroundings.file}: mcpServers.${name}`
@@ -31,14 +40,31 @@ export function configuredServers(entries: ReadonlyMap<string, NonNullable<Serve
     const { isolation = defaults.isolation, timeoutSeconds = defaults.limits.timeoutSeconds } = entry
     const { allowedTools: allow, blockedTools: block } = entry
     const tools = allow !== undefined || block.length > 0 ? { tools: { ...(allow && { allow }), block } } : {}
-    return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds }, ...tools }]
+    const proof = mistakes.attempt(() => proofOf(entry, target, at, surroundings))
+    return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds }, ...tools, ...(proof && { proof }) }]
   })
 }
 
 /** Read and checked, and nothing acts on it: to run without it would be to run what nobody asked for. */
 function notBuilt(entry: NonNullable<ServerEntry>): string[] {
   if (entry.kind === 'command') return []
-  return [...(entry.forwardHeaders.length > 0 ? ['forwardHeaders'] : []), ...(entry.identity === undefined ? [] : ['id'])]
+  return entry.forwardHeaders.length > 0 ? ['forwardHeaders'] : []
+}
+
+/** A header that says who we are goes before everything that could be found to say it. */
+function proofOf(entry: NonNullable<ServerEntry>, target: NamedServer['target'], at: string, { machine, keys }: Surroundings): ConfiguredServer['proof'] {
+  const name = entry.kind === 'remote' ? entry.identity : undefined
+  if (target.kind !== 'remote') {
+    if (name !== undefined) throw new OpenMcpError('usage', `${at}.id proves us by HTTP, and this is no http://`)
+    return undefined
+  }
+  const [resource] = target.urls
+  if (name === undefined) {
+    const logins = keptLogins(target, machine)
+    return logins && { logins }
+  }
+  if ('authorization' in target.headers) throw new OpenMcpError('usage', `${at}: id and a header authorization both say who we are`)
+  return resource && { login: { name, keys, resource, bound: false } }
 }
 
 function commandOf(

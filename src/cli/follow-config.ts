@@ -2,22 +2,27 @@
 import { isDeepStrictEqual } from 'node:util'
 import { toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import type { OpenMcp, OpenMcpOptions } from '../openmcp.ts'
+import type { OpenMcp } from '../openmcp.ts'
+import type { ProveServers } from './prove-servers.ts'
 import type { RunOptions, Source } from './run-options.ts'
 import { watchFiles, type Watch } from './watch-files.ts'
 
 type Followed = RunOptions & { source: Source }
 
-export function followConfig(typed: Followed, proxy: Pick<OpenMcp, 'apply'>, log: Log, watch: typeof watchFiles = watchFiles): Pick<Watch, 'stop'> {
+export function followConfig(
+  typed: Followed,
+  { proxy, prove, log }: { proxy: Pick<OpenMcp, 'apply'>; prove: ProveServers; log: Log },
+  watch: typeof watchFiles = watchFiles,
+): Pick<Watch, 'stop'> {
   let running = typed
   let applying = Promise.resolve()
 
   async function apply(): Promise<void> {
     const next = running.source.again()
     for (const warning of next.warnings) log.warn(warning)
-    const { added, changed, removed } = await proxy.apply(next.options.servers ?? [])
+    const { added, changed, removed } = await proxy.apply(await prove(next.servers))
     log.info('the configuration is applied', { added: said(added), changed: said(changed), removed: said(removed) })
-    if (!isDeepStrictEqual(others(running.options), others(next.options))) log.warn('a change beside the servers is taken up at the next start')
+    if (!isDeepStrictEqual(running.options, next.options)) log.warn('a change beside the servers is taken up at the next start')
     running = { ...next, source: running.source }
   }
 
@@ -33,11 +38,6 @@ export function followConfig(typed: Followed, proxy: Pick<OpenMcp, 'apply'>, log
   })
   watching.files(running.source.files())
   return watching
-}
-
-/** What a running proxy cannot become. */
-function others({ servers: _servers, ...rest }: OpenMcpOptions): unknown {
-  return rest
 }
 
 function said(names: readonly string[]): string {

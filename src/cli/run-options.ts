@@ -9,7 +9,7 @@ import { isLoopbackHost } from '../protocol/loopback.ts'
 import { shownTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
 import type { Config } from './config-file.ts'
-import { configuredServers } from './configured-servers.ts'
+import { configuredServers, type ConfiguredServer } from './configured-servers.ts'
 import type { KeptLogins, UpstreamLogin } from './upstream-login.ts'
 import { parseHeaderName } from './headers.ts'
 import { keptLogins, keysDirectory } from './home.ts'
@@ -27,6 +27,8 @@ import { vidTarget } from './vid-target.ts'
 
 export interface RunOptions {
   options: OpenMcpOptions
+  /** Those of the configuration, without what proves us to them. */
+  servers: readonly ConfiguredServer[]
   /** Which identity of ours is proved to the upstream. */
   login?: UpstreamLogin
   /** Without one: where what a person's login has left is found, when the upstream asks. */
@@ -79,10 +81,16 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   const logins = target?.kind === 'remote' && !login ? keptLogins(target, machine) : undefined
   const shared = { isolation: isolationOf(reading) ?? 'session', limits: limitsOf(reading) }
   const file = allOf(reading, 'config')[0]?.value ?? ''
-  const servers = configuredServers(entries, { file, machine, mistakes: reading.mistakes, warnings: reading.warnings, defaults: shared })
+  const servers = configuredServers(entries, {
+    file,
+    machine,
+    mistakes: reading.mistakes,
+    warnings: reading.warnings,
+    defaults: shared,
+    keys: keysDirectory(reading),
+  })
   const options: OpenMcpOptions = {
     ...(target && { target }),
-    ...(servers.length > 0 && { servers }),
     ...(config?.aggregate === true && { aggregate: { name: 'openmcp', version: readVersion() } }),
     ...(isServed && { listen }),
     ...(security && { security }),
@@ -91,7 +99,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
   }
   reading.mistakes.throwIfAny()
-  return { options, warnings: reading.warnings, ...(login && { login }), ...(logins && { logins }) }
+  return { options, servers, warnings: reading.warnings, ...(login && { login }), ...(logins && { logins }) }
 }
 
 function unread(): never {

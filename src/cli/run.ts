@@ -6,6 +6,7 @@ import { serverPath } from '../protocol/server-path.ts'
 import { openmcp, type OpenMcp, type OpenMcpOptions } from '../openmcp.ts'
 import { killAllChildren } from '../upstream/child.ts'
 import type { Io } from './io.ts'
+import { createProver } from './prove-servers.ts'
 import type { RunOptions } from './run-options.ts'
 
 const STOP_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
@@ -19,9 +20,11 @@ export async function run(typed: RunOptions, io: Io): Promise<number> {
   const credential = await credentialOf(login, logins, log)
   const signalled = firstSignal()
   process.once('exit', killAllChildren)
-  const proxy = await openmcp({ ...options, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
-  announce(proxy, options, log)
-  const following = source && (await import('./follow-config.ts')).followConfig({ ...typed, source }, proxy, log)
+  const prove = createProver(log)
+  const servers = await prove(typed.servers)
+  const proxy = await openmcp({ ...options, servers, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
+  announce(proxy, { ...options, servers }, log)
+  const following = source && (await import('./follow-config.ts')).followConfig({ ...typed, source }, { proxy, prove, log })
   const reason = await Promise.race([proxy.ended, signalled])
   if (typeof reason === 'string') log.info('stopping', { signal: reason })
   following?.stop()

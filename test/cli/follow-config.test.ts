@@ -10,6 +10,7 @@ import { followConfig } from '../../src/cli/follow-config.ts'
 import type { Machine } from '../../src/cli/machine.ts'
 import { machineOf } from '../../src/cli/machine.ts'
 import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
+import { createProver } from '../../src/cli/prove-servers.ts'
 import { runOptions } from '../../src/cli/run-options.ts'
 import { watchFiles } from '../../src/cli/watch-files.ts'
 import { createLog } from '../../src/observe/log.ts'
@@ -43,13 +44,9 @@ async function stage(first: string, files: Record<string, string> = {}): Promise
   }
   const { source } = typed
   if (!source) throw new Error('a file was named')
+  const words = createLog({ level: 'info', format: 'text', write: (line) => log.push(line), now: Date.now })
   const quick: typeof watchFiles = (onChange) => watchFiles(onChange, 5)
-  const following = followConfig(
-    { ...typed, source },
-    proxy,
-    createLog({ level: 'info', format: 'text', write: (line) => log.push(line), now: Date.now }),
-    quick,
-  )
+  const following = followConfig({ ...typed, source }, { proxy, prove: createProver(words), log: words }, quick)
   onTestFinished(async () => {
     following.stop()
     await rm(home, { recursive: true })
@@ -106,4 +103,16 @@ test('what cannot be changed while it runs is said', async () => {
   // Who may call is asked of nobody here.
   await until('words', () => log.some((line) => line.includes('add --security')))
   expect(applied).toEqual([])
+})
+
+test('what proves us to a server stays the same while nothing about it changes', async () => {
+  const far = { url: 'https://far.example/mcp' }
+  const { applied, write } = await stage(config({ far, a: { command: 'a' } }))
+  await write('c.json', config({ far }))
+  await until('the first change', () => applied.length === 1)
+  await write('c.json', config({ far, b: { command: 'b' } }))
+  await until('the second', () => applied.length === 2)
+  const [first, second] = applied.map((servers) => servers.find(({ name }) => name === 'far')?.credential)
+  expect(first).toBeDefined()
+  expect(second).toBe(first)
 })
