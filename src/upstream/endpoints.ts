@@ -64,7 +64,7 @@ export function createEndpoints<T>(tiers: readonly (readonly T[])[], { now, rand
     },
     works(endpoint) {
       const state = stateOf.get(endpoint)
-      if (state) Object.assign(state, { failures: 0, untilMs: 0 })
+      if (state && state.failures > 0) Object.assign(state, { failures: 0, untilMs: 0 })
     },
     due: () => states.filter(({ failures, untilMs }) => failures > 0 && untilMs <= now()).map(({ endpoint }) => endpoint),
     isUp: (endpoint) => (stateOf.get(endpoint)?.untilMs ?? 0) <= now(),

@@ -38,6 +38,7 @@ interface Opening {
   readonly headers: ForwardedHeaders
 }
 
+const NOTHING = (): void => {}
 /** An `initialize` is small. */
 const OPENING_BYTES = 256 * 1024
 const ACCEPT_BOTH: ForwardedHeaders = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
@@ -56,6 +57,8 @@ const HARMLESS = new Set([
 
 export function createLastingHttp({ endpoints, attempts, delayMs, random, log }: LastingHttpOptions): HttpUpstream {
   const sessions = new Map<string, LastingSession>()
+  /** There is nothing to weigh then. */
+  const isAlone = endpoints.all.length === 1
   let lastId = 0
 
   function exchange(request: HttpRequest, reply: ByteReply): () => void {
@@ -70,7 +73,8 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
     let sent: HttpRequest = request
     const tried = new Set<HttpUpstream>()
     let stopped = false
-    let stopTry = (): void => {}
+    let stopTry = NOTHING
+    let over = NOTHING
     let left = attempts
 
     function go(): void {
@@ -81,9 +85,9 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
     }
 
     function attempt(endpoint: HttpUpstream): void {
-      const over = endpoints.begin(endpoint)
+      over()
+      over = isAlone ? NOTHING : endpoints.begin(endpoint)
       let hasHead = false
-      let unread = false
       const upstreamId = session?.upstreamId
       stopTry = endpoint.exchange(
         { ...sent, sessionId: upstreamId },
@@ -91,36 +95,38 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
           head(status, answered) {
             hasHead = true
             endpoints.works(endpoint)
-            if (session && status === 404 && request.method !== 'DELETE' && sent === request) {
-              unread = true
-              const { 'last-event-id': _of, ...headers } = request.headers
-              sent = { ...request, headers }
-              // Somebody else may have found it out before, and this is news of the one that is gone.
-              const isOpenAgain = session.upstreamId === upstreamId ? reopened(session) : Promise.resolve(true)
-              return void isOpenAgain.then((isOpen) => {
-                if (stopped) return
-                if (isOpen) attempt(session.endpoint)
-                else reply.failed(new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' }))
-              })
-            }
+            if (session && status === 404 && request.method !== 'DELETE' && sent === request) return forgotten(session, upstreamId)
             reply.head(status, opening && status < 300 ? opened(endpoint, opening, answered) : answered)
           },
-          chunk: (bytes) => unread || reply.chunk(bytes),
-          drained: (resume) => unread || reply.drained(resume),
+          chunk: reply.chunk,
+          drained: reply.drained,
           end() {
             over()
             if (request.method === 'DELETE' && session) forget(request.sessionId ?? '', session)
-            if (!unread) reply.end()
+            reply.end()
           },
           failed(error) {
             over()
-            if (stopped || unread) return
             if (!hasHead) endpoints.failed(endpoint)
             if (hasHead || !mayRepeat(error, request)) return reply.failed(error)
             again(error)
           },
         },
       )
+    }
+
+    /** The endpoint knows the session no more. What it says beside that nobody reads. */
+    function forgotten(lost: LastingSession, upstreamId: string | undefined): void {
+      stopTry()
+      const { 'last-event-id': _of, ...headers } = request.headers
+      sent = { ...request, headers }
+      // Somebody else may have found it out before, and this is news of the one that is gone.
+      const isOpenAgain = lost.upstreamId === upstreamId ? reopened(lost) : Promise.resolve(true)
+      void isOpenAgain.then((isOpen) => {
+        if (stopped) return
+        if (isOpen) attempt(lost.endpoint)
+        else reply.failed(new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' }))
+      })
     }
 
     function again(error: OpenMcpError): void {
@@ -143,6 +149,7 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
     go()
     return () => {
       stopped = true
+      over()
       stopTry()
     }
   }

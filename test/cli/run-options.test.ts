@@ -28,6 +28,7 @@ describe('the four things that run', () => {
         limits: DEFAULT_LIMITS,
         log: { level: 'info', format: 'text' },
       },
+      servers: [],
       warnings: [],
     })
   })

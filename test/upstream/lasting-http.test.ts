@@ -178,6 +178,16 @@ describe('several endpoints', () => {
     expect(await by()).toEqual(first)
   })
 
+  test('are not weighed by what its client gave up', async () => {
+    const [a, b] = await Promise.all([restartable('a'), restartable('b')])
+    const upstream = lasting([[a, b]])
+    const nobody = { head: () => {}, chunk: () => true, drained: () => {}, end: () => {}, failed: () => {} }
+    for (let time = 0; time < 3; time++) upstream.exchange({ method: 'POST', sessionId: undefined, headers: {}, body: '{}' }, nobody)()
+    await session(upstream)
+    await session(upstream)
+    expect([a, b].map(({ asked }) => asked.filter((one) => one === 'initialize').length)).toEqual([1, 1])
+  })
+
   test('that end their sessions take new ones again', async () => {
     const [a, b] = await Promise.all([restartable('a'), restartable('b')])
     const upstream = lasting([[a, b]])
