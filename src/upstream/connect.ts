@@ -120,7 +120,7 @@ function connectRemote(target: RemoteServer, options: ConnectOptions): Connectio
     upstream: () => found?.upstream ?? look().then((remote) => remote.upstream),
     messages: () => found?.messages ?? look().then((remote) => remote.messages),
     started,
-    state: () => (found ? 'running' : failure ? 'unreachable' : 'connecting'),
+    state: () => (found?.isUp?.() === false ? 'unreachable' : found ? 'running' : failure ? 'unreachable' : 'connecting'),
     failure: () => failure,
     pipes: () => found?.pipes() ?? 0,
     endOf: async (isOver) => found?.endOf(isOver),

@@ -11,6 +11,8 @@ export interface Remote {
   upstream: Upstream
   messages: MessageUpstream
   pipes(): number
+  /** False while nobody of it answers, and it is not tried again yet. Undefined: not known. */
+  isUp?(): boolean
   endOf(isOver: (caller: Caller) => boolean): Promise<void>
   close(graceSeconds?: number): Promise<void>
 }
@@ -29,5 +31,5 @@ export function overHttp(endpoints: Endpoints<HttpUpstream>, { attempts, delayMs
     },
     stateless: () => createHttpLink({ upstream, events: { unsolicited: () => {}, ended: () => {} }, paramHeaders, limits, log }),
   }
-  return { upstream, messages, pipes: () => open, endOf: () => Promise.resolve() }
+  return { upstream, messages, pipes: () => open, isUp: () => endpoints.all.some(endpoints.isUp), endOf: () => Promise.resolve() }
 }

@@ -2,6 +2,7 @@
 import { OpenMcpError } from '../errors.ts'
 import { createEndpoints } from './endpoints.ts'
 import { createHttpClient, lowerCased, type HttpClient } from './http-client.ts'
+import { createLastingPipe } from './lasting-pipe.ts'
 import { look } from './look.ts'
 import { RETRY, type ConnectOptions, type RemoteServer, type Retry } from './options.ts'
 import { overHttp, type Remote } from './over-http.ts'
@@ -44,7 +45,8 @@ export function streamableHttp(client: HttpClient, url: URL, retry: Retry, optio
 
 function sse(client: HttpClient, url: URL, options: ConnectOptions): Remote {
   options.log.debug('the upstream speaks HTTP+SSE', { path: url.pathname })
-  const pool = createPool({ open: (events) => openSse(client, url, events, options.limits), ...options })
+  const open = createLastingPipe((events) => openSse(client, url, events, options.limits), { ...RETRY, ...options })
+  const pool = createPool({ open, ...options })
   return {
     upstream: pool,
     messages: pool,
