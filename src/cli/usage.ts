@@ -14,7 +14,7 @@ export const USAGE = `openmcp: a proxy in front of any MCP server
   openmcp login UPSTREAM | openmcp reset [UPSTREAM]            log in with a browser where 'run' needs it; forget that
   openmcp trust add ID | list | remove ID                      whose identities may come in
   openmcp key create ID | list [ID] | revoke KEY               API keys
-  openmcp config validate FILE | schema                        check a configuration; its JSON schema
+  openmcp config validate FILE | import FILE | schema          check a configuration; make one of another program's; its JSON schema
   openmcp notification-demo [--count N]                        a server that sends notifications, to try a client with
   openmcp --help | --version
 
