@@ -1,7 +1,6 @@
 // The composition root: options in → a running proxy out. It, and its folder, are the only place that joins rooms.
 import type { Handler } from './downstream/mcp.ts'
 import { refuse } from './downstream/refuse.ts'
-import type { SealedDoor } from './downstream/sealed.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
 import { OpenMcpError } from './errors.ts'
 import type { HostRules } from './http/hosts.ts'
@@ -106,7 +105,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       allowOrigins: on.allowOrigins,
     })
     let base: string | undefined
-    const proof = security && (await secured(security, on, rules, () => base))
+    const proof = security && (await prove(security, on, rules, () => base))
     if (proof && isolation === 'shared') log.warn('one server for all: it tells its callers apart no more than it can; tasks of one may be read by another')
     const notServed = async (error: unknown): Promise<never> => {
       await proof?.close()
@@ -135,14 +134,6 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       tspDropped: proof?.tsp?.node.dropped,
     }
     const active = (): void => void (lastActivityMs = now())
-    // Whoever comes by TSP comes to the server at the root.
-    if (root && proof?.tsp && security?.tsp?.modes.includes('message')) {
-      const { listenSealed } = await import('./openmcp/sealed-in.ts')
-      listenSealed({ ...root.bySession, tsp: proof.tsp, gate: proof.gate, stopping: () => stopping, active, limits, log, now })
-    }
-    tspIsOpen(proof?.tsp)
-    if (target?.kind === 'vid') await connection?.started.catch(notServed)
-    const scheme = on.tls ? 'https' : 'http'
     const found = (asked: string | undefined): Server => {
       const one = servers.find(asked)
       if (one) return one
@@ -156,33 +147,23 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
         active()
         door(req, res)
       }
-    /** What is asked under a seal is served as at /mcp. Undefined: nobody is served so. */
-    const sealedDoor = async ({ tsp, guard }: Security): Promise<SealedDoor | undefined> => {
-      if (!tsp?.tmcp || !root) return undefined
-      const { createSealedDoor, openedBody } = await import('./downstream/sealed.ts')
-      return createSealedDoor({
-        open: tsp.tmcp.take,
-        admit(req, res, heard) {
-          const caller = tsp.callerOf(heard)
-          if (caller) guard.enter(req, res, caller)
-          return caller !== undefined
-        },
-        serve: open(root.mcpWith({ bodyOf: openedBody })),
-        mostAnswerBytes: limits.messageBytes,
-        log,
-      })
-    }
-    const node = proof?.tsp?.node
+    const secured = proof?.tsp && { tsp: proof.tsp, guard: proof.guard, gate: proof.gate }
     const tsp =
-      node &&
-      (await import('./http/tsp.ts')).createTspDoor({
-        take: node.take,
-        answer: await sealedDoor(proof),
-        refused: node.missed,
+      secured &&
+      (await import('./openmcp/sealed-in.ts')).openTspIn({
+        ...secured,
+        // Whoever comes by TSP comes to the server at the root.
+        server: root && security?.tsp?.modes.includes('message') ? { ...root.bySession, serve: (bodyOf) => open(root.mcpWith({ bodyOf })) } : undefined,
         proxied: on.publicUrl !== undefined,
+        stopping: () => stopping,
+        active,
+        limits,
         log,
         now,
       })
+    tspIsOpen(proof?.tsp)
+    if (target?.kind === 'vid') await connection?.started.catch(notServed)
+    const scheme = on.tls ? 'https' : 'http'
     const app = createApp({
       rules,
       tls: on.tls !== undefined,
@@ -235,7 +216,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   }
 
   /** Loaded when it is asked for: a proxy that asks nobody should not wait for it. */
-  async function secured(asked: SecurityOptions, on: ListenOptions, rules: HostRules, base: () => string | undefined): Promise<Security> {
+  async function prove(asked: SecurityOptions, on: ListenOptions, rules: HostRules, base: () => string | undefined): Promise<Security> {
     const { createSecurity } = await import('./security.ts')
     const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix, base }
     return createSecurity(asked.tsp && out ? { ...asked, tsp: { ...asked.tsp, peers: [out.remote] } } : asked, place, io)

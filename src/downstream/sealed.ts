@@ -20,6 +20,8 @@ export interface SealedDoorOptions<H> {
   serve: Handler
   /** The longest body of an answer, and of an event. */
   mostAnswerBytes: number
+  /** Begun with every request. */
+  hush?: () => Hush
   log: Log
 }
 
@@ -31,16 +33,30 @@ interface AskedSealed {
   readonly bytes: Buffer
   /** Whoever proved who they are is no flood. */
   giveBack(): void
+  /** The bytes are not needed any more. */
+  release(): void
 }
+
+/** What bears the name of somebody who is trusted is verified, which takes longer than to turn a stranger away. */
+interface Hush {
+  /** Acts when nobody can tell any more how long the request was looked at. */
+  keep(act: () => void): void
+  /** It is no secret. */
+  break(): void
+}
+
+const HUSH_MS = 100
 
 export type SealedDoor = (asked: AskedSealed) => void
 
 /** Everybody who is not let in gets the same answer, whatever was sent. A bare GET or DELETE proves nothing, so it is nobody's. */
-export function createSealedDoor<H>({ open, admit, serve, mostAnswerBytes, log }: SealedDoorOptions<H>): SealedDoor {
-  async function take({ did, req, res, bytes, giveBack }: AskedSealed): Promise<void> {
-    const opened = await open(did, bytes.toString('latin1'))
+export function createSealedDoor<H>({ open, admit, serve, mostAnswerBytes, hush = createHush, log }: SealedDoorOptions<H>): SealedDoor {
+  async function take({ did, req, res, bytes, giveBack, release }: AskedSealed): Promise<void> {
+    const hushed = hush()
+    const opened = await open(did, bytes.toString('latin1')).finally(release)
+    if (!opened) return hushed.keep(() => silence(res))
+    hushed.break()
     if (res.destroyed) return
-    if (!opened) return silence(res)
     if (opened.kind === 'said') return said(res, opened.text)
     const { request, seal, heard, hold } = opened
     // Before it is admitted: an answer that is a stream is known by its method.
@@ -73,6 +89,21 @@ export const openedBody: ReadBody = (req, maxBytes, done) => {
 }
 
 const NOTHING = Buffer.alloc(0)
+
+/** In steps since the request came: what was left of a step after the work would tell of it. */
+function createHush(): Hush {
+  let kept: (() => void) | undefined
+  const steps = setInterval(() => {
+    if (!kept) return
+    clearInterval(steps)
+    kept()
+  }, HUSH_MS)
+  steps.unref()
+  return {
+    keep: (act) => void (kept = act),
+    break: () => clearInterval(steps),
+  }
+}
 
 function said(res: ServerResponse, text: string): void {
   res.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }).end(text)

@@ -8,7 +8,7 @@ import { createTakeTurn, networkOf } from '../protocol/rate.ts'
 import { createShares, type Shares } from '../protocol/shares.ts'
 
 /** Why a message was dropped before anybody looked at it. */
-export type TspDoorRefusal = 'too_large' | 'too_slow' | 'too_many'
+type TspDoorRefusal = 'too_large' | 'too_slow' | 'too_many'
 
 /** A request of a session that travels sealed: it names who asks, and is answered on the spot. */
 export interface AskedByTsp {
@@ -20,6 +20,8 @@ export interface AskedByTsp {
   readonly bytes: Buffer
   /** Whoever proved who they are is no flood. */
   giveBack(): void
+  /** Until then the body counts as held: to be called once, when it is not needed any more. */
+  release(): void
 }
 
 export interface TspDoorOptions {
@@ -64,14 +66,11 @@ export function createTspDoor({ take, answer, refused = () => {}, proxied, log, 
       // What was not read of the body would be taken for the next request.
       end(res.writeHead(202, { ...EMPTY, connection: 'close' }))
     }
-    if (req.method !== 'POST') return answer?.({ did: did ?? '', req, res, bytes: NOTHING, giveBack })
+    if (req.method !== 'POST') return answer?.({ did: did ?? '', req, res, bytes: NOTHING, giveBack, release() {} })
     if (Number(req.headers['content-length'] ?? 0) > mostBytes) return dismiss('too_large')
     const who = proxied ? '' : networkOf(req.socket.remoteAddress ?? '')
     readBody(req, { shares, who, mostBytes, seconds: bodySeconds, dismiss }, (bytes, release) => {
-      if (did !== undefined && answer) {
-        release()
-        return answer({ did, req, res, bytes, giveBack })
-      }
+      if (did !== undefined && answer) return answer({ did, req, res, bytes, giveBack, release })
       end(res.writeHead(202, EMPTY))
       if (did !== undefined) return release()
       // What is done with it must not be seen in when the answer comes.

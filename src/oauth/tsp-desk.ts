@@ -1,5 +1,7 @@
 // `/token` for those who ask by TSP. Who asks has sealed and signed every message; what TSP cannot say is that a message is new, so a
 // token is given only for a challenge of ours, once.
+import { createHash } from 'node:crypto'
+
 import { toOpenMcpError } from '../errors.ts'
 import type { Vid } from '../identity/vid.ts'
 import type { Log } from '../observe/log.ts'
@@ -49,10 +51,13 @@ const EACH = { limit: 60, perMs: 60_000 }
 const ALL = { limit: 1200, perMs: 60_000 }
 const MOST_OF_EACH = 4
 const MOST_OF_ALL = 64
+/** Asks that are known again: the one that came first is forgotten first. */
+const MOST_KNOWN = 10_000
 
 export function createTspDesk({ challenges, admit, mint, base, resourceOf, answer, log, now }: TspDeskOptions): TspDesk {
   const [each, all] = [createRate({ ...EACH, now }), createRate({ ...ALL, now })]
   const inFlight = new Map<Vid, number>()
+  const isNews = createNews()
   let atOnce = 0
 
   return ({ from, data, relationship }) => {
@@ -61,6 +66,8 @@ export function createTspDesk({ challenges, admit, mint, base, resourceOf, answe
     if (!isObject(asked) || asked['type'] !== ASK) return false
     const ask = askIn(asked)
     if (!ask) log.debug('what asks for a token by TSP is not as it must be', { did: from })
+    // Whoever has recorded an ask may not use up the share of the one who made it.
+    else if (!isNews(data)) log.debug('an ask for a token that came before is dropped', { did: from })
     else serve(from, ask, relationship)
     return true
   }
@@ -114,6 +121,19 @@ export function createTspDesk({ challenges, admit, mint, base, resourceOf, answe
   function turnedAway(did: Vid, why: string): JsonObject {
     log.info('a token was not given by TSP', { did, why })
     return refused('invalid_grant')
+  }
+}
+
+/** No two asks are the same: each has a nonce, and the second of two a challenge as well. */
+function createNews(): (data: Buffer) => boolean {
+  const known = new Set<string>()
+  return (data) => {
+    const name = createHash('sha256').update(data).digest('base64url')
+    if (known.has(name)) return false
+    known.add(name)
+    const [oldest] = known
+    if (known.size > MOST_KNOWN && oldest !== undefined) known.delete(oldest)
+    return true
   }
 }
 

@@ -1,19 +1,54 @@
-// `--tsp message` by tcp:// and tls://: what related VIDs send in sealed sessions comes to a door like every other.
+// The ways in by TSP: `/tsp` for all that comes by HTTP and, where MCP is heard, what related VIDs send in sealed sessions.
+import { createSealedDoor, openedBody } from '../downstream/sealed.ts'
+import type { Handler } from '../downstream/mcp.ts'
 import { createTspDoor, type TspDoorOptions, type TspSession } from '../downstream/tsp.ts'
+import type { Guard } from '../http/guard.ts'
+import { createTspDoor as createHttpDoor } from '../http/tsp.ts'
 import type { Vid } from '../identity/vid.ts'
 import type { Sessions } from '../protocol/session.ts'
 import type { SecuredTsp } from '../security/tsp.ts'
 import { frameOf } from '../tsp/session-frame.ts'
 import { createHostedSessions } from '../tsp/session.ts'
 
-export interface SealedInOptions extends Omit<TspDoorOptions, 'sealed' | 'send' | 'limits'> {
-  tsp: Pick<SecuredTsp, 'node' | 'callerOf'>
+/** The server that is spoken to by TSP. */
+export interface TspServer extends Pick<TspDoorOptions, 'upstream' | 'calls'> {
   sessions: Sessions<TspSession>
-  limits: TspDoorOptions['limits'] & { sessions: number }
+  /** What is asked under a seal by HTTP is served as at /mcp, but for where its body comes from. */
+  serve(bodyOf: typeof openedBody): Handler
+}
+
+export interface TspInOptions extends Omit<TspDoorOptions, 'sealed' | 'send' | 'limits' | 'sessions' | keyof TspServer> {
+  tsp: SecuredTsp
+  guard: Pick<Guard, 'enter'>
+  /** Undefined: tokens alone are given. */
+  server: TspServer | undefined
+  proxied: boolean
+  limits: TspDoorOptions['limits'] & { sessions: number; messageBytes: number }
   now: () => number
 }
 
-export function listenSealed({ tsp, now, ...door }: SealedInOptions): void {
+/** Returns the door at `/tsp`. */
+export function openTspIn({ guard, server, proxied, ...options }: TspInOptions): ReturnType<typeof createHttpDoor> {
+  const { tsp, limits, log, now } = options
+  if (server) hearSessions({ ...options, ...server })
+  const answer =
+    server &&
+    tsp.tmcp &&
+    createSealedDoor({
+      open: tsp.tmcp.take,
+      admit(req, res, heard) {
+        const caller = tsp.callerOf(heard)
+        if (caller) guard.enter(req, res, caller)
+        return caller !== undefined
+      },
+      serve: server.serve(openedBody),
+      mostAnswerBytes: limits.messageBytes,
+      log,
+    })
+  return createHttpDoor({ take: tsp.node.take, answer, refused: tsp.node.missed, proxied, log, now })
+}
+
+function hearSessions({ tsp, now, ...door }: Omit<TspInOptions, 'guard' | 'server' | 'proxied'> & Omit<TspServer, 'serve'>): void {
   const { node, callerOf } = tsp
   const hosted = createHostedSessions({ mostPerPeer: door.limits.sessions, now })
   const { hear } = createTspDoor({

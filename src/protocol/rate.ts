@@ -37,6 +37,8 @@ export function createRate({ limit, perMs, now, most = MOST }: RateOptions): Rat
 
   return {
     take(who) {
+      // Further away it is after a clock that was put back, by which nobody should wait.
+      if ((wholeAtMs.get(who) ?? 0) > now() + perMs + 1) set(who, now() + perMs)
       const nextMs = Math.max(wholeAtMs.get(who) ?? 0, now()) + stepMs
       const waitMs = nextMs - now() - perMs
       // Steps are fractions: what they sum up to may miss the whole by less than this.

@@ -4,6 +4,7 @@ import { rootCertificates } from 'node:tls'
 
 import { OpenMcpError } from '../errors.ts'
 import type { LookupAll, Near } from '../identity/guarded-fetch.ts'
+import { isVid } from '../identity/vid.ts'
 import { MOST_MESSAGE_BYTES } from './envelope.ts'
 import { createBoundedLookup } from './carriage/bounded-lookup.ts'
 import type { ConnectionRefusal, Take } from './carriage/framing.ts'
@@ -34,6 +35,7 @@ export interface Carriage {
 export function createCarriage({ ca, lookup, ...near }: CarriageOptions): Carriage {
   const egress = { ...near, lookup: createBoundedLookup(lookup), ca: believed(ca) }
   const [framed, http] = [createFramedSender(egress), createHttpSender(egress)]
+  const httpAfar = createHttpSender({ ...egress, trustLoopback: false, trustPrivate: false })
   return {
     async carry(address, message) {
       if (message.length > MOST_MESSAGE_BYTES) throw new OpenMcpError('too_large', `a TSP message has at most ${MOST_MESSAGE_BYTES} bytes`)
@@ -43,7 +45,7 @@ export function createCarriage({ ca, lookup, ...near }: CarriageOptions): Carria
           return framed.send(address, message)
         case 'http:':
         case 'https:':
-          return http.send(address, message)
+          return (isOfTsp(address) ? http : httpAfar).send(address, message)
         default:
           throw unreachableFor(address, WHY_NOT.get(address.protocol) ?? `openmcp does not speak ${address.protocol}//`)
       }
@@ -52,8 +54,17 @@ export function createCarriage({ ca, lookup, ...near }: CarriageOptions): Carria
     close() {
       framed.close()
       http.close()
+      httpAfar.close()
     },
   }
+}
+
+/**
+ * The door of a node, or the place of a VID at an intermediary. Whoever writes a document writes a path as well: to others of our own
+ * machine, or of our network, a POST may do harm whatever is in it.
+ */
+function isOfTsp(address: URL): boolean {
+  return address.search === '' && (isHttpDoor(address) || isVid(address.pathname.split('/').at(-1)))
 }
 
 /** What else may stand as an endpoint in the document of a VID. */

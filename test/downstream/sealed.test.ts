@@ -69,10 +69,8 @@ describe('silence, and nothing reached, for', () => {
     const node = await sealedNode({ trusted: [own.vid] })
     const peer = await related(own, node)
     const { text } = await sealedCall(peer)
-    const answers: Answer[] = []
-    for (let place = 0; place < text.length; place += 7) {
-      answers.push(await peer.post(`${text.slice(0, place)}${text[place] === 'x' ? 'y' : 'x'}${text.slice(place + 1)}`))
-    }
+    const places = Array.from({ length: Math.ceil(text.length / 7) }, (_, n) => n * 7)
+    const answers = await Promise.all(places.map((place) => peer.post(`${text.slice(0, place)}${text[place] === 'x' ? 'y' : 'x'}${text.slice(place + 1)}`)))
     expect(answers.map(silenceOf)).toEqual(answers.map(() => SILENCE))
     expect(methodsIn(node)).toEqual([])
     expect((await peer.post(text)).status).toBe(200)

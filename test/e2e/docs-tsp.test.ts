@@ -87,7 +87,7 @@ test('docs/tsp.md has every reason for which a message is not taken', () => {
     ['src/http/tsp.ts', 'TspDoorRefusal'],
   ]
   const reasons = unions.flatMap(([file = '', name = '']) => {
-    const [, union = ''] = new RegExp(`export type ${name} =([^]*?)\\n\\n`).exec(textOf(file)) ?? []
+    const [, union = ''] = new RegExp(`type ${name} =([^]*?)\\n\\n`).exec(textOf(file)) ?? []
     return [...union.matchAll(/'(\w+)'/g)].map(([, reason = '']) => reason)
   })
   expect(reasons.length).toBeGreaterThan(15)

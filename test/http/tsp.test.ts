@@ -243,6 +243,21 @@ describe('a request that names who asks', () => {
     expect([answer.status, answer.text, taken]).toEqual([202, '', []])
   })
 
+  test('holds its share of what is held until nobody needs its body any more', async () => {
+    const asked: AskedByTsp[] = []
+    const { url, refused } = await door({ mostHeldBytes: 1000, answer: (one) => void asked.push(one) })
+    const query = new URL(`${url.href}?did=did:web:a.example`)
+    const waiting = ask(query, { method: 'POST', body: 'x'.repeat(400) })
+    await until('the first', () => asked.length === 1)
+    expect((await ask(query, { method: 'POST', body: 'x'.repeat(400) })).status).toBe(202)
+    expect([refused, asked.length]).toEqual([['too_many'], 1])
+    asked[0]?.release()
+    const again = ask(query, { method: 'POST', body: 'x'.repeat(400) })
+    await until('the second', () => asked.length === 2)
+    for (const { res } of asked) res.writeHead(200).end()
+    expect([(await waiting).status, (await again).status]).toEqual([200, 200])
+  })
+
   test('is no flood when it has proved who it is', async () => {
     const { url } = await door({
       answer({ res, giveBack }) {

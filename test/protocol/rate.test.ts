@@ -44,6 +44,19 @@ describe('a rate', () => {
     expect(rate.take('a')).toBe(0)
   })
 
+  test('a clock that is put back keeps nobody waiting for longer, and gives nobody more', () => {
+    const { now, pass } = clock()
+    const rate = createRate({ limit: 2, perMs: 2000, now })
+    rate.take('a')
+    rate.take('a')
+    pass(-3600_000)
+    expect(rate.take('a')).toBe(1)
+    pass(1000)
+    expect([rate.take('a'), rate.take('a')]).toEqual([0, 1])
+    pass(60_000)
+    expect([1, 2, 3].map(() => rate.take('a'))).toEqual([0, 0, 1])
+  })
+
   test('what is given back can be taken again, and no more than that', () => {
     const { now } = clock()
     const rate = createRate({ limit: 2, perMs: 2000, now })

@@ -16,11 +16,14 @@ import { parsePiv, pivOf } from '../../dist/identity/tsp/piv.js'
 import { tspProfileOf } from '../../dist/identity/tsp/profile.js'
 import { tspDocumentOf } from '../../dist/identity/tsp/web-document.js'
 import { createMemoryStore } from '../../dist/store/memory.js'
+import { DATA, GROUP, NOTHING, text as codeOf } from '../../dist/tsp/cesr.js'
+import { writeData, writeGroup } from '../../dist/tsp/cesr-write.js'
 import { createTspEndpoint } from '../../dist/tsp/endpoint.js'
-import { readFrame } from '../../dist/tsp/envelope.js'
+import { readFrame, writeFrame, writeSignature } from '../../dist/tsp/envelope.js'
 import { ownKeysOf, peerKeysOf } from '../../dist/tsp/keys.js'
 import { createNested } from '../../dist/tsp/nested.js'
 import { openMessage, verifyReferral } from '../../dist/tsp/open.js'
+import { TspRefusal } from '../../dist/tsp/refusal.js'
 import { createKeptRelationships } from '../../dist/tsp/relationship-store.js'
 import { sealMessage, signMessage } from '../../dist/tsp/seal.js'
 import { driverPath } from './lib/tsp-driver.mjs'
@@ -28,6 +31,8 @@ import { driverPath } from './lib/tsp-driver.mjs'
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 const SIZES = [0, 1, 2, 3, 1024, 12_200, 12_284, 12_285, 12_286, 100_000, 2_000_000]
 const MOST_RECORDED = 4096
+/** Attachments, signatures, index, and the signature. */
+const SIGNATURE_BYTES = 72
 const say = (words) => process.stdout.write(`${words}\n`)
 
 const folder = mkdtempSync(join(tmpdir(), 'openmcp-tsp-'))
@@ -45,6 +50,7 @@ try {
   await parallel()
   await nested()
   await through()
+  await stricter()
   await didWeb()
   await endpointInside()
   await endOfRoute()
@@ -234,6 +240,37 @@ async function through() {
   assert.equal(cover.kind, 'nested')
   assert.equal(openMessage(readFrame(cover.message), { from: start.keys, to: end.keys }).data.toString(), 'through you')
   done('routed messages')
+}
+
+/** What of the same bytes one of us takes and the other does not, as docs/tsp.md says. */
+async function stricter() {
+  const [us, them] = await related('strict')
+  const data = Buffer.from('the same bytes')
+  const sealed = seal(us, them, { kind: 'application', data }).message
+  const clear = signMessage({ from: us, to: them.vid, payload: { kind: 'application', data }, namesSender: false }).message
+  const signed = (frame) => Buffer.concat([frame, writeSignature(sign(null, frame, us.keys.signing))])
+  const saying = (...fields) => signed(writeFrame(readFrame(clear).prefix, writeGroup(GROUP.payload, codeOf('XSCS'), ...fields)))
+  const stream = (...content) => writeGroup(GROUP.stream, ...content)
+  const leadByte = Buffer.from(clear.subarray(0, -SIGNATURE_BYTES))
+  leadByte[leadByte.indexOf(data) - 1] = 1
+  const theyAlone = {
+    'a triplet behind the signature': Buffer.concat([sealed, Buffer.alloc(3)]),
+    'a second signature': Buffer.concat([
+      sealed.subarray(0, -SIGNATURE_BYTES),
+      writeGroup(GROUP.attachments, writeGroup(GROUP.signatures, sealed.subarray(-66), sealed.subarray(-66))),
+    ]),
+    'a lead byte that is not zero': signed(leadByte),
+    'a long code where a short one does': saying(NOTHING, codeOf('7AABAAAA'), stream(writeData(DATA.bytes, data))),
+    'the payload of another': saying(writeData(DATA.bytes, Buffer.from(them.vid)), NOTHING, stream(writeData(DATA.bytes, data))),
+  }
+  for (const [what, message] of Object.entries(theyAlone)) {
+    assert.equal((await open('strict', message)).kind, 'application', what)
+    assert.throws(() => openMessage(readFrame(message), { from: us.keys, to: them.keys }), TspRefusal, what)
+  }
+  const inGroup = saying(NOTHING, NOTHING, stream(writeGroup(GROUP.foreign, writeData(DATA.bytes, data))))
+  assert.ok(openMessage(readFrame(inGroup), { from: us.keys, to: them.keys }).data.equals(data))
+  await refused({ op: 'open', store: 'strict', message: inGroup })
+  done('what one of us alone takes')
 }
 
 async function didWeb() {

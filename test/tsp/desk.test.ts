@@ -42,7 +42,7 @@ describe('a related VID', () => {
     const { say } = await node()
     const { challenge } = await say(ask)
     await say({ ...ask, challenge })
-    expect(await say({ ...ask, challenge })).toMatchObject({ type: 'openmcp/token-refused', error: 'invalid_grant' })
+    expect(await say({ ...ask, challenge, again: true })).toMatchObject({ type: 'openmcp/token-refused', error: 'invalid_grant' })
   })
 
   test.each<[string, object]>([
@@ -118,19 +118,30 @@ describe('a desk', () => {
           go = resolve
         }),
     })
-    for (let count = 0; count < 10; count++) desk(asking(JSON.stringify(ask)))
+    let asks = 0
+    const another = (): boolean => desk(asking(JSON.stringify({ ...ask, nonce: `${NONCE}${++asks}` })))
+    for (let count = 0; count < 10; count++) another()
     await until('four', () => answered.length === 4)
     go()
-    await until('a fifth', () => desk(asking(JSON.stringify(ask))) && answered.length === 5)
-    for (let count = 0; count < 10; count++) desk(asking(JSON.stringify(ask)))
+    await until('a fifth', () => another() && answered.length === 5)
+    for (let count = 0; count < 10; count++) another()
     await new Promise(setImmediate)
     expect(answered.length).toBe(5)
+  })
+
+  test('knows an ask that was recorded: it is not answered, and uses up nothing', async () => {
+    const { desk, answers } = await quietDesk()
+    for (let count = 0; count < 200; count++) expect(desk(asking(JSON.stringify(ask)))).toBe(true)
+    await until('the one answer', () => answers.length === 1)
+    desk(asking(JSON.stringify({ ...ask, nonce: 'm'.repeat(22) })))
+    await until('the other', () => answers.length === 2)
+    expect(answers).toMatchObject([NONCE, 'm'.repeat(22)].map((nonce) => ({ type: 'openmcp/token-challenge', nonce })))
   })
 
   test('goes on when an answer cannot be carried', async () => {
     const { desk, lines } = await quietDesk({ answer: () => Promise.reject(new OpenMcpError('upstream_unreachable', 'nobody is there')) })
     for (let count = 0; count < 8; count++) {
-      desk(asking(JSON.stringify(ask)))
+      desk(asking(JSON.stringify({ ...ask, nonce: `${NONCE}${count}` })))
       await until('the words', () => lines.filter((line) => line.includes('was not answered')).length === count + 1)
     }
     expect(lines.at(-1)).toMatch(/who asked for a token by TSP was not answered .*why="nobody is there"/)

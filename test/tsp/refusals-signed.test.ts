@@ -94,7 +94,7 @@ describe.each(PROTECTIONS)('a message that is %s', (_how, sealing) => {
   })
 
   test('is refused when its padding has a code of no data', () => {
-    const taken = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'].filter((first) => {
+    const taken = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_').filter((first) => {
       const padding = Buffer.concat([text(`${first}AABABAA`), Buffer.alloc(3 * 4096)])
       return reasonOf(payload(TYPE.application, ALICE, padding, STREAM)) === undefined
     })

@@ -133,7 +133,7 @@ describe('who gets nothing', () => {
     const remote = node.tsp ?? ''
     await busy.node.relate(parsed(remote), 10)
     const answer = await until('enough', async () => {
-      const said = await busy.say(remote, { type: 'openmcp/token-ask', jkt: JKT, nonce: 'n'.repeat(22) })
+      const said = await busy.say(remote, { type: 'openmcp/token-ask', jkt: JKT, nonce: 'n'.repeat(22), of: busy.heard.length })
       return said['type'] === 'openmcp/token-refused' && said
     })
     expect(answer).toMatchObject({ error: 'slow_down' })
@@ -186,6 +186,7 @@ describe('everything that was made in a relationship ends with it', () => {
     await until('trust to be heard of', async () => 'access_token' in (await askFor(client, node.tsp ?? '')))
     await removeTrust(store, client.vid)
     await until('the peer to know', () => client.states.at(-1) === 'ended')
+    expect(count(node, 'has ended')).toBe(1)
   })
 
   test('when its document is not there any more, also before anything was made in it', async () => {
@@ -284,7 +285,7 @@ describe('what was recorded on the wire and is sent again', () => {
     const token = await tokenFor(ann, first.node.tsp ?? '')
     const [invite, asked, answered, ...others] = wire.frames()
     if (!invite || !asked || !answered || others.length > 0) throw new Error('three messages went to the node')
-    await playedAgain(first.node, [/of nothing that is there/, /its challenge was used before/])
+    await playedAgain(first.node, [/of nothing that is there/, /an ask for a token that came before/, /an ask for a token that came before/])
 
     await ann.node.cancel(parsed(first.node.tsp))
     await until('the end', () => first.node.log.some((line) => line.includes('has ended')))

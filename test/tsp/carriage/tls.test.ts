@@ -141,7 +141,7 @@ describe.skipIf(!hasOpenssl)('over TLS', () => {
       server.close()
     })
     // A TCP listener has one.
-    const addresses = [`tls://127.0.0.1:${listener.port}`, `https://127.0.0.1:${(server.address() as AddressInfo).port}/`].map((text) => new URL(text))
+    const addresses = [`tls://127.0.0.1:${listener.port}`, `https://127.0.0.1:${(server.address() as AddressInfo).port}/tsp`].map((text) => new URL(text))
     const carriage = createCarriage({ trustLoopback: true, ca: tls.cert })
     const other = createCarriage({ trustLoopback: true })
     onTestFinished(() => [carriage, other].forEach((one) => one.close()))
