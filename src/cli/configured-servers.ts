@@ -33,22 +33,18 @@ export function configuredServers(entries: ReadonlyMap<string, NonNullable<Serve
   const { mistakes, defaults } = surroundings
   return [...entries].flatMap(([name, entry]) => {
     const at = `${surroundings.file}: mcpServers.${name}`
-    for (const what of notBuilt(entry))
-      mistakes.add(new OpenMcpError('unavailable_option', `${at}.${what} is not built yet; openmcp refuses it rather than run without it`))
     const target = mistakes.attempt(() => (entry.kind === 'command' ? commandOf(entry, at, surroundings) : remoteOf(entry, at)))
     if (!target) return []
     const { isolation = defaults.isolation, timeoutSeconds = defaults.limits.timeoutSeconds } = entry
     const { allowedTools: allow, blockedTools: block } = entry
     const tools = allow !== undefined || block.length > 0 ? { tools: { ...(allow && { allow }), block } } : {}
     const proof = mistakes.attempt(() => proofOf(entry, target, at, surroundings))
-    return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds }, ...tools, ...(proof && { proof }) }]
+    return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds }, ...tools, ...forwardsOf(entry), ...(proof && { proof }) }]
   })
 }
 
-/** Read and checked, and nothing acts on it: to run without it would be to run what nobody asked for. */
-function notBuilt(entry: NonNullable<ServerEntry>): string[] {
-  if (entry.kind === 'command') return []
-  return entry.forwardHeaders.length > 0 ? ['forwardHeaders'] : []
+function forwardsOf(entry: NonNullable<ServerEntry>): Pick<NamedServer, 'forwardHeaders'> {
+  return entry.kind === 'remote' && entry.forwardHeaders.length > 0 ? { forwardHeaders: entry.forwardHeaders } : {}
 }
 
 /** A header that says who we are goes before everything that could be found to say it. */

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createEventWriters } from '../downstream/event-writer.ts'
 import { createMcpDoor, type Handler, type McpDoorOptions } from '../downstream/mcp.ts'
 import { createPassThrough, type PassedSession } from '../downstream/pass-through.ts'
+import { NO_NAMED, type NamedHeaders } from '../downstream/request.ts'
 import { createSseDoor, type SseSession } from '../downstream/sse.ts'
 import { createPipeDoor, type HttpSession } from '../downstream/streamable-http.ts'
 import type { TspSession } from '../downstream/tsp.ts'
@@ -48,6 +49,8 @@ export type Admitted = Pick<McpDoorOptions, 'callerOf' | 'gate' | 'refusalHeader
 export interface ServerOptions {
   connection: Connection
   admitted: Admitted
+  /** Headers of callers that the server gets as they are. */
+  forwards?: NamedHeaders | undefined
   /** Who was let in as this caller; undefined: itself. */
   letInAs?: ((caller: Caller) => Caller) | undefined
   limits: Limits
@@ -55,7 +58,7 @@ export interface ServerOptions {
   now: () => number
 }
 
-export function createServer({ connection, admitted, letInAs = (caller) => caller, limits, log, now }: ServerOptions): Server {
+export function createServer({ connection, admitted, letInAs = (caller) => caller, forwards = NO_NAMED, limits, log, now }: ServerOptions): Server {
   const { gate, onStream = (): void => {} } = admitted
   const own = { limits, log, now }
   const piped = createSessions<HttpSession>(own)
@@ -65,18 +68,18 @@ export function createServer({ connection, admitted, letInAs = (caller) => calle
   const all = [piped, passed, streamed, sealed]
   const writers = createEventWriters(limits)
   const calls = createInFlight()
-  const passThrough = createPassThrough({ sessions: passed, onStream, log })
+  const passThrough = createPassThrough({ sessions: passed, onStream, forwards, log })
   const { refusalHeaders, ...known } = admitted
   const served = {
     ...known,
     upstream: connection.upstream,
     messages: connection.messages,
-    pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, limits, log }),
+    pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, forwards, limits, log }),
     passThrough,
     limits,
     log,
   }
-  const sse = createSseDoor({ ...admitted, upstream: connection.messages, sessions: streamed, writers, calls, limits, log })
+  const sse = createSseDoor({ ...admitted, upstream: connection.messages, sessions: streamed, writers, forwards, calls, limits, log })
   const counted =
     (door: Handler): Handler =>
     (req, res) => {

@@ -21,6 +21,8 @@ export interface NamedServer {
   credential?: Credential
   /** Undefined: every tool that the server has. */
   tools?: ToolRules
+  /** Headers of callers, in lower case, that a remote server gets as they are. */
+  forwardHeaders?: readonly string[]
 }
 
 /** What became of the names, when one set of servers took the place of another. */
@@ -85,7 +87,15 @@ export function createServers({ root, aggregate, admitted, log, now }: ServersOp
       const connection = connect(target, { ...entry.options, variablesOf: given?.variablesOf, log, now })
       const known = given ? givenTo(given, admitted) : admitted
       const gate = entry.options.tools ? createToolsGate(known.gate, entry.options.tools) : known.gate
-      return createServer({ connection, admitted: { ...known, gate }, letInAs: given?.letInAs, limits, log, now })
+      return createServer({
+        connection,
+        admitted: { ...known, gate },
+        letInAs: given?.letInAs,
+        forwards: new Set(entry.options.forwardHeaders),
+        limits,
+        log,
+        now,
+      })
     }
     return (entry.server ??= make())
   }
@@ -225,8 +235,8 @@ function givenTo({ callerOf, letInAs }: GivenHeaders, { onStream, ...admitted }:
 }
 
 /** The same for the same settings, whatever order they were written in. Secrets are in there: what is kept is a digest. */
-function fingerprintOf({ name, target, isolation, limits, tools }: NamedServer): string {
-  return createHash('sha256').update(inOrder({ name, target, isolation, limits, tools })).digest('base64url')
+function fingerprintOf({ name, target, isolation, limits, tools, forwardHeaders }: NamedServer): string {
+  return createHash('sha256').update(inOrder({ name, target, isolation, limits, tools, forwardHeaders })).digest('base64url')
 }
 
 function inOrder(value: unknown): string {

@@ -2,7 +2,16 @@
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { createEventReader } from '../protocol/event-stream.ts'
-import { type ByteReply, type ForwardedHeaders, type HttpUpstream, type Link, type LinkEvents, type Reply, type ResponseHead } from '../protocol/exchange.ts'
+import {
+  NO_HEADERS,
+  type ByteReply,
+  type ForwardedHeaders,
+  type HttpUpstream,
+  type Link,
+  type LinkEvents,
+  type Reply,
+  type ResponseHead,
+} from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isId, isObject, requestIdsOf, textOf, type JsonObject, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { META_VERSION, encodeMirrored, metaOf, mirroredNameOf, paramsOf } from '../protocol/revision.ts'
@@ -71,9 +80,9 @@ export function createHttpLink({ upstream, events, paramHeaders, limits, log }: 
     }
   }
 
-  function send(post: Post, reply: Reply): void {
+  function send(post: Post, more: ForwardedHeaders, reply: Reply): void {
     if (closed) return
-    if (held) return void held.push(() => send(post, reply))
+    if (held) return void held.push(() => send(post, more, reply))
     if (cancels(post)) return
     const open = idsOf(post)
     if (!open) return refuseRepeated(post, reply)
@@ -91,7 +100,12 @@ export function createHttpLink({ upstream, events, paramHeaders, limits, log }: 
     }
     exchanges.add(exchange)
     exchange.stop = upstream.exchange(
-      { method: 'POST', sessionId: claimedBy(post) === undefined ? sessionId : undefined, headers: headersFor(post), body: textOf(post) },
+      {
+        method: 'POST',
+        sessionId: claimedBy(post) === undefined ? sessionId : undefined,
+        headers: more === NO_HEADERS ? headersFor(post) : { ...more, ...headersFor(post) },
+        body: textOf(post),
+      },
       answerTo(exchange, initialized ? begun : () => {}),
     )
   }
@@ -356,7 +370,7 @@ export function createHttpLink({ upstream, events, paramHeaders, limits, log }: 
 
   return {
     kind: 'messages',
-    send: (post, _headers, reply) => send(post, reply),
+    send,
     async close() {
       if (closed) return
       closed = true
