@@ -56,17 +56,23 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
     },
     interrupted: lost,
     ended(error) {
-      over = error
-      clearInterval(sweeper)
-      lost(error)
-      handshake.learned(undefined, error)
-      for (const client of traffic.clients) {
-        traffic.leave(client)
-        client.events.ended(error)
-      }
+      end(error)
       onEnd()
     },
   })
+
+  /** Tells everybody who is left. */
+  function end(error: OpenMcpError): void {
+    if (over) return
+    over = error
+    clearInterval(sweeper)
+    lost(error)
+    handshake.learned(undefined, error)
+    for (const client of traffic.clients) {
+      traffic.leave(client)
+      client.events.ended(error)
+    }
+  }
 
   /** Nobody answers what is in flight, and nobody waits for an answer to what was asked. */
   function lost(error: OpenMcpError): void {
@@ -185,6 +191,8 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
 
   async function close(graceSeconds?: number): Promise<void> {
     clearInterval(sweeper)
+    // Whoever has not left would wait for what nobody says any more.
+    end(new OpenMcpError('session_ended', 'the server is not served any more'))
     await pipe.close(graceSeconds)
   }
 

@@ -1,11 +1,12 @@
 // Several servers as one: real servers and the official client, and what each of them hears.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import { CreateMessageRequestSchema, LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
+import { CreateMessageRequestSchema, LoggingMessageNotificationSchema, ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
 import { expect, onTestFinished, test } from 'vitest'
 
 import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { everything } from '../support/servers.ts'
+import { until } from '../support/until.ts'
 import { child, running } from './stage.ts'
 
 const AGGREGATE = { aggregate: { name: 'openmcp', version: '1' } }
@@ -65,6 +66,27 @@ test('what is switched off in a server is not there either, and what is not ther
   expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['one__echo'])
   for (const name of ['one__get-sum', 'two__echo', 'echo']) await expect(client.callTool({ name })).rejects.toMatchObject({ code: -32602 })
 })
+
+test.each(['session', 'shared'] as const)(
+  'one that is removed is gone from sessions that are open, with isolation %s, and its calls fail',
+  async (isolation) => {
+    const { client, proxy } = await clientOf([
+      { ...child('one'), isolation },
+      { ...child('two'), isolation },
+    ])
+    let changes = 0
+    client.setNotificationHandler(ToolListChangedNotificationSchema, () => void changes++)
+    const held = client.callTool({ name: 'two__hold', arguments: { key: 'k' } })
+    const seen = async (): Promise<string> => JSON.stringify(await client.callTool({ name: 'two__seen', arguments: {} }))
+    await until('the call', async () => (await seen()).includes('"hold"'))
+    await proxy.proxy.apply([{ ...child('one'), isolation }])
+    await expect(held).rejects.toThrow()
+    await until('news of it', () => changes > 0)
+    expect((await client.listTools()).tools.every(({ name }) => name.startsWith('one__'))).toBe(true)
+    await expect(client.callTool({ name: 'two__echo', arguments: {} })).rejects.toMatchObject({ code: -32602 })
+    expect(await client.callTool({ name: 'one__echo', arguments: { a: 1 } })).toMatchObject({ structuredContent: { a: 1 } })
+  },
+)
 
 test('log lines say whose they are', async () => {
   const { client } = await clientOf([child('one')])
