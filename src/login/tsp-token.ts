@@ -5,15 +5,15 @@ import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { createGuardedFetch } from '../identity/guarded-fetch.ts'
 import { createResolver } from '../identity/resolver.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
-import { methodOf, shortFormOf, type Vid } from '../identity/vid.ts'
+import { shortFormOf, type Vid } from '../identity/vid.ts'
 import type { Log } from '../observe/log.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
-import { createCarriage } from '../tsp/carriage.ts'
-import { openTspNode, type TspNode } from '../tsp/node.ts'
+import { openAskingNode } from '../tsp/asking-node.ts'
+import { nearOfNamed } from '../tsp/near.ts'
+import type { TspNode } from '../tsp/node.ts'
 import type { DpopKey } from './dpop-key.ts'
 import { parseEnrolment } from './enrolment.ts'
-import { createPassingRelationships } from './passing-relationships.ts'
 import { spoken } from './spoken.ts'
 import type { ObtainedToken } from './token-endpoint.ts'
 
@@ -51,23 +51,12 @@ export async function obtainTokenByTsp(options: TspLoginOptions): Promise<Obtain
   }
   requireTcp(own)
   signal?.throwIfAborted()
-  // Whoever names a VID of this machine means it.
-  const { fetch, close: stopFetching } = createGuardedFetch({ trustLoopback: true })
-  const carriage = createCarriage({ trustLoopback: true, trustPrivate: methodOf(remote) === 'peer' })
-  const closing: (() => unknown)[] = [stopFetching, carriage.close]
+  const { trustLoopback } = nearOfNamed(options.remote)
+  const { fetch, close: stopFetching } = createGuardedFetch({ trustLoopback })
+  const closing: (() => unknown)[] = [stopFetching]
   try {
-    const node = await openTspNode({
-      own,
-      place: { listen },
-      resolver: createResolver({ fetch, now, log, trustLoopback: true }),
-      relationships: createPassingRelationships(),
-      trusts: async (vid) => vid === remote,
-      carry: carriage.carry,
-      log,
-      now,
-    }).catch((thrown: unknown) => {
-      throw notListening(thrown, own)
-    })
+    const resolver = createResolver({ fetch, now, log, trustLoopback })
+    const node = await openAskingNode({ own, remote, place: { listen }, resolver, log, now })
     closing.push(node.close)
     return await orAborted(signal, asked(node, options))
   } finally {
@@ -177,15 +166,6 @@ function requireTcp({ vid, profile }: TspIdentity): void {
   if (new URL(profile.endpoint).protocol === 'tcp:') return
   throw new OpenMcpError('usage', `${vid} is reached at ${profile.endpoint}, and while a token is asked for nothing listens there`, {
     hint: 'an identity with a tcp:// endpoint can ask: openmcp id create NAME --tsp',
-  })
-}
-
-function notListening(thrown: unknown, own: TspIdentity): OpenMcpError {
-  const error = toOpenMcpError(thrown)
-  if (error.code !== 'port_taken') return error
-  return new OpenMcpError('port_taken', `${error.message}, and answers to ${own.vid} come there`, {
-    hint: 'perhaps openmcp runs as this identity: --id names another one, and openmcp id create NAME --tsp makes one',
-    cause: error,
   })
 }
 

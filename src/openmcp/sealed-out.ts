@@ -1,17 +1,17 @@
 // A VID as the server behind us: who we are to it, where it is, and which of the two ways of TSP leads there.
-import { OpenMcpError, toOpenMcpError } from '../errors.ts'
-import { createGuardedFetch, type Near } from '../identity/guarded-fetch.ts'
+import { OpenMcpError } from '../errors.ts'
+import { createGuardedFetch } from '../identity/guarded-fetch.ts'
 import { createResolver } from '../identity/resolver.ts'
 import { ensureTspIdentity, openTspIdentity } from '../identity/tsp/own.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
-import { methodOf, parseVid, shortFormOf, type Vid } from '../identity/vid.ts'
-import { createPassingRelationships } from '../login/passing-relationships.ts'
+import { parseVid, shortFormOf, type Vid } from '../identity/vid.ts'
 import type { Log } from '../observe/log.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import type { SecuredTsp } from '../security/tsp.ts'
-import { createCarriage, isHttpDoor } from '../tsp/carriage.ts'
-import { nearOf } from '../tsp/near.ts'
-import { openTspNode, type TspNode } from '../tsp/node.ts'
+import { openAskingNode } from '../tsp/asking-node.ts'
+import { isHttpDoor } from '../tsp/carriage.ts'
+import { nearOfNamed } from '../tsp/near.ts'
+import type { TspNode } from '../tsp/node.ts'
 import { createSessionWay } from '../tsp/session-way.ts'
 import { tmcpPeer } from '../tsp/tmcp-client.ts'
 import type { FoundVid, VidServer } from '../upstream/options.ts'
@@ -52,7 +52,7 @@ const FIRST_ID = 'tsp'
 /** Fails with `identity_invalid` for what is no DID. */
 export function createSealedOut({ target, secured, tls, connectSeconds, log, now }: SealedOutOptions): SealedOut {
   const remote = parseVid(target.vid)
-  const near = placeOf(remote)
+  const near = nearOfNamed(remote)
   const { trustLoopback } = near
   const fetching = createGuardedFetch({ trustLoopback })
   const resolver = createResolver({ fetch: fetching.fetch, now, log, trustLoopback })
@@ -84,20 +84,7 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
     const shared = (await secured)?.node
     if (shared?.vid === own.vid) return shared
     requireEar(own)
-    const carriage = createCarriage(near)
-    closing.push(carriage.close)
-    const node = await openTspNode({
-      own,
-      place: { listen: target.listen, tls, receive: (address, receiving) => carriage.receiveFrom(address, { ...receiving, log }) },
-      resolver,
-      relationships: createPassingRelationships(),
-      trusts: async (vid) => vid === shortFormOf(remote),
-      carry: carriage.carry,
-      log,
-      now,
-    }).catch((thrown: unknown) => {
-      throw notListening(thrown, own)
-    })
+    const node = await openAskingNode({ own, remote, place: { listen: target.listen, tls }, resolver, log, now })
     closing.push(node.close)
     return node
   }
@@ -123,12 +110,6 @@ export function createSealedOut({ target, secured, tls, connectSeconds, log, now
   }
 }
 
-/** Whoever types a did:peer types its address, and in a did:web the host that it is of; what another host says of this machine is not followed. */
-export function placeOf(vid: Vid): Near {
-  if (methodOf(vid) === 'peer') return { trustLoopback: true, trustPrivate: true }
-  return nearOf(new URL(`http://${decodeURIComponent(vid.split(':').at(methodOf(vid) === 'web' ? 2 : 3) ?? '')}`).hostname)
-}
-
 function isHere({ hostname }: URL): boolean {
   return isLoopbackHost(hostname)
 }
@@ -145,15 +126,6 @@ function unresolved(remote: Vid, why: string): OpenMcpError {
   if (!remote.startsWith('did:peer:4') || shortFormOf(remote) !== remote)
     return new OpenMcpError('identity_unresolved', `${shown(remote)} cannot be resolved: ${why}`)
   return new OpenMcpError('usage', `${remote} says nothing of where it is reached`, { hint: 'its long form does: the other side shows it when it starts' })
-}
-
-function notListening(thrown: unknown, own: TspIdentity): OpenMcpError {
-  const error = toOpenMcpError(thrown)
-  if (error.code !== 'port_taken') return error
-  return new OpenMcpError('port_taken', `${error.message}, and answers to ${own.vid} come there`, {
-    hint: 'perhaps another openmcp runs as this identity: --id names another one, and openmcp id create NAME --tsp makes one',
-    cause: error,
-  })
 }
 
 function shown(vid: Vid): string {

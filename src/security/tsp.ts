@@ -10,7 +10,7 @@ import type { Caller } from '../protocol/caller.ts'
 import { createRate } from '../protocol/rate.ts'
 import { createCarriage } from '../tsp/carriage.ts'
 import { nearOf } from '../tsp/near.ts'
-import type { EndpointOptions, Heard } from '../tsp/endpoint.ts'
+import type { EndpointOptions, Heard } from '../tsp/endpoint-options.ts'
 import { openTspNode, type TspNode } from '../tsp/node.ts'
 import { createKeptRelationships } from '../tsp/relationship-store.ts'
 import { createTmcp, type Tmcp } from '../tsp/tmcp.ts'
@@ -67,6 +67,8 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
   const callers = new Map<Vid, TspCaller>()
   const near = nearOf(new URL(own.profile.endpoint).hostname, ...(options.listen ? [options.listen.host] : []))
   const carriage = createCarriage({ ...near, trustLoopback: trustLoopback || near.trustLoopback })
+  /** An enrolment link is redeemed by somebody who is not trusted yet, and by TSP by asking for a token. */
+  const isAwaited = (): boolean => options.modes.includes('verify') && firstTrust.isAwaited()
   const node = await openTspNode({
     own,
     place: {
@@ -76,8 +78,7 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
     },
     resolver,
     relationships,
-    // An enrolment link is redeemed by somebody who is not trusted yet.
-    trusts: async (vid) => isTrusted(vid) || peers.has(vid) || firstTrust.isAwaited(),
+    trusts: async (vid) => isTrusted(vid) || peers.has(vid) || isAwaited(),
     carry: carriage.carry,
     mayInvite: createMayInvite(now),
     log,
@@ -140,10 +141,10 @@ export async function openSecuredTsp(secured: SecuredTspOptions): Promise<Secure
     isOver: ({ id, tokenId, expiresAt }) => revocation.isRevoked(tokenId) || !isTrusted(id) || expiresAt * 1000 <= now(),
     identities: () => related.keys(),
     sweep() {
-      const isAwaited = firstTrust.isAwaited()
+      const strangersMay = isAwaited()
       for (const [remote, untilMs] of related) {
         if (untilMs <= now()) related.delete(remote)
-        else if (!isAwaited && !isTrusted(remote) && !peers.has(remote)) end(remote)
+        else if (!strangersMay && !isTrusted(remote) && !peers.has(remote)) end(remote)
       }
     },
     async close() {

@@ -3,7 +3,7 @@
 import { OpenMcpError } from '../errors.ts'
 import { shortFormOf, type Vid } from '../identity/vid.ts'
 import type { OpenSealed, SealedEnd, SealedEndEvents } from '../protocol/sealed-session.ts'
-import type { Heard } from './endpoint.ts'
+import type { Heard } from './endpoint-options.ts'
 import type { TspNode } from './node.ts'
 import { frameOf, closeFrame } from './session-frame.ts'
 import { beginSession, type Beginning, type SealedSession } from './session.ts'

@@ -6,7 +6,7 @@ import { errorText } from '../protocol/answer.ts'
 import type { CarriedPiece, OpenedRequest } from '../protocol/carried.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isId, isObject, type JsonRpcId } from '../protocol/message.ts'
-import type { Heard } from './endpoint.ts'
+import type { Heard } from './endpoint-options.ts'
 import type { TspNode } from './node.ts'
 import { frameOf } from './session-frame.ts'
 import { createHostedSessions, type HostedSessions, type SealedSession } from './session.ts'
@@ -157,8 +157,12 @@ function whyIn(frame: Buffer): string {
   return close?.kind === 'close' ? close.why : 'session_unknown'
 }
 
+/** To read more than that would take long, for an answer that says no. */
+const MOST_BARE_BYTES = 64 * 1024
+
 /** Other peers speak MCP over TSP in other ways. Nothing else that is bare is answered. */
 function bareRequestIn(data: Buffer): { id: JsonRpcId | undefined } | undefined {
+  if (data.length > MOST_BARE_BYTES) return undefined
   const value = jsonIn(data.toString())
   if (!isObject(value) || typeof value['method'] !== 'string') return undefined
   return { id: isId(value['id']) ? value['id'] : undefined }

@@ -82,7 +82,7 @@ test('docs/tsp.md has every reason for which a message is not taken', () => {
   const told = tableOf(section('docs/tsp.md', 'What is counted, and said')).map(([reason = '']) => bare(reason))
   const unions = [
     ['src/tsp/refusal.ts', 'RefusalReason'],
-    ['src/tsp/endpoint.ts', 'DropReason'],
+    ['src/tsp/dropped.ts', 'DropReason'],
     ['src/tsp/carriage/framing.ts', 'ConnectionRefusal'],
     ['src/http/tsp.ts', 'TspDoorRefusal'],
   ]

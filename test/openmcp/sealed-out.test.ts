@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { parseVid } from '../../src/identity/vid.ts'
 import { createLog } from '../../src/observe/log.ts'
-import { createSealedOut, placeOf } from '../../src/openmcp/sealed-out.ts'
+import { createSealedOut } from '../../src/openmcp/sealed-out.ts'
 import type { FoundVid } from '../../src/upstream/options.ts'
 import { QUIET, someVid } from '../support/sealed.ts'
 import { newTspIdentity, ownDirectory } from '../tsp/peer.ts'
@@ -25,19 +24,6 @@ test.each([
   const out = createSealedOut({ target, secured: Promise.resolve(undefined), tls: undefined, connectSeconds: 1, log: QUIET, now: Date.now })
   onTestFinished(() => out.close())
   expect(await out.find()).toHaveProperty('by', by)
-})
-
-test.each([
-  ['did:peer:4zQmRjQ33QjdtL1dmayDgqADaXUQTjfzfGRRQVMpXLtiRN9z', true, true],
-  ['did:web:localhost%3A8443', true, false],
-  ['did:web:127.0.0.1%3A8443:team', true, false],
-  ['did:web:192.168.1.7', false, true],
-  ['did:web:tsp.example', false, false],
-  ['did:web:localhost.example', false, false],
-  ['did:webvh:QmfGEUAcMpzo25kF2Rhn8L5FAXysfGnkzjwdKoNPi615XQ:localhost%3A8443', true, false],
-  ['did:webvh:QmfGEUAcMpzo25kF2Rhn8L5FAXysfGnkzjwdKoNPi615XQ:tsp.example', false, false],
-])('%s may lead to this machine: %s, and to a private network: %s', (vid, trustLoopback, trustPrivate) => {
-  expect(placeOf(parseVid(vid))).toEqual({ trustLoopback, trustPrivate })
 })
 
 describe('it is said at once', () => {

@@ -284,10 +284,11 @@ test('agentgateway #2191: no secret is compared by an operator whose time tells 
     return lines.filter((line) => compared.test(line.replaceAll(/\b[A-Z_]{4,}\b/g, "''"))).map((line) => `${file}: ${line.trim()}`)
   })
   expect(files.length).toBeGreaterThan(50)
-  // Both compare what we hold ourselves as a client, of which nobody else has one to try.
+  // All compare what we hold ourselves as a client, of which nobody else has one to try.
   expect(found).toEqual([
     expect.stringMatching(/^login\/credential\.ts: .*held\.token\.accessToken !== token/),
     expect.stringMatching(/^login\/kept-token\.ts: .*instead\?\.accessToken !== accessToken/),
+    expect.stringMatching(/^tsp\/session\.ts: .*frame\.nonce !== nonce/),
   ])
 })
 

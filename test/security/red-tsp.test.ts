@@ -6,8 +6,11 @@ import { createSealedDoor } from '../../src/downstream/sealed.ts'
 import { parseVid, shortFormOf } from '../../src/identity/vid.ts'
 import { ownKeysOf, peerKeysOf } from '../../src/tsp/keys.ts'
 import { sealMessage, type Receiver } from '../../src/tsp/seal.ts'
-import { QUIET, resolver, someVid } from '../support/sealed.ts'
+import type { Json } from '../support/json.ts'
+import { callMessage, initializeMessage } from '../support/openmcp.ts'
+import { handPeer, QUIET, resolver, sealedNode, someVid } from '../support/sealed.ts'
 import { secured } from '../support/secured.ts'
+import { listen } from '../tsp/carriage/wire.ts'
 import { network } from '../tsp/network.ts'
 import { until } from '../support/until.ts'
 import { ask } from '../support/wire.ts'
@@ -88,6 +91,58 @@ test('no document makes the node post to what is no door of TSP on its own machi
   await until('the two that are', () => posted.length === 2)
   expect(posted).toEqual(['/tsp', expect.stringMatching(/^\/endpoint\/did:peer:4zQm\w+$/)])
   expect(node.log.filter((line) => line.includes('reason=unreachable'))).toHaveLength(wrong.length)
+})
+
+describe('somebody who is trusted', () => {
+  test('is nobody else: the short form of a VID does not go with the document of another, and both go on', async () => {
+    const [ann, mallory] = [someVid(), someVid()]
+    const node = await sealedNode({ trusted: [ann.vid] })
+    const forged = parseVid(`${ann.vid}:${mallory.long.split(':')[3]}`)
+    for (const payload of [{ kind: 'invite' }, { kind: 'application', data: Buffer.from('{"openmcp":"open"}') }] as const) {
+      const { message } = sealMessage({ from: { vid: forged, keys: ownKeysOf(mallory.secrets) }, to: await receiverOf(node.vid), payload })
+      for (const did of [forged, ann.vid])
+        expect(await handPeer(ann, node).post(message.toString('base64url'), { did })).toMatchObject({ status: 202, text: '' })
+    }
+    expect(node.log.filter((line) => line.includes('was not taken reason=unresolved')).length).toBeGreaterThan(0)
+    expect(await handPeer(ann, node).relate()).toBe(true)
+    expect(node.reached()).toEqual([])
+  })
+
+  test('says nothing over one carriage by what was recorded on the other', async () => {
+    const { url, taken } = await listen()
+    const ann = someVid({ endpoint: url.href })
+    const node = await sealedNode({ trusted: [ann.vid] })
+    const peer = handPeer(ann, node)
+    expect(await peer.relate()).toBe(true)
+    const { text } = await peer.way.seal({ method: 'POST', headers: {}, body: Buffer.from(JSON.stringify(initializeMessage(1))) })
+    for (let times = 0; times < 2; times++) {
+      expect((await ask(new URL(`${node.base}/tsp`), { method: 'POST', body: Buffer.from(text, 'base64url') })).status).toBe(202)
+    }
+    // At its own endpoint its VID hears each time that there is no such session.
+    await until('both to be answered', () => taken.length === 2)
+    expect(node.reached()).toEqual([])
+    expect((await peer.post(text)).status).toBe(200)
+    expect(node.reached().map(({ body }) => body['method'])).toEqual(['initialize'])
+  })
+
+  test('does no more under a seal than with a token: a scope and the tools are what they are', async () => {
+    const ann = someVid()
+    const node = await sealedNode({ trusted: [{ id: ann.vid, scopes: ['mcp:tools'], tools: ['echo'] }] })
+    const peer = handPeer(ann, node)
+    await peer.relate()
+    const said = async (body: Json): Promise<string> => {
+      const sealed = await peer.way.seal({ method: 'POST', headers: {}, body: Buffer.from(JSON.stringify(body)) })
+      const piece = await sealed.open((await peer.post(sealed.text)).text)
+      return piece?.kind === 'head' ? piece.body.toString() : ''
+    }
+    for (const method of ['resources/list', 'resources/subscribe', 'prompts/get', 'completion/complete', 'anything/else'])
+      expect(await said({ jsonrpc: '2.0', id: 1, method, params: {} })).toContain('the credential is not for this')
+    const batch = [callMessage(1, 'echo'), callMessage(2, 'secret')]
+    for (const body of [callMessage(2, 'secret'), { ...callMessage(3, 'echo'), Method: 'tools/list' }]) expect(await said(body)).toContain('"error"')
+    const sealed = await peer.way.seal({ method: 'POST', headers: {}, body: Buffer.from(JSON.stringify(batch)) })
+    await sealed.open((await peer.post(sealed.text)).text)
+    expect(node.reached()).toEqual([])
+  })
 })
 
 async function receiverOf(vid: string | undefined): Promise<Receiver> {

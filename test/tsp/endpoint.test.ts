@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 
-import type { DropReason } from '../../src/tsp/endpoint.ts'
+import type { DropReason } from '../../src/tsp/dropped.ts'
 import { ownKeysOf } from '../../src/tsp/keys.ts'
 import { sealMessage, signMessage } from '../../src/tsp/seal.ts'
 import { until } from '../support/until.ts'

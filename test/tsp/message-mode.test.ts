@@ -175,7 +175,7 @@ describe('whoever is not trusted', () => {
   })
 
   test('is everybody where nobody is trusted: HTTP asks for tokens, and TSP hears nobody', async () => {
-    const to = await node([])
+    const to = await node([], { security: { tsp: { modes: ['verify', 'message'], id: 'tsp' } } })
     expect((await ask(to.url, { body: initializeMessage(1) })).status).toBe(401)
     const stranger = await listener()
     // An enrolment link is out: who comes may be related, to redeem it, and nothing else.
@@ -184,6 +184,14 @@ describe('whoever is not trusted', () => {
     await until('both to be dropped', () => count(to, 'reason=unheard') === 2)
     expect(stranger.said).toEqual([])
     expect(calls(to)).toEqual([])
+  })
+
+  test('is not even related where there is no token to be had by TSP, though an enrolment link is out', async () => {
+    const to = await node([])
+    expect(to.enrolment).toBeDefined()
+    const stranger = await listener()
+    await expect(stranger.node.relate(parseVid(vidOf(to)), 0.5)).rejects.toMatchObject({ code: 'timeout' })
+    expect([stranger.said, count(to, 'reason=untrusted'), calls(to)]).toEqual([[], 1, []])
   })
 
   test('gets nothing with the VID of somebody who is, but keys of its own', async () => {
@@ -212,7 +220,14 @@ describe('whoever is not trusted', () => {
     const to = await node([], { durable: true })
     const store = await to.otherProcess()
     await addTrust(store, { id: who.vid })
-    const { client, reaching } = await connected(who, to)
+    // An invite that comes before the node has heard of the trust is lost.
+    const { client, reaching } = await until('the node to know', async () => {
+      const trying = await reach(vidOf(to), { keys: who.keys, limits: { connectSeconds: 1 } })
+      return clientOf(trying).then(
+        (one) => ({ client: one, reaching: trying }),
+        () => trying.stop().then(() => undefined),
+      )
+    })
     await client.callTool({ name: 'echo', arguments: {} })
     await removeTrust(store, who.vid)
     expect(await reaching.proxy.ended).toMatchObject({ code: 'session_ended', message: expect.stringContaining('ended') })

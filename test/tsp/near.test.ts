@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 
 import { OpenMcpError } from '../../src/errors.ts'
 import { createCarriage } from '../../src/tsp/carriage.ts'
-import { nearOf } from '../../src/tsp/near.ts'
+import { parseVid } from '../../src/identity/vid.ts'
+import { nearOf, nearOfNamed } from '../../src/tsp/near.ts'
 
 test.each([
   [['127.0.0.1'], true, false],
@@ -47,4 +48,17 @@ test('a name that leads into a private network is followed there alone', async (
   await expect(carriage.carry(new URL('tcp://node.lan:1'), Buffer.from('x'))).rejects.toMatchObject({ code: 'egress_refused' })
   expect(asked).toEqual(['node.lan'])
   carriage.close()
+})
+
+test.each([
+  ['did:peer:4zQmRjQ33QjdtL1dmayDgqADaXUQTjfzfGRRQVMpXLtiRN9z', true, true],
+  ['did:web:localhost%3A8443', true, false],
+  ['did:web:127.0.0.1%3A8443:team', true, false],
+  ['did:web:192.168.1.7', false, true],
+  ['did:web:tsp.example', false, false],
+  ['did:web:localhost.example', false, false],
+  ['did:webvh:QmfGEUAcMpzo25kF2Rhn8L5FAXysfGnkzjwdKoNPi615XQ:localhost%3A8443', true, false],
+  ['did:webvh:QmfGEUAcMpzo25kF2Rhn8L5FAXysfGnkzjwdKoNPi615XQ:tsp.example', false, false],
+])('%s may lead to this machine: %s, and to a private network: %s', (vid, trustLoopback, trustPrivate) => {
+  expect(nearOfNamed(parseVid(vid))).toEqual({ trustLoopback, trustPrivate })
 })

@@ -190,6 +190,13 @@ describe('a session', () => {
   })
 })
 
+test('a message of no session is read as far as that costs little: a longer one is not answered', async () => {
+  const { take } = await asked()
+  const bare = (bytes: number): Buffer => Buffer.from('{"id":1,"method":"ping"}'.padEnd(bytes))
+  expect(await take(bare(64 * 1024))).toMatchObject({ kind: 'said' })
+  expect(await take(bare(64 * 1024 + 1))).toBeUndefined()
+})
+
 function call(session: string, n: number): Buffer {
   return messageFrame(session, n, requestText(n, REQUEST))
 }

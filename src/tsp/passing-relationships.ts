@@ -1,5 +1,5 @@
 // Relationships of a process that ends soon: the other side keeps them, and who comes back invites anew.
-import { NOTHING_HELD, type Held, type RelationshipStore } from '../tsp/relationship-store.ts'
+import { NOTHING_HELD, type Held, type RelationshipStore } from './relationship-store.ts'
 
 export function createPassingRelationships(): RelationshipStore {
   const held = new Map<string, Held>()
