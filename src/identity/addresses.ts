@@ -24,6 +24,12 @@ const SPECIAL_IPV6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20']
 const PRIVATE_IPV4 = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16']
 const PRIVATE_IPV6 = ['fc00::/7']
 
+/** Where clouds tell a machine its secrets, in networks that are private or public otherwise: Alibaba, Azure; AWS, Google, Oracle. */
+const CLOUD_IPV4 = ['100.100.100.200/32', '168.63.129.16/32']
+const CLOUD_IPV6 = ['fd00:ec2::/32', 'fd20:ce::254/128', 'fd00:c1::a9fe:a9fe/128']
+
+const cloudIPv4 = blockListOf(CLOUD_IPV4, 'ipv4')
+const cloudIPv6 = blockListOf(CLOUD_IPV6, 'ipv6')
 const specialIPv4 = blockListOf(SPECIAL_IPV4, 'ipv4')
 const specialIPv6 = blockListOf(SPECIAL_IPV6, 'ipv6')
 const privateIPv4 = blockListOf(PRIVATE_IPV4, 'ipv4')
@@ -36,6 +42,7 @@ const mappedIPv4 = blockListOf(['::ffff:0:0/96'], 'ipv6')
 export function kindOfAddress(address: string): AddressKind {
   if (isIPv4(address)) {
     if (loopbackIPv4.check(address)) return 'loopback'
+    if (cloudIPv4.check(address)) return 'special'
     if (privateIPv4.check(address)) return 'private'
     return specialIPv4.check(address) ? 'special' : 'public'
   }
@@ -44,6 +51,7 @@ export function kindOfAddress(address: string): AddressKind {
   // Written as it is connected to: ::ffff:127.0.0.1 becomes ::ffff:7f00:1.
   const bare = new URL(`http://[${address}]/`).hostname.slice(1, -1)
   if (bare === '::1') return 'loopback'
+  if (cloudIPv6.check(bare, 'ipv6')) return 'special'
   if (privateIPv6.check(bare, 'ipv6')) return 'private'
   if (mappedIPv4.check(bare, 'ipv6')) return kindOfAddress(embeddedIn(bare)) === 'public' ? 'public' : 'special'
   return globalIPv6.check(bare, 'ipv6') && !specialIPv6.check(bare, 'ipv6') ? 'public' : 'special'
