@@ -9,6 +9,9 @@ export {
   type OpenMcpIo,
   type OpenMcpOptions,
   type RemoteTarget,
+  type SocketTarget,
+  type NamedServer,
+  type Changes,
   type VidTarget,
 } from './openmcp.ts'
 export { DEFAULT_LIMITS, type Limits } from './protocol/limits.ts'

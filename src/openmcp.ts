@@ -1,25 +1,22 @@
 // The composition root: options in → a running proxy out. It, and its folder, are the only place that joins rooms.
-import { createEventWriters } from './downstream/event-writer.ts'
-import { createMcpDoor, type Handler } from './downstream/mcp.ts'
-import { createPassThrough, type PassedSession } from './downstream/pass-through.ts'
+import type { Handler } from './downstream/mcp.ts'
 import { refuse } from './downstream/refuse.ts'
-import { createSseDoor, type SseSession } from './downstream/sse.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
-import { createPipeDoor, type HttpSession } from './downstream/streamable-http.ts'
-import type { TspSession } from './downstream/tsp.ts'
 import { OpenMcpError } from './errors.ts'
 import type { HostRules } from './http/hosts.ts'
 import type { SecurityOptions, TspOptions } from './oauth/options.ts'
-import type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget } from './openmcp/options.ts'
+import type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget, SocketTarget } from './openmcp/options.ts'
 import type { SealedOut, VidTarget } from './openmcp/sealed-out.ts'
-import { ANYBODY, type Caller } from './protocol/caller.ts'
+import type { Admitted, Server } from './openmcp/server.ts'
+import { createServers, type Changes, type NamedServer } from './openmcp/servers.ts'
+import { ANYBODY } from './protocol/caller.ts'
 import { isLoopbackHost } from './protocol/loopback.ts'
+import { serverPath } from './protocol/server-path.ts'
 import { OPEN_GATE } from './relay/gate.ts'
-import { createInFlight } from './relay/in-flight.ts'
-import { createSessions } from './relay/sessions.ts'
 import type { Security } from './security.ts'
 import type { SecuredTsp } from './security/tsp.ts'
 import { connect } from './upstream/connect.ts'
+import type { Connection, ConnectionState } from './upstream/options.ts'
 
 export interface OpenMcp {
   /** Where it listens; undefined on stdio. */
@@ -30,15 +27,32 @@ export interface OpenMcp {
   readonly tsp?: string | undefined
   /** Settles when there is nothing left to serve: on stdio the client left, or, with the reason, the server ended. Never while listening. */
   readonly ended: Promise<OpenMcpError | undefined>
+  /**
+   * These named servers instead of those that there are (`Servers.apply`). Refused on stdio, and while it is stopping; two of one
+   * name are refused as a whole.
+   */
+  apply(servers: readonly NamedServer[]): Promise<Changes>
   /** Takes no new client, lets calls in flight finish (`drainSeconds`), ends the rest. Safe to repeat. */
   close(): Promise<void>
 }
 
-export type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget, SecurityOptions, TspOptions, VidTarget }
+export type {
+  Changes,
+  CommandTarget,
+  ListenOptions,
+  NamedServer,
+  OpenMcpIo,
+  OpenMcpOptions,
+  RemoteTarget,
+  SecurityOptions,
+  SocketTarget,
+  TspOptions,
+  VidTarget,
+}
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
-  const { target, listen, name, isolation, limits, security, credential } = options
+  const { target, servers: named = [], aggregate, listen, name, isolation, limits, security, credential } = options
   if (security && !listen) {
     throw new OpenMcpError('usage', 'security is about who calls, and on stdio there is nobody to ask', { hint: 'listen on a port: -p 8000' })
   }
@@ -47,37 +61,41 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       hint: 'bind 127.0.0.1, ask with --security, or say --insecure-no-auth',
     })
   }
+  refuseTwins([...(target ? [name] : []), ...named.map((server) => server.name)])
   let tspIsOpen = (_tsp: SecuredTsp | undefined): void => {}
-  const server = target.kind === 'vid' ? await sealedOut(target, new Promise((resolve) => (tspIsOpen = resolve))) : target
-  const out = server.kind === 'vid' ? server : undefined
+  const server = target?.kind === 'vid' ? await sealedOut(target, new Promise((resolve) => (tspIsOpen = resolve))) : target
+  const out = server?.kind === 'vid' ? server : undefined
   // The child starts while the rest is loaded.
-  const connection = connect(server, { isolation, limits, log: io.log, now: io.now, name, credential })
+  const connection = server && connect(server, { isolation, limits, log: io.log, now: io.now, name, credential })
   const disconnect = async (): Promise<void> => {
-    await connection.close()
+    await connection?.close()
     await out?.close()
   }
   try {
-    return await (listen ? overHttp(listen) : overStdio())
+    if (listen) return await overHttp(listen)
+    if (connection && named.length === 0) return await overStdio(connection)
+    throw new OpenMcpError('usage', 'several servers have no place on stdio', { hint: 'listen on a port: -p 8000' })
   } catch (error) {
     await disconnect()
     throw error
   }
 
-  async function overStdio(): Promise<OpenMcp> {
-    const door = createStdioDoor({ upstream: connection.messages, stdin: io.stdin, stdout: io.stdout, limits })
+  async function overStdio(only: Connection): Promise<OpenMcp> {
+    const door = createStdioDoor({ upstream: only.messages, stdin: io.stdin, stdout: io.stdout, limits })
     tspIsOpen(undefined)
-    await connection.started
+    await only.started
     let closing: Promise<void> | undefined
     return {
       url: undefined,
       ended: door.ended,
+      apply: () => Promise.reject(new OpenMcpError('usage', 'on stdio there is one server')),
       close: () => (closing ??= door.close().then(disconnect)),
     }
   }
 
   async function overHttp(on: ListenOptions): Promise<OpenMcp> {
     const [{ createApp }, { createHostRules }, { serve }] = await Promise.all([import('./http/app.ts'), import('./http/hosts.ts'), import('./http/serve.ts')])
-    if (target.kind === 'command') await connection.started
+    if (target?.kind === 'command') await connection?.started
     const { log, now } = io
     const rules = createHostRules({
       host: on.host,
@@ -94,72 +112,57 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       throw error
     }
     // Where nobody has to prove who they are, everybody is one caller.
-    const callerOf = proof ? proof.guard.callerOf : (): Caller => ANYBODY
-    const gate = proof ? proof.gate : OPEN_GATE
-    const onStream = proof ? proof.guard.onStream : (): void => {}
-    const refusalHeaders = proof ? { refusalHeaders: proof.guard.refusalHeaders } : {}
-    const writers = createEventWriters(limits)
-    const own = { limits, log, now }
-    const piped = createSessions<HttpSession>(own)
-    const passed = createSessions<PassedSession>(own)
-    const streamed = createSessions<SseSession>(own)
-    const sealed = createSessions<TspSession>(own)
-    const all = [piped, passed, streamed, sealed]
-    const calls = createInFlight()
-    const passThrough = createPassThrough({ sessions: passed, onStream, log })
-    const served = {
-      upstream: connection.upstream,
-      messages: connection.messages,
-      callerOf,
-      gate,
-      pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, limits, log }),
-      passThrough,
-      onStream,
-      limits,
+    const admitted: Admitted = proof ? { ...proof.guard, gate: proof.gate } : { callerOf: () => ANYBODY, gate: OPEN_GATE }
+    const servers = createServers({
+      root: connection && { name, connection, limits },
+      aggregate: aggregate && { server: aggregate, limits },
+      admitted,
       log,
-    }
-    const sse = createSseDoor({ upstream: connection.messages, callerOf, gate, ...refusalHeaders, sessions: streamed, writers, onStream, calls, limits, log })
-    proof?.onOver((isOver) => {
-      for (const sessions of all) void sessions.endOf(isOver)
-      void connection.endOf(isOver)
+      now,
     })
+    const root = servers.find(undefined)
+    proof?.onOver(servers.endOf)
     let lastActivityMs = now()
     let stopping = false
     const status = {
-      ready: () => !stopping && connection.state() !== 'unreachable',
+      // One server that is away is no reason to send clients of the others elsewhere.
+      ready: () => !stopping && !isNobodyThere(Object.values(servers.states())),
       lastActivity: () => new Date(lastActivityMs).toISOString(),
-      instances: () => ({ [name]: connection.state() }),
-      counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
+      instances: servers.states,
+      failures: servers.failures,
+      counts: () => ({ ...servers.counts() }),
       tspDropped: proof?.tsp?.node.dropped,
     }
-    const mcp =
+    const active = (): void => void (lastActivityMs = now())
+    const found = (asked: string | undefined): Server => {
+      const one = servers.find(asked)
+      if (one) return one
+      throw new OpenMcpError('not_found', 'there is no such server here', { hint: 'named servers are at /servers/NAME/mcp, and GET /status names them' })
+    }
+    /** While there is no stopping. */
+    const open =
       (door: Handler): Handler =>
       (req, res) => {
         if (stopping) return refuse(res, new OpenMcpError('stopping', 'openmcp is stopping'), { log, headers: { connection: 'close' } })
-        lastActivityMs = now()
-        if (req.method === 'POST') res.once('close', calls.begin())
+        active()
         door(req, res)
       }
-    const secured = proof?.tsp && { tsp: proof.tsp, guard: proof.guard }
+    const secured = proof?.tsp && { tsp: proof.tsp, guard: proof.guard, gate: proof.gate }
     const tsp =
       secured &&
       (await import('./openmcp/sealed-in.ts')).openTspIn({
         ...secured,
-        hearsMcp: security?.tsp?.modes.includes('message') ?? false,
+        // Whoever comes by TSP comes to the server at the root.
+        server: root && security?.tsp?.modes.includes('message') ? { ...root.bySession, serve: (bodyOf) => open(root.mcpWith({ bodyOf })) } : undefined,
         proxied: on.publicUrl !== undefined,
-        upstream: connection.messages,
-        gate,
-        sessions: sealed,
-        calls,
         stopping: () => stopping,
-        active: () => void (lastActivityMs = now()),
-        serve: (bodyOf) => mcp(createMcpDoor({ ...served, bodyOf })),
+        active,
         limits,
         log,
         now,
       })
     tspIsOpen(proof?.tsp)
-    if (target.kind === 'vid') await connection.started.catch(notServed)
+    if (target?.kind === 'vid') await connection?.started.catch(notServed)
     const scheme = on.tls ? 'https' : 'http'
     const app = createApp({
       rules,
@@ -169,11 +172,12 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       status,
       security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },
       tsp,
-      mcp: mcp(createMcpDoor({ ...served, ...refusalHeaders })),
-      sse: (req, res) => sse.open(req, res, `${on.pathPrefix}/messages`),
-      messages(req, res) {
-        lastActivityMs = now()
-        sse.post(req, res, new URLSearchParams(req.url.slice(req.url.indexOf('?') + 1)))
+      mcp: (asked, req, res) => open(found(asked).mcp)(req, res),
+      sse: (asked, req, res) => found(asked).sse(req, res, messagesPath(on.pathPrefix, asked)),
+      messages(asked, req, res) {
+        const asking = found(asked)
+        active()
+        asking.messages(req, res)
       },
       log,
     })
@@ -182,15 +186,14 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const close = async (): Promise<void> => {
       stopping = true
       listening.stop()
-      await calls.drained(limits.drainSeconds)
-      await Promise.all(all.map((sessions) => sessions.close()))
-      writers.close()
-      passThrough.close()
+      await servers.drained(limits.drainSeconds)
+      await servers.close()
       await listening.close()
       await disconnect()
       await proof?.close()
     }
     const secret = await proof?.enrol()
+    servers.apply(named)
     const shown = on.host.includes(':') ? `[${on.host}]` : on.host
     // Bound to every address it has no name that can be called, and on this machine loopback is one.
     const called = new Map([
@@ -203,6 +206,11 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       enrolment: secret === undefined ? undefined : new URL(`${base}/keys#enrol=${secret}`),
       tsp: proof?.tsp?.node.long,
       ended: new Promise(() => {}),
+      async apply(next) {
+        refuseTwins([...(target ? [name] : []), ...next.map((one) => one.name)])
+        if (stopping) throw new OpenMcpError('stopping', 'openmcp is stopping')
+        return servers.apply(next)
+      },
       close: () => (closing ??= close()),
     }
   }
@@ -218,4 +226,19 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const { createSealedOut } = await import('./openmcp/sealed-out.ts')
     return createSealedOut({ target: to, secured: tsp, tls: listen?.tls, connectSeconds: limits.connectSeconds, log: io.log, now: io.now })
   }
+}
+
+/** On /status and in the log a name is one server. */
+function refuseTwins(names: readonly string[]): void {
+  const twin = names.find((name, index) => names.indexOf(name) !== index)
+  if (twin !== undefined) throw new OpenMcpError('usage', `two servers have the name ${twin}`, { hint: '--name NAME gives the one at the root another' })
+}
+
+function isNobodyThere(states: readonly ConnectionState[]): boolean {
+  return states.length > 0 && states.every((state) => state === 'unreachable' || state === 'failed')
+}
+
+/** A path, so that it holds behind any host name. */
+function messagesPath(prefix: string, name: string | undefined): string {
+  return name === undefined ? `${prefix}/messages` : `${prefix}${serverPath(name)}/messages`
 }

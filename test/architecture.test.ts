@@ -32,7 +32,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // A server may be named by a VID where nobody is asked who they are: it joins TSP to the ways in and out, too.
   openmcp: ['errors', 'observe', 'protocol', 'identity', 'oauth', 'security', 'login', 'tsp', 'relay', 'upstream', 'downstream', 'http'],
   index: ['errors', 'observe', 'protocol', 'openmcp'],
-  cli: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'api-keys', 'login', 'tsp', 'upstream', 'openmcp'],
+  // Texts in, checked values out: what they do is decided where they are used.
+  config: ['errors', 'protocol'],
+  cli: ['errors', 'observe', 'protocol', 'config', 'store', 'identity', 'policy', 'tokens', 'api-keys', 'login', 'tsp', 'upstream', 'openmcp'],
 }
 
 /** Packages, and what of Node is dangerous: the rooms or files that may import each. Other packages may be imported by none. */
@@ -51,7 +53,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   libsql: ['store'],
   // Loaded by the first login alone.
   'oidc-provider': ['oauth/browser/adapter.ts', 'oauth/browser/flow.ts', 'oauth/browser/provider.ts'],
-  'jsonc-parser': ['cli'],
+  'jsonc-parser': ['config/source.ts'],
   '@modelcontextprotocol/sdk': ['cli'],
   'cross-spawn': ['upstream/child.ts'],
   // Servers, and the browser in which a person logs in.

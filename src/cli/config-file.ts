@@ -1,5 +1,9 @@
 // --config FILE: JSON with comments. Strict: what is not known is a mistake, and all mistakes are told at once, each with its path.
-import { parseTree, printParseErrorCode, type Node, type ParseError } from 'jsonc-parser'
+import { fill, type Filling } from '../config/fill.ts'
+import { readServers } from '../config/read-servers.ts'
+import type { ServerEntry } from '../config/server-entry.ts'
+import { createAt, type At } from '../config/shape.ts'
+import { readSource } from '../config/source.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { TrustRule } from '../policy/shapes.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
@@ -8,6 +12,13 @@ import { readTrustRule } from './trust-rule.ts'
 import { TOKEN_SECONDS, isName, safeUrlOf, serverUrlOf } from './values.ts'
 
 export interface Config {
+  /** Those that are switched on, by name. */
+  readonly servers: ReadonlyMap<string, NonNullable<ServerEntry>>
+  /** Whether there is a word about who may call. */
+  readonly isSecured: boolean
+  /** All of them as one at the root, where nothing else is. */
+  readonly aggregate: boolean
+  readonly warnings: readonly string[]
   readonly identities: readonly TrustRule[]
   readonly issuers: readonly TrustedIssuer[]
   readonly selfIssued: boolean | undefined
@@ -17,61 +28,43 @@ export interface Config {
   readonly keyServer: { readonly url: URL; readonly id: string } | undefined
 }
 
-const SECTIONS = ['trust', 'security']
-const SECTIONS_NOT_BUILT = ['mcpServers', 'listen', 'policy', 'limits', 'store', 'audit', 'observe']
+const SECTIONS = ['mcpServers', 'aggregate', 'trust', 'security']
+const SECTIONS_NOT_BUILT = ['listen', 'policy', 'limits', 'store', 'audit', 'observe']
 
 /** Throws one failure that tells every mistake. No value is repeated: it may be a secret in the wrong place. */
-export function parseConfig(text: string, file: string): Config {
+export function parseConfig(text: string, file: string, filling: Filling = NOTHING): Config {
   const told: OpenMcpError[] = []
-  const mistake: Mistake = (path, words, code = 'usage') => void told.push(new OpenMcpError(code, `${file}: ${path === '' ? '' : `${path}: `}${words}`))
-  const root = treeOf(text, mistake)
-  const config = root && told.length === 0 ? configOf(valueOf(root, '', mistake), mistake) : undefined
-  if (config && told.length === 0) return config
+  const warnings: string[] = []
+  const at = (path: string): string => `${file}: ${path === '' ? '' : `${path}: `}`
+  const mistake: Mistake = (path, words, code = 'usage') => void told.push(new OpenMcpError(code, `${at(path)}${words}`))
+  const root = createAt({ mistake, warning: (path, words) => void warnings.push(`${at(path)}${words}`) })
+  const source = readSource(text, root)
+  const config = source && configOf(source.value, root, filling, mistake)
+  if (config && told.length === 0) return { ...config, warnings }
   const code = told.every((each) => each.code === 'unavailable_option') ? 'unavailable_option' : 'usage'
-  throw new OpenMcpError(code, told.map(({ message }) => message).join('; '), { hint: `the file has the sections ${SECTIONS.join(' and ')}` })
+  throw new OpenMcpError(code, told.map(({ message }) => message).join('; '), { hint: `the file has the sections ${SECTIONS.join(', ')}` })
 }
 
 const MAX_TEXT = 2048
+/** Nothing is set, and no file can be read. */
+const NOTHING: Filling = {
+  env: {},
+  readText() {
+    throw new OpenMcpError('usage', 'no file is read here')
+  },
+}
 
 type Mistake = (path: string, words: string, code?: 'usage' | 'unavailable_option') => void
-
-function treeOf(text: string, mistake: Mistake): Node | undefined {
-  const errors: ParseError[] = []
-  const root = parseTree(text.replace(/^\uFEFF/, ' '), errors, { allowTrailingComma: true })
-  for (const { error, offset } of errors.slice(0, 5)) mistake('', `${placeOf(text, offset)}: ${wordsOf(printParseErrorCode(error))}`)
-  return root
-}
-
-function placeOf(text: string, offset: number): string {
-  const before = text.slice(0, offset).split('\n')
-  return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`
-}
-
-/** `CloseBraceExpected` → `close brace expected`. */
-function wordsOf(code: string): string {
-  return code.replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase()
-}
-
-/** The plain value of a node. A name that is there twice would mean one thing to a reader and another to us. */
-function valueOf(node: Node, path: string, mistake: Mistake): unknown {
-  if (node.type === 'array') return (node.children ?? []).map((child, index) => valueOf(child, `${path}[${index}]`, mistake))
-  if (node.type !== 'object') return node.value
-  const members = new Map<string, unknown>()
-  for (const { children: [name, value] = [] } of node.children ?? []) {
-    const here = below(path, String(name?.value))
-    if (members.has(String(name?.value))) mistake(here, 'is there twice')
-    if (value) members.set(String(name?.value), valueOf(value, here, mistake))
-  }
-  return Object.fromEntries(members)
-}
 
 function below(path: string, name: string): string {
   const shown = /^[\w$-]{1,64}$/.test(name) ? name : JSON.stringify(name.slice(0, 64))
   return path === '' ? shown : `${path}.${shown}`
 }
 
-function configOf(root: unknown, mistake: Mistake): Config {
-  const sections = membersOf(root, '', [...SECTIONS, ...SECTIONS_NOT_BUILT], mistake)
+function configOf(root: unknown, at: At, filling: Filling, mistake: Mistake): Omit<Config, 'warnings'> {
+  const { mcpServers, aggregate, ...others } = membersOf(root, '', [...SECTIONS, ...SECTIONS_NOT_BUILT], mistake)
+  const servers = mcpServers === undefined ? undefined : readServers(mcpServers, at.member('mcpServers'), filling)
+  const sections = Object.fromEntries(Object.entries(others).map(([name, section]) => [name, fill(section, at.member(name), filling)]))
   for (const name of SECTIONS_NOT_BUILT) {
     if (name in sections) mistake(name, 'is not built yet; openmcp refuses it rather than run without it', 'unavailable_option')
   }
@@ -80,6 +73,9 @@ function configOf(root: unknown, mistake: Mistake): Config {
   const any = booleanOf(trust['any'], 'trust.any', mistake)
   const identities = listOf(trust['identities'], 'trust.identities', mistake, (rule, path) => ruleOf(rule, path, mistake))
   return {
+    servers: servers ?? new Map(),
+    aggregate: booleanOf(aggregate, 'aggregate', mistake) ?? false,
+    isSecured: 'trust' in sections || 'security' in sections,
     identities: any === true ? [...identities, { id: 'any' }] : identities,
     issuers: listOf(trust['issuers'], 'trust.issuers', mistake, (issuer, path) => issuerOf(issuer, path, mistake)),
     selfIssued: booleanOf(trust['selfIssued'], 'trust.selfIssued', mistake),

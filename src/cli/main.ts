@@ -2,7 +2,18 @@
 import { EXIT_CODE, OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { readArguments, readWords, type Arguments } from './arguments.ts'
 import type { Io } from './io.ts'
-import { ID_OPTIONS, KEY_OPTIONS, LOGIN_OPTIONS, RESET_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from './option-table.ts'
+import {
+  CONFIG_OPTIONS,
+  DEMO_OPTIONS,
+  ID_OPTIONS,
+  KEY_OPTIONS,
+  LOGIN_OPTIONS,
+  RESET_OPTIONS,
+  RUN_OPTIONS,
+  TEST_OPTIONS,
+  TOKEN_OPTIONS,
+  TRUST_OPTIONS,
+} from './option-table.ts'
 import type { RunOptions } from './run-options.ts'
 import { COMMANDS_NOT_BUILT, USAGE } from './usage.ts'
 import { print, tellFailure } from './terminal.ts'
@@ -30,7 +41,9 @@ export async function main(io: Io, loaders: Loaders = LOADERS): Promise<number> 
 
 /** Commands whose words and options may come in any order. */
 const WORDY = new Map([
+  ['config', CONFIG_OPTIONS],
   ['id', ID_OPTIONS],
+  ['notification-demo', DEMO_OPTIONS],
   ['key', KEY_OPTIONS],
   ['login', LOGIN_OPTIONS],
   ['reset', RESET_OPTIONS],
@@ -67,6 +80,8 @@ async function done({ command, args }: Typed, io: Io, { loadRun }: Loaders): Pro
     return 0
   }
   if (command === 'test') return (await import('./test.ts')).test(args, io)
+  if (command === 'config') return (await import('./config.ts')).config(args, io)
+  if (command === 'notification-demo') return (await import('./notification-demo.ts')).notificationDemo(args, io)
   if (command === 'id') return (await import('./id.ts')).id(args, io)
   if (command === 'key') return (await import('./key.ts')).key(args, io)
   if (command === 'login') return (await import('./login.ts')).login(args, io)

@@ -27,7 +27,15 @@ const TARGET = {
   cwd: { value: 'DIR', needs: 'command' },
   header: { short: 'H', value: "'NAME: VALUE'", repeats: true, needs: 'upstream' },
   'header-file': { value: 'FILE', repeats: true, needs: 'upstream' },
-  transport: { value: 'auto|http|sse|stdio' },
+  transport: { value: 'auto|http|sse|stdio|tcp|ws' },
+} satisfies Record<string, OptionRule>
+
+/** Several URLs that are one upstream, and what is done when none answers. */
+const SEVERAL = {
+  endpoints: { value: 'UPSTREAM,UPSTREAM' },
+  fallback: { value: 'UPSTREAM', repeats: true, needs: 'upstream' },
+  'retry-attempts': { value: 'COUNT', needs: 'upstream' },
+  'retry-delay': { value: 'MS', needs: 'upstream' },
 } satisfies Record<string, OptionRule>
 
 const LISTEN = {
@@ -46,7 +54,7 @@ const SECURITY = {
   security: {},
   keys: { value: 'DIR', needs: 'proof' },
   store: { value: 'URL', needs: 'security' },
-  config: { value: 'FILE', needs: 'security' },
+  config: { value: 'FILE', needs: 'port' },
   'api-key': { value: 'KEY', repeats: true, needs: 'security' },
   'api-key-file': { value: 'FILE', repeats: true, needs: 'security' },
   dpop: { value: 'optional|required|nonce', needs: 'proof' },
@@ -80,10 +88,6 @@ const LIMITS = {
 
 const NOT_BUILT = {
   stateless: { notBuilt: true },
-  'retry-attempts': { value: 'COUNT', notBuilt: true },
-  'retry-delay': { value: 'MS', notBuilt: true },
-  endpoints: { value: 'URLS', notBuilt: true },
-  fallback: { value: 'URL', notBuilt: true },
   openapi: { notBuilt: true },
   metrics: { notBuilt: true },
   audit: { value: 'FILE', notBuilt: true },
@@ -92,6 +96,7 @@ const NOT_BUILT = {
 export const RUN_OPTIONS: OptionTable = table({
   publish: { short: 'p', value: 'PUBLISH' },
   ...TARGET,
+  ...SEVERAL,
   isolation: { value: 'session|identity|shared' },
   name: { value: 'NAME' },
   ...LISTEN,
@@ -157,6 +162,10 @@ export const LOGIN_OPTIONS: OptionTable = table({
   json: {},
   ...EVERYWHERE,
 })
+
+export const CONFIG_OPTIONS: OptionTable = table(EVERYWHERE)
+
+export const DEMO_OPTIONS: OptionTable = table({ count: { value: 'COUNT' }, ...EVERYWHERE })
 
 export const RESET_OPTIONS: OptionTable = table(EVERYWHERE)
 

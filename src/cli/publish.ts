@@ -19,9 +19,11 @@ export function upstreamOf(text: string): Pick<Publish, 'urls' | 'vid'> {
 }
 
 /** What to listen on and what to serve. Refuses what could be read in two ways, instead of choosing one. */
-export function parsePublish(text: string, hasCommand: boolean): Publish {
+export function parsePublish(text: string, { hasCommand, hasServers = false }: { hasCommand: boolean; hasServers?: boolean }): Publish {
   refuseBareIPv6(text)
   const bind = schemeOf(text) === undefined ? bindOf(text) : undefined
+  // Beside servers that a file names, HOST:PORT is where to listen.
+  if (hasServers && bind && bind.upstream === undefined) return { listen: listenOf(bind) }
   return hasCommand ? withCommand(text, bind) : withoutCommand(text, bind)
 }
 

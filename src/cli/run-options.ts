@@ -1,5 +1,6 @@
 // From what is typed behind `run` to the options of openmcp.
 import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { dirname, resolve } from 'node:path'
 import { OpenMcpError } from '../errors.ts'
 import type { ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
@@ -7,6 +8,8 @@ import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import { shownTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
+import type { Config } from './config-file.ts'
+import { configuredServers, type ConfiguredServer } from './configured-servers.ts'
 import type { KeptLogins, UpstreamLogin } from './upstream-login.ts'
 import { parseHeaderName } from './headers.ts'
 import { keptLogins, keysDirectory } from './home.ts'
@@ -14,7 +17,9 @@ import { textOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { RUN_OPTIONS } from './option-table.ts'
 import { parsePublish, upstreamOf, type Publish } from './publish.ts'
-import { dpopOf, isSecured, securityOf, type ReadConfig } from './security-options.ts'
+import { NO_CONFIG, dpopOf, isSecured, securityOf, type ReadConfig } from './security-options.ts'
+import { endpointsOf, severalOf } from './several-options.ts'
+import { readVersion } from './version.ts'
 import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading, type There } from './target-options.ts'
 import { hasTsp } from './tsp-options.ts'
 import { parseBytes, parseChoice, parseCount, parseHost, parseName, parseOrigin, parsePathPrefix, parsePublicUrl, parseSeconds } from './values.ts'
@@ -22,63 +27,124 @@ import { vidTarget } from './vid-target.ts'
 
 export interface RunOptions {
   options: OpenMcpOptions
+  /** Those of the configuration, without what proves us to them. */
+  servers: readonly ConfiguredServer[]
   /** Which identity of ours is proved to the upstream. */
   login?: UpstreamLogin
   /** Without one: where what a person's login has left is found, when the upstream asks. */
   logins?: KeptLogins
   /** What works and is unwise. Never holds a value that may be secret. */
   warnings: readonly string[]
+  /** With --config: the files that all of this was read from, and how it is read anew. Throws as `runOptions` does. */
+  source?: Source
+}
+
+export interface Source {
+  /** Also those that were read, or sought in vain, by a reading that failed. */
+  files(): readonly string[]
+  again(): RunOptions
 }
 
 type Bind = NonNullable<Publish['listen']>
 
 /** Everything `run` needs, or one failure that tells all mistakes. */
-export function runOptions(args: Arguments, machine: Machine, readConfig: ReadConfig = unread): RunOptions {
+export function runOptions(args: Arguments, machine: Machine, readConfig: ReadConfig = unread, files = new Set<string>()): RunOptions {
+  const noted: Machine = {
+    ...machine,
+    readText(path) {
+      files.add(machine.resolve(path))
+      return machine.readText(path)
+    },
+  }
+  const typed = readOptions(args, noted, readConfig)
+  return args.given.has('config') ? { ...typed, source: { files: () => [...files], again: () => runOptions(args, machine, readConfig, files) } } : typed
+}
+
+function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig): RunOptions {
   const reading: Reading = { args, machine, mistakes: createMistakes(args.mistakes), warnings: [] }
-  const published = reading.mistakes.attempt(() => publishOf(args))
+  const config = oneOf(reading, 'config', (path, as) => configAt(path, as, machine, readConfig))
+  const { servers: entries, warnings } = config ?? NO_CONFIG
+  reading.warnings.push(...warnings)
+  // What cannot be read may name servers.
+  const hasServers = entries.size > 0 || (config === undefined && args.given.has('config'))
+  const endpoints = endpointsOf(reading)
+  const published = reading.mistakes.attempt(() => publishOf(args, hasServers, endpoints[0]))
   if (published !== undefined) refuseUseless(reading, RUN_OPTIONS, whatIsThere(args, published))
-  const target = targetOf(reading, published)
+  const target = targetOf(reading, published, endpoints)
   const listen = listenOf(reading, published?.listen)
   const isServed = published?.listen !== undefined
-  const security = published && securityOf(reading, isServed ? listen : undefined, readConfig)
-  const login = target.kind === 'remote' ? loginOf(reading, target) : undefined
-  const logins = target.kind === 'remote' && !login ? keptLogins(target, machine) : undefined
+  const security = published && securityOf(reading, isServed ? listen : undefined, config ?? NO_CONFIG)
+  const login = target?.kind === 'remote' ? loginOf(reading, target) : undefined
+  if (target?.kind === 'socket' && args.given.has('id')) {
+    reading.mistakes.add(new OpenMcpError('usage', '--id proves us by HTTP, and the upstream is no http://', { hint: 'drop --id' }))
+  }
+  const logins = target?.kind === 'remote' && !login ? keptLogins(target, machine) : undefined
+  const shared = { isolation: isolationOf(reading) ?? 'session', limits: limitsOf(reading) }
+  const file = allOf(reading, 'config')[0]?.value ?? ''
+  const servers = configuredServers(entries, {
+    file,
+    machine,
+    mistakes: reading.mistakes,
+    warnings: reading.warnings,
+    defaults: shared,
+    keys: keysDirectory(reading),
+  })
   const options: OpenMcpOptions = {
-    target,
+    ...(target && { target }),
+    ...(config?.aggregate === true && { aggregate: { name: 'openmcp', version: readVersion() } }),
     ...(isServed && { listen }),
     ...(security && { security }),
     name: oneOf(reading, 'name', parseName) ?? 'default',
-    isolation: isolationOf(reading) ?? 'session',
-    limits: limitsOf(reading),
+    ...shared,
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
   }
   reading.mistakes.throwIfAny()
-  return { options, warnings: reading.warnings, ...(login && { login }), ...(logins && { logins }) }
-}
-
-function targetOf(reading: Reading, published: Publish | undefined): OpenMcpOptions['target'] {
-  if (reading.args.kind === 'command') return commandTarget(reading)
-  return published?.vid ? vidTarget(reading, published.vid, isSecured(reading)) : remoteTarget(reading, published?.urls ?? [])
+  return { options, servers, warnings: reading.warnings, ...(login && { login }), ...(logins && { logins }) }
 }
 
 function unread(): never {
   throw new OpenMcpError('internal', 'there is nothing that reads a configuration')
 }
 
-function publishOf(args: Arguments): Publish | undefined {
+/** Files that it names are seen from its own directory. */
+function configAt(path: string, as: string, machine: Machine, readConfig: ReadConfig): Config {
+  const readText = (other: string): string => machine.readText(resolve(dirname(machine.resolve(path)), other))
+  return readConfig(textOf(machine, as, path), path, { env: machine.env, readText })
+}
+
+/** Undefined: only what a file names is served. */
+function targetOf(reading: Reading, published: Publish | undefined, endpoints: readonly (readonly URL[])[]): OpenMcpOptions['target'] {
+  if (reading.args.kind === 'command') return commandTarget(reading)
+  if (published?.vid) return vidTarget(reading, published.vid, isSecured(reading))
+  return published && !published.urls ? undefined : remoteTarget(reading, published?.urls ?? [], severalOf(reading, endpoints))
+}
+
+function publishOf(args: Arguments, hasServers: boolean, endpoint: readonly URL[] | undefined): Publish | undefined {
   const [publish] = args.given.get('publish') ?? []
   const [word = ''] = args.words
+  if (args.given.has('endpoints')) return amongEndpoints(args, endpoint)
   if (args.kind === 'upstream') {
     if (publish === undefined) return upstreamOf(word)
     throw new OpenMcpError('usage', `${publish.as} and an upstream are two words where one belongs`, { hint: `write -p PORT:${shownTarget(word)}` })
   }
-  if (publish !== undefined) return parsePublish(publish.value, args.kind === 'command')
+  if (publish !== undefined) return parsePublish(publish.value, { hasCommand: args.kind === 'command', hasServers })
   if (args.kind === 'command') return {}
   // An option that was refused may have been the one that says what to run.
   if (args.mistakes.length > 0) return undefined
   throw new OpenMcpError('usage', 'nothing to run: there is neither a COMMAND nor an upstream', {
     hint: 'openmcp run -p 8000 npx -y @modelcontextprotocol/server-everything',
   })
+}
+
+/** With --endpoints PUBLISH says only where to listen, and may be left out. */
+function amongEndpoints({ given, kind }: Arguments, endpoint: readonly URL[] | undefined): Publish | undefined {
+  const hint = 'name all of them as --endpoints A,B,C'
+  if (kind !== 'none') throw new OpenMcpError('usage', '--endpoints says what to serve, and so does what follows the options', { hint })
+  const [publish] = given.get('publish') ?? []
+  const listen = publish && parsePublish(publish.value, { hasCommand: false, hasServers: true })
+  if (listen?.urls) throw new OpenMcpError('usage', '--endpoints says what to serve, and so does -p', { hint })
+  // What is wrong with an endpoint is told already.
+  return endpoint && { ...listen, urls: endpoint }
 }
 
 function whatIsThere(args: Arguments, { urls, vid, listen }: Publish): There {

@@ -2,25 +2,32 @@
 import { EXIT_CODE } from '../errors.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import type { UpstreamCredential } from '../login/credential.ts'
+import { serverPath } from '../protocol/server-path.ts'
 import { openmcp, type OpenMcp, type OpenMcpOptions } from '../openmcp.ts'
 import { killAllChildren } from '../upstream/child.ts'
 import type { Io } from './io.ts'
+import { createProver } from './prove-servers.ts'
 import type { RunOptions } from './run-options.ts'
 
 const STOP_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 type StopSignal = keyof typeof STOP_SIGNALS
 
 /** Exit code: 0 when stopped or left, 1 when the server is gone; a second signal ends it at once with 128 + its number. */
-export async function run({ options, warnings, login, logins }: RunOptions, io: Io): Promise<number> {
+export async function run(typed: RunOptions, io: Io): Promise<number> {
+  const { options, warnings, login, logins, source } = typed
   const log = createLog({ ...options.log, write: (line) => void io.stderr.write(line), now: Date.now })
   for (const warning of warnings) log.warn(warning)
   const credential = await credentialOf(login, logins, log)
   const signalled = firstSignal()
   process.once('exit', killAllChildren)
-  const proxy = await openmcp({ ...options, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
-  announce(proxy, options, log)
+  const prove = createProver(log)
+  const servers = await prove(typed.servers)
+  const proxy = await openmcp({ ...options, servers, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
+  announce(proxy, { ...options, servers }, log)
+  const following = source && (await import('./follow-config.ts')).followConfig({ ...typed, source }, { proxy, prove, log })
   const reason = await Promise.race([proxy.ended, signalled])
   if (typeof reason === 'string') log.info('stopping', { signal: reason })
+  following?.stop()
   await proxy.close()
   if (reason === undefined || typeof reason === 'string') return 0
   log.error(reason.message, { hint: reason.hint })
@@ -36,11 +43,13 @@ async function credentialOf(login: Proof<'login'>, logins: Proof<'logins'>, log:
   return logins && keptCredentialFor(logins, log)
 }
 
-function announce({ url, enrolment, tsp }: OpenMcp, { target, listen }: OpenMcpOptions, log: Log): void {
-  if (!url) return log.info(`serving ${shown(target)} on stdio`)
+function announce({ url, enrolment, tsp }: OpenMcp, { target, aggregate, servers, listen }: OpenMcpOptions, log: Log): void {
+  if (!url) return log.info(`serving ${target ? shown(target) : 'nothing'} on stdio`)
   const sse = new URL(url)
   sse.pathname = `${listen?.pathPrefix ?? ''}/sse`
-  log.info(`listening on ${url.href} (older clients: ${sse.href})`)
+  const hasRoot = target !== undefined || aggregate !== undefined
+  if (hasRoot) log.info(`listening on ${url.href} (older clients: ${sse.href})`)
+  for (const { name } of servers ?? []) log.info(`${hasRoot ? 'and' : 'listening'} on ${new URL(`.${serverPath(name)}/mcp`, url).href}`)
   if (tsp !== undefined) log.info(`TSP endpoint listening for incoming messages to: ${tsp}`)
   if (!enrolment) return
   // Bound to every address it has no name that can be called, and on this machine loopback is one.
@@ -51,12 +60,14 @@ function announce({ url, enrolment, tsp }: OpenMcp, { target, listen }: OpenMcpO
   log.warn(`or without a browser: openmcp token ${resource.href} --enrol '${enrolment.href}'`)
 }
 
-function shown(target: OpenMcpOptions['target']): string {
+function shown(target: NonNullable<OpenMcpOptions['target']>): string {
   switch (target.kind) {
     case 'command':
       return [target.command, ...target.args].join(' ')
     case 'remote':
       return target.urls[0]?.origin ?? ''
+    case 'socket':
+      return target.url.host
     case 'vid':
       // Of a did:peer:4 what others call it.
       return target.vid.replace(/^(did:peer:4[^:]*):.*$/, '$1')

@@ -3,17 +3,21 @@ import { OpenMcpError } from '../errors.ts'
 import type { ListenOptions, SecurityOptions } from '../openmcp.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import { apiKeysOf, refuseUnusedApiKey } from './api-keys.ts'
+import type { Filling } from '../config/fill.ts'
 import type { Config } from './config-file.ts'
 import { keysDirectory, storeUrl } from './home.ts'
-import { textOf } from './machine.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
 import { hasTsp, tspOf } from './tsp-options.ts'
 import { TOKEN_SECONDS, parseChoice, parseCount, parseName, parseServerUrl } from './values.ts'
 
 /** Reads the text of a file as configuration; only a command line that names one loads what that takes. */
-export type ReadConfig = (text: string, file: string) => Config
+export type ReadConfig = (text: string, file: string, filling: Filling) => Config
 
-const NO_CONFIG: Config = {
+export const NO_CONFIG: Config = {
+  servers: new Map(),
+  isSecured: false,
+  aggregate: false,
+  warnings: [],
   identities: [],
   issuers: [],
   selfIssued: undefined,
@@ -32,10 +36,12 @@ export function isSecured(reading: Pick<Reading, 'args'>): boolean {
 }
 
 /** Undefined without --security. The command line goes before the file. */
-export function securityOf(reading: Reading, listen: ListenOptions | undefined, readConfig: ReadConfig): SecurityOptions | undefined {
-  const { machine, mistakes } = reading
+export function securityOf(reading: Reading, listen: ListenOptions | undefined, config: Config): SecurityOptions | undefined {
+  const { mistakes } = reading
   if (!isSecured(reading)) {
     if (listen) refuseUnusedApiKey(reading)
+    if (config.isSecured)
+      mistakes.add(new OpenMcpError('usage', 'the configuration says who may call, and nobody is asked who they are here', { hint: 'add --security' }))
     return undefined
   }
   if (listen) weighWire(reading, listen)
@@ -45,7 +51,6 @@ export function securityOf(reading: Reading, listen: ListenOptions | undefined, 
         hint: 'add -p PORT; --id NAME proves us to an upstream',
       }),
     )
-  const config = oneOf(reading, 'config', (path, as) => readConfig(textOf(machine, as, path), path)) ?? NO_CONFIG
   const { identities, issuers, selfIssued } = config
   return {
     keys: keysDirectory(reading),

@@ -1,7 +1,8 @@
 // What `run` and `test` connect to, with its environment or its headers.
 import { OpenMcpError } from '../errors.ts'
-import type { CommandTarget, RemoteTarget } from '../openmcp.ts'
+import type { CommandTarget, RemoteTarget, SocketTarget } from '../openmcp.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
+import { isSocket } from '../upstream/target.ts'
 import type { Arguments, Given } from './arguments.ts'
 import { childEnvironment, isSet } from './child-environment.ts'
 import { isEnvName, parseEnvFile } from './env-file.ts'
@@ -24,7 +25,7 @@ export function allOf({ args }: Pick<Reading, 'args'>, name: string): readonly G
 }
 
 /** The value of an option that is given at most once; undefined when it is not given, or wrong (which is noted). */
-export function oneOf<T>(reading: Reading, name: string, read: (text: string, as: string) => T): T | undefined {
+export function oneOf<T>(reading: Pick<Reading, 'args' | 'mistakes'>, name: string, read: (text: string, as: string) => T): T | undefined {
   const [given] = allOf(reading, name)
   return given === undefined ? undefined : reading.mistakes.attempt(() => read(given.value, given.as))
 }
@@ -43,11 +44,24 @@ export function commandTarget(reading: Reading): CommandTarget {
 }
 
 /** A remote server with the headers it is sent. */
-export function remoteTarget(reading: Reading, urls: readonly URL[]): RemoteTarget {
-  const transport = transportOf(reading, ['auto', 'http', 'sse'], 'an upstream speaks http or sse')
+export function remoteTarget(
+  reading: Reading,
+  urls: readonly URL[],
+  several: Pick<RemoteTarget, 'others' | 'fallbacks' | 'retry'> = {},
+): RemoteTarget | SocketTarget {
+  const [url] = urls
+  const socket = url && isSocket(url) ? url : undefined
+  const fit = socket ? ['auto', socket.protocol === 'tcp:' ? 'tcp' : 'ws'] : ['auto', 'http', 'sse']
+  const transport = transportOf(reading, fit, socket ? `the upstream is ${socket.protocol}//` : 'an upstream speaks http or sse')
   const headers = headersOf(reading)
-  warnOfUrl(urls[0], Object.keys(headers).length > 0, reading.warnings)
-  return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers }
+  warnOfUrl(url, Object.keys(headers).length > 0, reading)
+  if (socket && Object.keys(several).length > 0) {
+    reading.mistakes.add(
+      new OpenMcpError('unavailable_option', `--fallback and --retry-… are for http(s):// upstreams by now, and this is ${socket.protocol}//`),
+    )
+  }
+  if (socket) return { kind: 'socket', url: socket, headers }
+  return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers, ...several }
 }
 
 /** What options can speak about. */
@@ -73,13 +87,18 @@ function useless(as: string, needs: Needed): OpenMcpError {
   })
 }
 
+const TRANSPORT_ALIASES = new Map([
+  ['streamable-http', 'http'],
+  ['streamablehttp', 'http'],
+  ['websocket', 'ws'],
+])
+
 function transportOf(reading: Reading, fit: readonly string[], why: string): string | undefined {
   return oneOf(reading, 'transport', (text, as) => {
-    if (['tcp', 'ws', 'websocket'].includes(text))
-      throw new OpenMcpError('unavailable_option', `${as} ${text} is not built yet`, { hint: `${as} takes auto, http, sse, stdio` })
-    const alias = ['streamable-http', 'streamablehttp'].includes(text.toLowerCase()) ? 'http' : text
-    const transport = parseChoice(alias, as, ['auto', 'http', 'sse', 'stdio'])
+    const transport = parseChoice(TRANSPORT_ALIASES.get(text.toLowerCase()) ?? text, as, ['auto', 'http', 'sse', 'stdio', 'tcp', 'ws'])
     if (fit.includes(transport)) return transport
+    if (transport === 'tcp' || transport === 'ws')
+      throw new OpenMcpError('usage', `${as} ${transport} does not fit: ${why}`, { hint: `write ${transport}://HOST:PORT` })
     throw new OpenMcpError('usage', `${as} ${transport} does not fit: ${why}`, { hint: `drop ${as}` })
   })
 }
@@ -140,10 +159,14 @@ function headersOf(reading: Reading): Record<string, string> {
   return Object.fromEntries(headers)
 }
 
-function warnOfUrl(url: URL | undefined, hasHeaders: boolean, warnings: string[]): void {
+function warnOfUrl(url: URL | undefined, hasHeaders: boolean, { mistakes, warnings }: Reading): void {
   if (url === undefined) return
+  if (url.protocol === 'tcp:' && hasHeaders) mistakes.add(new OpenMcpError('usage', 'headers are for HTTP and WebSockets, and the upstream is tcp://'))
+  if (url.protocol === 'tcp:' && !isLoopbackHost(url.hostname))
+    warnings.push(`what is said to ${url.host} goes unencrypted, to whoever answers there: the upstream is tcp://`)
   const secret = [...url.searchParams.keys()].find(namesSecret)
   if (secret !== undefined)
     warnings.push(`the upstream's URL carries '${secret}': URLs end up in logs and command lines; --header-file keeps a secret out of them`)
-  if (hasHeaders && url.protocol === 'http:' && !isLoopbackHost(url.hostname)) warnings.push(`headers go to ${url.host} unencrypted: the upstream is http://`)
+  if (hasHeaders && ['http:', 'ws:'].includes(url.protocol) && !isLoopbackHost(url.hostname))
+    warnings.push(`headers go to ${url.host} unencrypted: the upstream is ${url.protocol}//`)
 }

@@ -1,11 +1,12 @@
 // `openmcp test`: connect to any MCP server, say what it is, time it.
 import { OpenMcpError } from '../errors.ts'
 import { createLog } from '../observe/log.ts'
-import type { CommandTarget, RemoteTarget, VidTarget } from '../openmcp.ts'
+import type { CommandTarget, RemoteTarget, SocketTarget, VidTarget } from '../openmcp.ts'
 import type { Arguments } from './arguments.ts'
 import type { Found } from './inspect/found.ts'
 import { inspectCommand } from './inspect/command.ts'
 import { inspectRemote } from './inspect/remote.ts'
+import { inspectSocket } from './inspect/socket.ts'
 import type { Io } from './io.ts'
 import { keptLogins } from './home.ts'
 import { machineOf, type Machine } from './machine.ts'
@@ -28,6 +29,7 @@ export async function test(args: Arguments, io: Io, now: () => number = () => pe
   const found = await withDeadline(seconds, (signal) => {
     if (target.kind === 'command')
       return inspectCommand(target, { fetch: globalThis.fetch, signal, now, onStderr: (line) => void io.stderr.write(`${clean(line)}\n`) })
+    if (target.kind === 'socket') return inspectSocket(target, { fetch: globalThis.fetch, signal, now })
     // It loads what a proxy takes.
     if (target.kind === 'vid') return import('./inspect/vid.ts').then(({ inspectVid }) => inspectVid(target, seconds, { fetch: globalThis.fetch, signal, now }))
     return fetchFor(target, machine, io).then((fetch) => inspectRemote(target, { fetch, signal, now }))
@@ -37,7 +39,7 @@ export async function test(args: Arguments, io: Io, now: () => number = () => pe
 }
 
 export interface TestOptions {
-  target: CommandTarget | RemoteTarget | VidTarget
+  target: CommandTarget | RemoteTarget | SocketTarget | VidTarget
   seconds: number
   warnings: readonly string[]
 }

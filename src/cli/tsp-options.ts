@@ -31,7 +31,7 @@ export function tspOf(reading: Reading): TspOptions | undefined {
 export function parseListenPlace(text: string, as: string): { host: string; port: number } {
   const hint = `like ${as} 127.0.0.1:1337; 0.0.0.0 is every address of this machine`
   try {
-    const { listen } = parsePublish(text, true)
+    const { listen } = parsePublish(text, { hasCommand: true })
     if (listen && text.includes(':')) return listen
   } catch {
     // Said below, for this option and not for -p.

@@ -1,7 +1,7 @@
 import { RUN_OPTIONS } from './option-table.ts'
 
 /** Commands of which only the name is there: refused, so that nobody takes silence for work done. */
-export const COMMANDS_NOT_BUILT: readonly string[] = ['tools', 'audit', 'notification-demo', 'config', 'doctor']
+export const COMMANDS_NOT_BUILT: readonly string[] = ['tools', 'audit', 'doctor']
 
 const OPTIONS_NOT_BUILT = [...RUN_OPTIONS].filter(([, rule]) => rule.notBuilt === true).map(([name]) => `--${name}`)
 
@@ -14,6 +14,8 @@ export const USAGE = `openmcp: a proxy in front of any MCP server
   openmcp login UPSTREAM | openmcp reset [UPSTREAM]            log in with a browser where 'run' needs it; forget that
   openmcp trust add ID | list | remove ID                      whose identities may come in
   openmcp key create ID | list [ID] | revoke KEY               API keys
+  openmcp config validate FILE | import FILE | schema          check a configuration; make one of another program's; its JSON schema
+  openmcp notification-demo [--count N]                        a server that sends notifications, to try a client with
   openmcp --help | --version
 
   PUBLISH               COMMAND   what runs
@@ -22,7 +24,7 @@ export const USAGE = `openmcp: a proxy in front of any MCP server
   UPSTREAM              none      the remote server UPSTREAM, on our stdio
   none                  given     the stdio server COMMAND, on our stdio
 
-  UPSTREAM is http(s)://..., host:port[/path], or did:... (sealed, by TSP). HOST is 127.0.0.1 unless given; port 0 picks a free one.
+  UPSTREAM is http(s)://..., host:port[/path], tcp://host:port, ws(s)://..., or did:... (sealed, by TSP). HOST is 127.0.0.1 unless given.
   Options end at COMMAND or '--'; what follows is COMMAND's own. 'run' may be left out.
 
 Example:
@@ -31,10 +33,13 @@ Example:
 What is served:
   -e, --env NAME=VALUE      --env-file FILE     --pass-env NAME     --cwd DIR     (COMMAND)
   -H, --header 'NAME: VALUE'                    --header-file FILE                (UPSTREAM; also OPENMCP_HEADER)
-  --transport auto|http|sse|stdio               how to talk to it
+  --transport auto|http|sse|stdio|tcp|ws             how to talk to it
+  --endpoints A,B,C         several upstreams that are one: sessions are shared out    --fallback UPSTREAM   when none answers
+  --retry-attempts COUNT (3)                    --retry-delay MS (250)                 nothing that may have been done is repeated
   --isolation session|identity|shared           one child or connection per session, per caller, or one for all
   --id NAME                 who we are to the UPSTREAM (--keys DIR; --dpop required binds our token to a key); to a DID 'tsp'
-  --name NAME                                   what it is called in the log
+  --name NAME                                   what it is called in the log and on /status
+  --config FILE             servers of 'mcpServers', each at /servers/NAME/; a changed file is applied while openmcp runs
 
 Where it is served:
   -p, --publish PUBLISH
@@ -67,5 +72,5 @@ Words (all on stderr):
 'openmcp login' --client-id ID, --client-secret-file, --client-metadata-url, --scope, --dpop required, --timeout (300), --no-browser, --list;
 'openmcp trust' --scope, --tools, --until, --json, --store; 'openmcp test' -e, --env-file, --pass-env, --cwd, -H, --header-file, --transport, --timeout (30), of a DID --id, --keys, --tsp-listen.
 Exit codes: 0 done or stopped in order, 1 failed, 2 asked wrongly, 128+n when a second signal n ends it at once.
-known, not built yet: ${COMMANDS_NOT_BUILT.join(', ')}; ${OPTIONS_NOT_BUILT.join(', ')}; tcp and ws upstreams
+known, not built yet: ${COMMANDS_NOT_BUILT.join(', ')}; ${OPTIONS_NOT_BUILT.join(', ')}
 `

@@ -11,7 +11,7 @@ import { bodyOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { checkModernPost, type Era } from '../protocol/revision.ts'
 import type { OnStream, Session, Sessions } from '../protocol/session.ts'
 import { refuse } from './refuse.ts'
-import { forwardedHeadersOf, headerOf, mirroredHeadersOf } from './request.ts'
+import { forwardedHeadersOf, headerOf, mirroredHeadersOf, type NamedHeaders } from './request.ts'
 
 /** A session of the upstream, known to our client by a name of ours. */
 export interface PassedSession {
@@ -24,6 +24,7 @@ export interface PassedSession {
 export interface PassThroughOptions {
   sessions: Sessions<PassedSession>
   onStream?: OnStream
+  forwards?: NamedHeaders
   log: Log
 }
 
@@ -42,7 +43,7 @@ const ONE_PIECE_BYTES = 16 * 1024
 const LF = 10
 const CR = 13
 
-export function createPassThrough({ sessions, onStream, log }: PassThroughOptions): PassThrough {
+export function createPassThrough({ sessions, onStream, forwards, log }: PassThroughOptions): PassThrough {
   /** Streams that are open now, to be kept alive between two events. */
   const streams = new Set<{ res: ServerResponse; atBreak: boolean; silent: boolean }>()
   const timer = setInterval(() => {
@@ -139,7 +140,7 @@ export function createPassThrough({ sessions, onStream, log }: PassThroughOption
         else refuse(res, error, { log, era, id: how.id })
       },
     }
-    const stop = upstream.exchange({ method, sessionId: session?.value.upstreamId, headers: forwardedHeadersOf(req), body: how.body }, reply)
+    const stop = upstream.exchange({ method, sessionId: session?.value.upstreamId, headers: forwardedHeadersOf(req, forwards), body: how.body }, reply)
     res.once('close', () => {
       if (over) return
       finish()

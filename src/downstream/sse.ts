@@ -6,7 +6,7 @@ import type { Log } from '../observe/log.ts'
 import { errorText } from '../protocol/answer.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { eventOf } from '../protocol/event-stream.ts'
-import { NO_HEADERS, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import type { ForwardedHeaders, MessageUpstream, Reply, Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { NO_MESSAGES, parsePost, requestIdsOf, type Post } from '../protocol/message.ts'
@@ -14,10 +14,10 @@ import type { OnStream, Session, Sessions } from '../protocol/session.ts'
 import { checkJsonBody, readBody } from './body.ts'
 import type { EventWriter, EventWriters } from './event-writer.ts'
 import { refuse, refuseByGate, type RefusalHeaders } from './refuse.ts'
-import { takes } from './request.ts'
+import { namedHeadersOf, NO_NAMED, takes, type NamedHeaders } from './request.ts'
 
 export interface SseSession {
-  send(caller: Caller, post: Post): void
+  send(caller: Caller, post: Post, headers: ForwardedHeaders): void
   /** Answers each request of a post that goes no further. */
   deny(post: Post, error: OpenMcpError): void
   close(): Promise<void>
@@ -31,6 +31,7 @@ export interface SseDoorOptions {
   sessions: Sessions<SseSession>
   writers: EventWriters
   onStream?: OnStream
+  forwards?: NamedHeaders
   /** Told of every call that begins; what it returns is called when the call is answered. */
   calls: { begin(): () => void }
   limits: Limits
@@ -44,7 +45,19 @@ export interface SseDoor {
   post(req: IncomingMessage, res: ServerResponse, query: URLSearchParams): void
 }
 
-export function createSseDoor({ upstream, callerOf, gate, refusalHeaders, sessions, writers, onStream, calls, limits, log }: SseDoorOptions): SseDoor {
+export function createSseDoor({
+  upstream,
+  callerOf,
+  gate,
+  refusalHeaders,
+  sessions,
+  writers,
+  onStream,
+  forwards = NO_NAMED,
+  calls,
+  limits,
+  log,
+}: SseDoorOptions): SseDoor {
   function opened(found: MessageUpstream, caller: Caller, res: ServerResponse, messagesPath: string): void {
     if (res.destroyed) return
     // What comes before the stream is open waits here; it is opened in the same turn.
@@ -73,9 +86,9 @@ export function createSseDoor({ upstream, callerOf, gate, refusalHeaders, sessio
       caller,
     )
     const value: SseSession = {
-      send(from, post) {
+      send(from, post, headers) {
         for (const message of post.messages) if (message.kind === 'request') begun.push(calls.begin())
-        link.send(post, NO_HEADERS, gate.readsAnswers(from) ? gate.filtered(from, post, reply) : reply)
+        link.send(post, headers, gate.readsAnswers(from) ? gate.filtered(from, post, reply) : reply)
       },
       deny(post, error) {
         for (const id of requestIdsOf(post)) write(errorText(error, id))
@@ -115,7 +128,7 @@ export function createSseDoor({ upstream, callerOf, gate, refusalHeaders, sessio
       }
       res.writeHead(202, { 'content-type': 'text/plain', 'content-length': 8 }).end('Accepted')
       if (refusal) session.value.deny(post, refusal)
-      else session.value.send(caller, post)
+      else session.value.send(caller, post, namedHeadersOf(req, forwards))
     } catch (error) {
       refuse(res, error, { log })
     }

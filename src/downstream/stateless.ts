@@ -15,7 +15,7 @@ import type { EventWriters } from './event-writer.ts'
 import type { Patience } from './patience.ts'
 import { createPostReply, type PostReply } from './post-reply.ts'
 import { refuse } from './refuse.ts'
-import { headerOf, mirroredHeadersOf, takes } from './request.ts'
+import { headerOf, mirroredHeadersOf, takes, namedHeadersOf, NO_NAMED, type NamedHeaders } from './request.ts'
 
 export interface StatelessRequest {
   req: IncomingMessage
@@ -34,11 +34,13 @@ export function createStatelessDoor({
   writers,
   patience,
   gate,
+  forwards = NO_NAMED,
   log,
 }: {
   writers: EventWriters
   patience: Patience
   gate: Gate
+  forwards?: NamedHeaders
   log: Log
 }): (upstream: MessageUpstream, request: StatelessRequest) => void {
   const params = createParamHeaders()
@@ -51,7 +53,7 @@ export function createStatelessDoor({
     const link = upstream.stateless(caller)
     const [message] = post.messages
     if (message?.kind !== 'request') {
-      link.send(post, NO_HEADERS, IGNORED)
+      link.send(post, namedHeadersOf(req, forwards), IGNORED)
       void link.close()
       res.writeHead(202, { 'content-length': 0 }).end()
       return
@@ -125,7 +127,7 @@ export function createStatelessDoor({
     patience.begin(reply)
     const seen = reads ? gate.filtered(caller, post, reply) : reply
     // What is learnt is true for all callers, also of tools that this one does not see.
-    link.send(post, NO_HEADERS, message.method === 'tools/list' ? learning(seen) : seen)
+    link.send(post, namedHeadersOf(req, forwards), message.method === 'tools/list' ? learning(seen) : seen)
   }
 
   function learning(reply: Reply): Reply {

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
-import { NO_HEADERS, type Link, type MessageUpstream, type Text } from '../protocol/exchange.ts'
+import { type Link, type MessageUpstream, type Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isObject, requestIdsOf, type JsonRpcId, type Post } from '../protocol/message.ts'
@@ -14,7 +14,7 @@ import type { EventWriters } from './event-writer.ts'
 import { createPatience } from './patience.ts'
 import { createPostReply, type PostReply, type PostStream } from './post-reply.ts'
 import { createReplayStream, parseEventId, type ReplayStream } from './replay.ts'
-import { headerOf, takes } from './request.ts'
+import { headerOf, namedHeadersOf, NO_NAMED, takes, type NamedHeaders } from './request.ts'
 import { IGNORED, createStatelessDoor } from './stateless.ts'
 
 /** What one HTTP session stands on. */
@@ -39,6 +39,7 @@ export interface PipeDoorOptions {
   writers: EventWriters
   gate: Gate
   onStream?: OnStream
+  forwards?: NamedHeaders
   limits: Limits
   log: Log
 }
@@ -67,11 +68,11 @@ const LEGACY_VERSIONS = new Set(['2024-10-07', '2024-11-05', '2025-03-26', '2025
 /** Finished streams of a session that can still be asked for. */
 const FINISHED_KEPT = 16
 
-export function createPipeDoor({ sessions, writers, gate, onStream, limits, log }: PipeDoorOptions): PipeDoor {
+export function createPipeDoor({ sessions, writers, gate, onStream, forwards = NO_NAMED, limits, log }: PipeDoorOptions): PipeDoor {
   const patience = createPatience()
-  const stateless = createStatelessDoor({ writers, patience, gate, log })
+  const stateless = createStatelessDoor({ writers, patience, gate, forwards, log })
 
-  function initialize(upstream: MessageUpstream, { res, caller, reads, post }: PipePost, id: JsonRpcId): void {
+  function initialize(upstream: MessageUpstream, { req, res, caller, reads, post }: PipePost, id: JsonRpcId): void {
     const session = openSession(upstream, caller, reads)
     const { value } = session
     const release = session.hold()
@@ -92,7 +93,7 @@ export function createPipeDoor({ sessions, writers, gate, onStream, limits, log 
       headers: (errorCode) => (errorCode === undefined ? { 'mcp-session-id': session.id } : undefined),
       done: release,
     })
-    value.link.send(post, NO_HEADERS, {
+    value.link.send(post, namedHeadersOf(req, forwards), {
       message: reply.message,
       answer(answered, text, errorCode) {
         if (errorCode === undefined) value.version = versionIn(text)
@@ -153,7 +154,7 @@ export function createPipeDoor({ sessions, writers, gate, onStream, limits, log 
     const { value } = session
     const expected = requestIdsOf(post)
     if (expected.length === 0) {
-      value.link.send(post, NO_HEADERS, IGNORED)
+      value.link.send(post, namedHeadersOf(req, forwards), IGNORED)
       return accepted(res)
     }
     const release = session.hold()
@@ -193,7 +194,7 @@ export function createPipeDoor({ sessions, writers, gate, onStream, limits, log 
     })
     value.open.add(reply)
     patience.begin(reply)
-    value.link.send(post, NO_HEADERS, reads ? gate.filtered(caller, post, reply) : reply)
+    value.link.send(post, namedHeadersOf(req, forwards), reads ? gate.filtered(caller, post, reply) : reply)
   }
 
   function forgetFinished(value: HttpSession): void {

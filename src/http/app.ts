@@ -1,5 +1,5 @@
 // The security order, read downwards: nothing below a line runs before it.
-import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express'
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler, type Response, type Router } from 'express'
 import helmet from 'helmet'
 
 import { OpenMcpError } from '../errors.ts'
@@ -21,11 +21,14 @@ export interface AppOptions {
   security: { issuer: Router; keys: Router; guard: RequestHandler } | undefined
   /** Undefined: nobody is heard by TSP. */
   tsp: RequestHandler | undefined
-  mcp: RequestHandler
-  sse: RequestHandler
-  messages: RequestHandler
+  mcp: Door
+  sse: Door
+  messages: Door
   log: Log
 }
+
+/** What is behind a path. Without a name it is the server at the root, else the one of this name, if there is one. */
+type Door = (name: string | undefined, req: Request, res: Response) => void
 
 export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state, security, tsp, mcp, sse, messages, log }: AppOptions): Express {
   const app = express()
@@ -44,9 +47,13 @@ export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state
 
   // Guarded doors: none of them is reached without a caller (401).
   const guarded = (paths: string[], door: RequestHandler): void => void app.all(paths, security ? [security.guard, door] : door)
-  guarded(at('/mcp', ...(security ? ['/with-key/mcp'] : [])), mcp)
-  guarded(at('/sse'), onlyMethod('GET', sse, log))
-  guarded(at('/messages', '/message'), onlyMethod('POST', messages, log))
+  guarded(at('/mcp', ...(security ? ['/with-key/mcp'] : [])), behind(mcp))
+  guarded(at('/sse'), onlyMethod('GET', behind(sse), log))
+  guarded(at('/messages', '/message'), onlyMethod('POST', behind(messages), log))
+  // The same of each named server. Whether there is one of that name is told to callers alone.
+  guarded(at('/servers/:name/mcp'), behind(mcp))
+  guarded(at('/servers/:name/sse'), onlyMethod('GET', behind(sse), log))
+  guarded(at('/servers/:name/messages', '/servers/:name/message'), onlyMethod('POST', behind(messages), log))
 
   // Open, with their own rules: whoever asks proves themselves. Behind the others, because a call would look at each of their doors.
   if (tsp) app.all(at('/tsp'), tsp) //         by a seal
@@ -86,6 +93,13 @@ function toCallers(guard: RequestHandler, whole: RequestHandler, part: RequestHa
   return (req, res, next) => {
     if (req.headers.authorization === undefined && req.headers['x-api-key'] === undefined) return void part(req, res, next)
     guard(req, res, () => void whole(req, res, next))
+  }
+}
+
+function behind(door: Door): RequestHandler {
+  return (req, res) => {
+    const { name } = req.params
+    door(typeof name === 'string' ? name : undefined, req, res)
   }
 }
 

@@ -8,6 +8,7 @@ import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { isObject } from '../protocol/message.ts'
+import { serverPath } from '../protocol/server-path.ts'
 import type { OnStream } from '../protocol/session.ts'
 import type { Admission } from '../tokens/admission.ts'
 import { isApiKey } from '../tokens/api-key.ts'
@@ -86,7 +87,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     if (isBlind()) return refuse(res, new OpenMcpError('store_failed', 'what was taken back cannot be looked up now', { hint: 'try again later' }), { log })
     const known = credential.scheme === 'Bearer' ? admission.known(credential.token) : undefined
     if (known && known.jkt === undefined && dpopMode === 'optional') {
-      const wrong = admission.wrong(known)
+      const wrong = admission.wrong(known) ?? wrongServer(req, known)
       return wrong === undefined ? enterAnd(next, req, res, known.caller) : challenge(req, res, { error: 'invalid_token' }, wrong)
     }
     if (!known && !TOKEN.test(credential.token)) return challenge(req, res, { error: credential.token === '' ? 'invalid_request' : 'invalid_token' })
@@ -107,7 +108,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     // The name it came in by is learnt before the token is read, which may be from that name.
     places.baseOf(req)
     const verdict = admission.known(token) ?? (isApiKey(token) ? await lookAtKey(req, token) : await admission.look(token))
-    const wrong = 'rejected' in verdict ? verdict.rejected : (admission.wrong(verdict) ?? wrongScheme(scheme, verdict))
+    const wrong = 'rejected' in verdict ? verdict.rejected : (admission.wrong(verdict) ?? wrongServer(req, verdict) ?? wrongScheme(scheme, verdict))
     if ('rejected' in verdict || wrong !== undefined) return challenge(req, res, { scheme, error: 'invalid_token' }, wrong)
     if (verdict.jkt !== undefined && !(await isProved(req, res, token, verdict.jkt))) return
     if (!res.destroyed) enterAnd(next, req, res, verdict.caller)
@@ -119,6 +120,11 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
     const verdict = await admission.look(key)
     if (!('rejected' in verdict)) turn.giveBack()
     return verdict
+  }
+
+  /** Of what was asked for one server, another learns nothing (RFC 8707 §2): each may be somebody else's. */
+  function wrongServer(req: IncomingMessage, { audience }: Verdict): string | undefined {
+    return places.opens(audience, serverOf(req)) ? undefined : 'for another server'
   }
 
   /** A bound token without its proof is a stolen one; a proof for a token that is not bound proves nothing (RFC 9449 §7.1). */
@@ -171,7 +177,8 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
 
   function challengeText(req: IncomingMessage, { scheme = dpopMode === 'optional' ? 'Bearer' : 'DPoP', error, scope = 'mcp' }: Challenge): string {
     const path = urlOf(req).slice(places.baseOf(req).length)
-    const door = /^\/(?:sse|messages?)$/.test(path) ? '/sse' : '/mcp'
+    const name = serverOf(req)
+    const door = `${name === undefined ? '' : serverPath(name)}${/\/(?:sse|messages?)$/.test(path) ? '/sse' : '/mcp'}`
     // For clients that look for a login wherever one is named, though a key was configured: here none is.
     const isKeyDoor = path.startsWith('/with-key/')
     const parts = [
@@ -237,6 +244,13 @@ function pathIn(target: string): string {
   if (!target.startsWith('/')) return URL.parse(target)?.pathname ?? ''
   const query = target.indexOf('?')
   return query === -1 ? target : target.slice(0, query)
+}
+
+/** Which server the door that was knocked at belongs to, as the router has read it. Undefined: the one at the root. */
+function serverOf(req: IncomingMessage): string | undefined {
+  const { params } = req as { params?: Readonly<Record<string, unknown>> } & IncomingMessage // Express puts there what a path names
+  const name = params?.['name']
+  return typeof name === 'string' ? name : undefined
 }
 
 function proofOf(req: IncomingMessage): string | readonly string[] | undefined {

@@ -8,6 +8,8 @@ export interface Status {
   lastActivity(): string
   /** Servers by name and their state. */
   instances(): Readonly<Record<string, string>>
+  /** Of those that failed, why. */
+  failures(): Readonly<Record<string, string>>
   counts(): Readonly<Record<string, number>>
   /** TSP messages that were not taken, by reason; undefined where none are heard. */
   tspDropped?: (() => Readonly<Record<string, number>>) | undefined
@@ -36,7 +38,7 @@ export function counts(state: Status): RequestHandler {
 export function status(state: Status): RequestHandler {
   return (_req, res) => {
     const { tspDropped } = state
-    const about = { api_last_activity: state.lastActivity(), server_instances: state.instances(), ...state.counts() }
+    const about = { api_last_activity: state.lastActivity(), server_instances: state.instances(), server_failures: state.failures(), ...state.counts() }
     res.json(tspDropped ? { ...about, tsp_dropped: tspDropped() } : about)
   }
 }

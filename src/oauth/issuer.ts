@@ -3,6 +3,7 @@ import express, { Router, type ErrorRequestHandler, type RequestHandler } from '
 
 import type { NodeKeys } from '../identity/shapes.ts'
 import type { Log } from '../observe/log.ts'
+import { isServerName, serverPath } from '../protocol/server-path.ts'
 import type { Places } from '../tokens/places.ts'
 import type { BrowserLogin } from './browser/browser-login.ts'
 import { formEndpoint, type Answer, type FormRequest } from './endpoint.ts'
@@ -37,9 +38,11 @@ export function createIssuer({ token, browserLogin, introspect, revoke, keys, pl
   const post = (path: string, endpoint: Endpoint): void => {
     router.all(`${pathPrefix}${path}`, only('POST'), form, formEndpoint(path, { log, strangers }, endpoint))
   }
-  const get = (paths: readonly string[], body: (base: string) => object | Promise<object>): void => {
+  const get = (paths: readonly string[], body: (base: string, name: string) => object | undefined | Promise<object>): void => {
     router.all([...paths], only('GET', 'HEAD'), (req, res, next) => {
-      Promise.resolve(body(places.baseOf(req))).then((found) => {
+      const asked = body(places.baseOf(req), String(req.params['name']))
+      if (!asked) return next()
+      Promise.resolve(asked).then((found) => {
         res.setHeader('cache-control', `public, max-age=${PUBLISHED_SECONDS}`)
         res.json(found)
       }, next)
@@ -50,6 +53,12 @@ export function createIssuer({ token, browserLogin, introspect, revoke, keys, pl
 
   for (const door of ['', '/mcp', '/sse']) {
     get(known('oauth-protected-resource', door), (base) => resourceMetadata(base, `${base}${door}`, keys, dpopRequired))
+  }
+  for (const door of ['/mcp', '/sse']) {
+    // Of every name there could be: whether there is one is told to callers alone.
+    get(known('oauth-protected-resource', `/servers/:name${door}`), (base, name) =>
+      isServerName(name) ? resourceMetadata(base, `${base}${serverPath(name)}${door}`, keys, dpopRequired) : undefined,
+    )
   }
   get([...known('oauth-authorization-server'), ...known('openid-configuration')], issuerMetadata)
   get([pathPrefix === '' ? `${WELL_KNOWN}/did.json` : `${pathPrefix}/did.json`], (base) => nodeDocument(base, keys))

@@ -6,6 +6,7 @@ import type { Log, LogFormat, LogLevel } from '../observe/log.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { Credential } from '../upstream/options.ts'
 import type { VidTarget } from './sealed-out.ts'
+import type { NamedServer } from './servers.ts'
 
 /** A stdio server that openmcp starts itself. Never through a shell. */
 export interface CommandTarget {
@@ -23,6 +24,21 @@ export interface RemoteTarget {
   urls: readonly URL[]
   transport: 'auto' | 'http' | 'sse'
   /** Sent with every request to the upstream, and to nobody else. */
+  headers: Readonly<Record<string, string>>
+  /** Others of the same kind, each as `urls` are: sessions are shared out among all of them. They get the same headers. */
+  others?: readonly (readonly URL[])[]
+  /** Tried in this order while none of those answers. Those of another origin get no header of ours. */
+  fallbacks?: readonly (readonly URL[])[]
+  /** How a request is sent again that may be: a tool call only when it cannot have been heard of. */
+  retry?: { attempts: number; delayMs: number }
+}
+
+/** A server that is spoken with over a connection of its own. */
+export interface SocketTarget {
+  kind: 'socket'
+  /** `tcp://host:port`: a line for each message. `ws:` and `wss:`: a text frame for each. */
+  url: URL
+  /** Sent when a WebSocket is opened. */
   headers: Readonly<Record<string, string>>
 }
 
@@ -45,7 +61,12 @@ export interface ListenOptions {
 }
 
 export interface OpenMcpOptions {
-  target: CommandTarget | RemoteTarget | VidTarget
+  /** The server at the root. None: only what `servers` names is served. */
+  target?: CommandTarget | RemoteTarget | SocketTarget | VidTarget
+  /** Beside it, each at `/servers/NAME/…`. */
+  servers?: readonly NamedServer[]
+  /** Where there is none at the root: all of them as one there, with joined names. */
+  aggregate?: { name: string; version: string }
   /** None: served on our own stdin and stdout. */
   listen?: ListenOptions
   /** What the server is called in the log and on /status. */

@@ -10,24 +10,29 @@ import type { SecuredTsp } from '../security/tsp.ts'
 import { frameOf } from '../tsp/session-frame.ts'
 import { createHostedSessions } from '../tsp/session.ts'
 
-export interface TspInOptions extends Omit<TspDoorOptions, 'sealed' | 'send' | 'limits'> {
-  tsp: SecuredTsp
-  guard: Pick<Guard, 'enter'>
-  /** Tokens alone are given otherwise. */
-  hearsMcp: boolean
-  proxied: boolean
+/** The server that is spoken to by TSP. */
+export interface TspServer extends Pick<TspDoorOptions, 'upstream' | 'calls'> {
   sessions: Sessions<TspSession>
   /** What is asked under a seal by HTTP is served as at /mcp, but for where its body comes from. */
   serve(bodyOf: typeof openedBody): Handler
+}
+
+export interface TspInOptions extends Omit<TspDoorOptions, 'sealed' | 'send' | 'limits' | 'sessions' | keyof TspServer> {
+  tsp: SecuredTsp
+  guard: Pick<Guard, 'enter'>
+  /** Undefined: tokens alone are given. */
+  server: TspServer | undefined
+  proxied: boolean
   limits: TspDoorOptions['limits'] & { sessions: number; messageBytes: number }
   now: () => number
 }
 
 /** Returns the door at `/tsp`. */
-export function openTspIn({ guard, hearsMcp, proxied, serve, ...options }: TspInOptions): ReturnType<typeof createHttpDoor> {
+export function openTspIn({ guard, server, proxied, ...options }: TspInOptions): ReturnType<typeof createHttpDoor> {
   const { tsp, limits, log, now } = options
-  if (hearsMcp) hearSessions(options)
+  if (server) hearSessions({ ...options, ...server })
   const answer =
+    server &&
     tsp.tmcp &&
     createSealedDoor({
       open: tsp.tmcp.take,
@@ -36,14 +41,14 @@ export function openTspIn({ guard, hearsMcp, proxied, serve, ...options }: TspIn
         if (caller) guard.enter(req, res, caller)
         return caller !== undefined
       },
-      serve: serve(openedBody),
+      serve: server.serve(openedBody),
       mostAnswerBytes: limits.messageBytes,
       log,
     })
   return createHttpDoor({ take: tsp.node.take, answer, refused: tsp.node.missed, proxied, log, now })
 }
 
-function hearSessions({ tsp, now, ...door }: Omit<TspInOptions, 'guard' | 'hearsMcp' | 'proxied' | 'serve'>): void {
+function hearSessions({ tsp, now, ...door }: Omit<TspInOptions, 'guard' | 'server' | 'proxied'> & Omit<TspServer, 'serve'>): void {
   const { node, callerOf } = tsp
   const hosted = createHostedSessions({ mostPerPeer: door.limits.sessions, now })
   const { hear } = createTspDoor({

@@ -6,7 +6,7 @@ import { OpenMcpError } from '../errors.ts'
 import { printable, type Log } from '../observe/log.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createLineReader } from '../protocol/lines.ts'
-import type { Pipe, PipeEvents } from './pipe.ts'
+import type { OpenedPipe, PipeEvents } from './pipe.ts'
 
 export interface ChildCommand {
   command: string
@@ -16,10 +16,9 @@ export interface ChildCommand {
   cwd?: string
 }
 
-/** A running child. `started` settles once the program runs, or fails with `command_not_found`. */
-export interface Child extends Pipe {
+/** A running child. `started` fails with `command_not_found`. */
+export interface Child extends OpenedPipe {
   readonly pid: number | undefined
-  readonly started: Promise<void>
 }
 
 const live = new Set<() => void>()
@@ -46,6 +45,7 @@ export function startChild(what: ChildCommand, events: PipeEvents, { limits, log
   })
   const lastWords: string[] = []
   let over = false
+  let graceMs = limits.stopSeconds * 1000
   let stopping: Promise<void> | undefined
 
   const kill = (signal: NodeJS.Signals): boolean => signalGroup(child, signal, posix)
@@ -112,13 +112,14 @@ export function startChild(what: ChildCommand, events: PipeEvents, { limits, log
     if (!over) child.stdin?.write(text)
   }
 
-  function stop(): Promise<void> {
+  function stop(graceSeconds = Infinity): Promise<void> {
+    graceMs = Math.min(graceMs, graceSeconds * 1000)
     stopping ??= stopInOrder()
     return stopping
   }
   /** stdin EOF, SIGTERM, SIGKILL, each with its wait; then the same for what the server left running in its group. */
   async function stopInOrder(): Promise<void> {
-    const waitMs = limits.stopSeconds * 1000
+    const waitMs = (): number => graceMs
     const gone = (): boolean => child.pid === undefined || !signalGroup(child, 0, posix)
     if (queue !== '') flush()
     child.stdin?.end()
@@ -149,14 +150,14 @@ export function startChild(what: ChildCommand, events: PipeEvents, { limits, log
 }
 
 /** Ends early once nobody of the group is left: the leader's exit is not enough, and 'close' may never come. */
-async function within(exited: Promise<void>, waitMs: number, gone: () => boolean): Promise<boolean> {
-  const until = Date.now() + waitMs
+async function within(exited: Promise<void>, waitMs: () => number, gone: () => boolean): Promise<boolean> {
+  const beganMs = Date.now()
   let closed = false
   void exited.then(() => (closed = true))
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
     await Promise.race([exited, pause(pauseMs)])
     if (gone()) return true
-    if (Date.now() >= until) return false
+    if (Date.now() - beganMs >= waitMs()) return false
     if (closed) await pause(pauseMs)
   }
 }

@@ -189,6 +189,14 @@ function failureOf(cause: unknown, origin: string, limits: Limits): OpenMcpError
   return new OpenMcpError('upstream_unreachable', `the upstream ${origin} cannot be reached: ${wordsOf(code, cause)}`, { cause })
 }
 
+/** Failures from before a request could have left: whoever sends it again sends it once. */
+const BEFORE_SENDING = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'UND_ERR_CONNECT_TIMEOUT'])
+
+/** Whether the upstream cannot have heard of the request that failed so. */
+export function wasNeverSent({ code, cause }: OpenMcpError): boolean {
+  return code === 'upstream_unreachable' && cause instanceof Error && 'code' in cause && BEFORE_SENDING.has(String(cause.code))
+}
+
 function wordsOf(code: string, cause: unknown): string {
   const words: Record<string, string> = {
     ECONNREFUSED: 'nothing listens there',
@@ -210,4 +218,9 @@ export function refusedBy(status: number): OpenMcpError {
 
 export function wantsCredential(status: number): boolean {
   return status === 401 || status === 407
+}
+
+/** Names of headers as they are compared. */
+export function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }

@@ -2,11 +2,19 @@
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { createEventReader } from '../protocol/event-stream.ts'
-import { type ForwardedHeaders, type Link, type LinkEvents, type Reply, type ResponseHead } from '../protocol/exchange.ts'
+import {
+  NO_HEADERS,
+  type ByteReply,
+  type ForwardedHeaders,
+  type HttpUpstream,
+  type Link,
+  type LinkEvents,
+  type Reply,
+  type ResponseHead,
+} from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isId, isObject, requestIdsOf, textOf, type JsonObject, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { META_VERSION, encodeMirrored, metaOf, mirroredNameOf, paramsOf } from '../protocol/revision.ts'
-import { refusedBy, wantsCredential, type HttpClient } from './http-client.ts'
 import type { ParamHeaders } from '../protocol/param-headers.ts'
 
 const ACCEPT_BOTH: ForwardedHeaders = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
@@ -29,15 +37,14 @@ interface Exchange {
 }
 
 export interface HttpLinkOptions {
-  client: HttpClient
-  url: URL
+  upstream: HttpUpstream
   events: LinkEvents
   paramHeaders: ParamHeaders
   limits: Limits
   log: Log
 }
 
-export function createHttpLink({ client, url, events, paramHeaders, limits, log }: HttpLinkOptions): Link {
+export function createHttpLink({ upstream, events, paramHeaders, limits, log }: HttpLinkOptions): Link {
   const exchanges = new Set<Exchange>()
   let sessionId: string | undefined
   let version: string | undefined
@@ -51,15 +58,18 @@ export function createHttpLink({ client, url, events, paramHeaders, limits, log 
 
   /** The same object as long as nothing in it changes. */
   let postHeaders: ForwardedHeaders | undefined
-  const baseHeaders = (): Record<string, string> => ({
-    ...(version === undefined ? {} : { 'mcp-protocol-version': version }),
-    ...(sessionId === undefined ? {} : { 'mcp-session-id': sessionId }),
-  })
+  const baseHeaders = (): ForwardedHeaders => (version === undefined ? {} : { 'mcp-protocol-version': version })
+
+  /** The revision that a message of 2026-07-28 names itself; such a message is of no session. */
+  function claimedBy({ messages: [message] }: Post): string | undefined {
+    const claimed = message && message.kind !== 'response' ? metaOf(message)?.[META_VERSION] : undefined
+    return typeof claimed === 'string' ? claimed : undefined
+  }
 
   function headersFor(post: Post): ForwardedHeaders {
     const [message] = post.messages
-    const claimed = message && metaOf(message)?.[META_VERSION]
-    if (!message || message.kind === 'response' || typeof claimed !== 'string') return (postHeaders ??= { ...ACCEPT_BOTH, ...baseHeaders() })
+    const claimed = claimedBy(post)
+    if (!message || message.kind === 'response' || claimed === undefined) return (postHeaders ??= { ...ACCEPT_BOTH, ...baseHeaders() })
     const name = mirroredNameOf(message)
     return {
       ...ACCEPT_BOTH,
@@ -70,9 +80,9 @@ export function createHttpLink({ client, url, events, paramHeaders, limits, log 
     }
   }
 
-  function send(post: Post, reply: Reply): void {
+  function send(post: Post, more: ForwardedHeaders, reply: Reply): void {
     if (closed) return
-    if (held) return void held.push(() => send(post, reply))
+    if (held) return void held.push(() => send(post, more, reply))
     if (cancels(post)) return
     const open = idsOf(post)
     if (!open) return refuseRepeated(post, reply)
@@ -89,7 +99,15 @@ export function createHttpLink({ client, url, events, paramHeaders, limits, log 
       stop: () => {},
     }
     exchanges.add(exchange)
-    exchange.stop = client.request({ method: 'POST', url, headers: headersFor(post), body: textOf(post) }, answerTo(exchange, initialized ? begun : () => {}))
+    exchange.stop = upstream.exchange(
+      {
+        method: 'POST',
+        sessionId: claimedBy(post) === undefined ? sessionId : undefined,
+        headers: more === NO_HEADERS ? headersFor(post) : { ...more, ...headersFor(post) },
+        body: textOf(post),
+      },
+      answerTo(exchange, initialized ? begun : () => {}),
+    )
   }
 
   /** The requests of a post; undefined when an id of them is in flight: servers give such an answer to whoever asked last. */
@@ -158,7 +176,7 @@ export function createHttpLink({ client, url, events, paramHeaders, limits, log 
     }
   }
 
-  function answerTo(exchange: Exchange, onHead: (isTaken: boolean) => void): Parameters<HttpClient['request']>[1] {
+  function answerTo(exchange: Exchange, onHead: (isTaken: boolean) => void): ByteReply {
     let read: { bytes(chunk: Buffer): void; end(): void } | undefined
     return {
       head(status, answered) {
@@ -176,13 +194,18 @@ export function createHttpLink({ client, url, events, paramHeaders, limits, log 
           exchange.stop()
           fail(exchange, toOpenMcpError(error))
         }
+        return true
       },
+      drained: () => {},
       end() {
         read?.end()
       },
       failed(error) {
         onHead(false)
-        if (exchange.lastEventId === undefined || error.code === 'timeout') fail(exchange, error)
+        if (error.code === 'session_ended') {
+          fail(exchange, error)
+          end(error)
+        } else if (exchange.lastEventId === undefined || error.code === 'timeout') fail(exchange, error)
         else resume(exchange, error)
       },
     }
@@ -244,7 +267,6 @@ export function createHttpLink({ client, url, events, paramHeaders, limits, log 
 
   /** An HTTP error: with a JSON-RPC error in it the client gets that, with its own id; otherwise the failure in words. */
   function refused(exchange: Exchange, status: number, text: string): void {
-    if (wantsCredential(status)) return fail(exchange, refusedBy(status))
     if (status === 404 && sessionId !== undefined) {
       const error = new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' })
       fail(exchange, error)
@@ -276,8 +298,8 @@ export function createHttpLink({ client, url, events, paramHeaders, limits, log 
     }
     exchange.attempts++
     const timer = setTimeout(() => {
-      exchange.stop = client.request(
-        { method: 'GET', url, endless: true, headers: { accept: 'text/event-stream', ...baseHeaders(), 'last-event-id': exchange.lastEventId ?? '' } },
+      exchange.stop = upstream.exchange(
+        { method: 'GET', sessionId, body: undefined, headers: { accept: 'text/event-stream', ...baseHeaders(), 'last-event-id': exchange.lastEventId ?? '' } },
         answerTo(exchange, () => {}),
       )
     }, exchange.retryMs)
@@ -302,11 +324,11 @@ export function createHttpLink({ client, url, events, paramHeaders, limits, log 
       failures = 0
       if (data !== '') received(data, undefined)
     })
-    const stop = client.request(
+    const stop = upstream.exchange(
       {
         method: 'GET',
-        url,
-        endless: true,
+        sessionId,
+        body: undefined,
         headers: { accept: 'text/event-stream', ...baseHeaders(), ...(last === undefined ? {} : { 'last-event-id': last }) },
       },
       {
@@ -325,9 +347,11 @@ export function createHttpLink({ client, url, events, paramHeaders, limits, log 
             stop()
             again()
           }
+          return true
         },
+        drained: () => {},
         end: again,
-        failed: again,
+        failed: (error) => (error.code === 'session_ended' ? end(error) : again()),
       },
     )
     listening = stop
@@ -346,14 +370,14 @@ export function createHttpLink({ client, url, events, paramHeaders, limits, log 
 
   return {
     kind: 'messages',
-    send: (post, _headers, reply) => send(post, reply),
+    send,
     async close() {
       if (closed) return
       closed = true
       listening?.()
       for (const exchange of exchanges) exchange.stop()
       exchanges.clear()
-      if (sessionId !== undefined) await forget(client, url, baseHeaders())
+      if (sessionId !== undefined) await forget(upstream, sessionId, baseHeaders())
     },
   }
 }
@@ -367,10 +391,13 @@ function has(post: Post, method: string): boolean {
 }
 
 /** Tells the upstream that its session is over. Whatever it answers: we are gone. */
-async function forget(client: HttpClient, url: URL, headers: ForwardedHeaders): Promise<void> {
+async function forget(upstream: HttpUpstream, sessionId: string, headers: ForwardedHeaders): Promise<void> {
   await new Promise<void>((resolve) => {
     const timer = setTimeout(done, 1000)
-    const stop = client.request({ method: 'DELETE', url, headers }, { head: done, chunk: () => {}, end: done, failed: done })
+    const stop = upstream.exchange(
+      { method: 'DELETE', sessionId, headers, body: undefined },
+      { head: done, chunk: () => true, drained: () => {}, end: done, failed: done },
+    )
     function done(): void {
       clearTimeout(timer)
       resolve()

@@ -18,7 +18,7 @@ export interface Mux {
   /** One more client of this pipe. */
   join(events: LinkEvents): Link
   /** Settles when the pipe is closed and everything behind it has ended. */
-  close(): Promise<void>
+  close(graceSeconds?: number): Promise<void>
   /** Clients that have joined and not left. */
   readonly clients: number
 }
@@ -54,21 +54,34 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
       const call = inner === undefined ? undefined : traffic.finish(inner)
       call?.reply.failed(tooLarge(limits), call.id)
     },
+    interrupted: lost,
     ended(error) {
-      over = error
-      clearInterval(sweeper)
-      for (const call of traffic.calls.values()) {
-        traffic.finish(call.inner)
-        call.reply.failed(error, call.id)
-      }
-      handshake.learned(undefined, error)
-      for (const client of traffic.clients) {
-        traffic.leave(client)
-        client.events.ended(error)
-      }
+      end(error)
       onEnd()
     },
   })
+
+  /** Tells everybody who is left. */
+  function end(error: OpenMcpError): void {
+    if (over) return
+    over = error
+    clearInterval(sweeper)
+    lost(error)
+    handshake.learned(undefined, error)
+    for (const client of traffic.clients) {
+      traffic.leave(client)
+      client.events.ended(error)
+    }
+  }
+
+  /** Nobody answers what is in flight, and nobody waits for an answer to what was asked. */
+  function lost(error: OpenMcpError): void {
+    for (const call of traffic.calls.values()) {
+      traffic.finish(call.inner)
+      call.reply.failed(error, call.id)
+    }
+    for (const client of traffic.clients) for (const id of traffic.questionsTo(client)) traffic.settle(id)
+  }
 
   /** Ends the calls that nobody will answer any more. */
   function sweep(): void {
@@ -176,9 +189,11 @@ export function createMux({ open, shared, limits, log, now, onEnd }: MuxOptions)
     }
   }
 
-  async function close(): Promise<void> {
+  async function close(graceSeconds?: number): Promise<void> {
     clearInterval(sweeper)
-    await pipe.close()
+    // Whoever has not left would wait for what nobody says any more.
+    end(new OpenMcpError('session_ended', 'the server is not served any more'))
+    await pipe.close(graceSeconds)
   }
 
   return {

@@ -1,4 +1,5 @@
 // What may stand behind openmcp, how it is to be reached, and what is had of it then.
+import type { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { FindSealedPeer } from '../protocol/carried.ts'
 import type { Caller } from '../protocol/caller.ts'
@@ -9,6 +10,8 @@ import type { ChildCommand } from './child.ts'
 
 export interface CommandServer extends ChildCommand {
   kind: 'command'
+  /** Headers of a caller, in lower case, that become variables of a child of its own. Not with `shared`. */
+  headerToEnv?: Readonly<Record<string, string>>
 }
 
 export interface RemoteServer {
@@ -16,6 +19,29 @@ export interface RemoteServer {
   /** Tried in order: the first that speaks MCP is it. All are of one origin. */
   urls: readonly URL[]
   transport: 'auto' | 'http' | 'sse'
+  headers: Readonly<Record<string, string>>
+  /** Others of the same kind, each as `urls` are: sessions are shared out among all of them. They get the same headers. */
+  others?: readonly (readonly URL[])[]
+  /** Tried in this order while none of those answers, and told nothing but what the client says: no header of ours, unless of one origin. */
+  fallbacks?: readonly (readonly URL[])[]
+  /** How a request is sent again that may be. */
+  retry?: Retry
+}
+
+export interface Retry {
+  attempts: number
+  /** Before the first; doubled with each that follows, and by chance half of it more. */
+  delayMs: number
+}
+
+/** An upstream that is started anew is mostly back within two or three seconds. */
+export const RETRY: Retry = { attempts: 3, delayMs: 250 }
+
+/** Messages over a connection that is opened for them: a line each over `tcp:`, a text frame each over `ws:` and `wss:`. */
+export interface SocketServer {
+  kind: 'socket'
+  url: URL
+  /** Sent when a WebSocket is opened. */
   headers: Readonly<Record<string, string>>
 }
 
@@ -47,6 +73,8 @@ export interface ConnectOptions {
   name: string
   /** What the upstream is told about who we are. None: what the target's own headers say. */
   credential?: Credential | undefined
+  /** What the child of this caller has in its environment beside what all have. */
+  variablesOf?: ((caller: Caller | undefined) => Readonly<Record<string, string>>) | undefined
 }
 
 /** Proves us to an upstream. Asked for each request; gives nothing while the upstream wants nothing. */
@@ -71,6 +99,8 @@ export interface CredentialRefusal {
   sent: Readonly<Record<string, string>>
 }
 
+export type ConnectionState = 'running' | 'idle' | 'connecting' | 'unreachable' | 'failed'
+
 export interface Connection {
   /** What the upstream is. For a URL that is found out first; while it cannot be, this fails and is tried anew next time. */
   upstream(): Upstream | Promise<Upstream>
@@ -79,10 +109,13 @@ export interface Connection {
   /** Settles when the first look is done: for words at start. Fails only with what no later try will mend. */
   readonly started: Promise<void>
   /** In one word, for /status. */
-  state(): 'running' | 'idle' | 'connecting' | 'unreachable'
+  state(): ConnectionState
+  /** Why it is `failed` or `unreachable`. */
+  failure(): OpenMcpError | undefined
   /** Children, or upstream connections with a session of their own. */
   pipes(): number
   /** Ends what runs for callers that are over, beside what ends with their sessions. */
   endOf(isOver: (caller: Caller) => boolean): Promise<void>
-  close(): Promise<void>
+  /** Children get `graceSeconds` to end by themselves, and again after SIGTERM, where that is less than usual. */
+  close(graceSeconds?: number): Promise<void>
 }

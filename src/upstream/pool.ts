@@ -13,7 +13,7 @@ export interface PipePool extends MessageUpstream {
   endOf(isOver: (caller: Caller) => boolean): Promise<void>
   /** Pipes that are open now. */
   readonly size: number
-  close(): Promise<void>
+  close(graceSeconds?: number): Promise<void>
 }
 
 export interface PoolOptions {
@@ -52,7 +52,7 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
       throw new OpenMcpError('busy', `${share} servers run for this caller already`, { hint: 'close sessions that are not needed, or raise --max-children' })
     let ended = false
     const mux: Mux = createMux({
-      open,
+      open: (events) => open(events, caller),
       shared: isShared,
       limits,
       log,
@@ -92,9 +92,9 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
     entry.idleSinceMs = now()
     return entry.mux
   }
-  async function end(mux: Mux): Promise<void> {
+  async function end(mux: Mux, graceSeconds?: number): Promise<void> {
     forget(mux)
-    await mux.close()
+    await mux.close(graceSeconds)
   }
 
   const sweeper = setInterval(
@@ -135,10 +135,10 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
     get size() {
       return muxes.size
     },
-    async close() {
+    async close(graceSeconds) {
       closed = true
       clearInterval(sweeper)
-      await Promise.all([...muxes.keys()].map(end))
+      await Promise.all([...muxes.keys()].map((mux) => end(mux, graceSeconds)))
     },
   }
 }

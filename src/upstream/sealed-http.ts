@@ -5,8 +5,9 @@ import type { CarriedRequest, FindSealedPeer, SealedRequest, SealedWay } from '.
 import type { ForwardedHeaders } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
-import type { ConnectOptions } from './options.ts'
-import { streamableHttp, type Remote } from './remote.ts'
+import { RETRY, type ConnectOptions } from './options.ts'
+import type { Remote } from './over-http.ts'
+import { streamableHttp } from './remote.ts'
 import { answerOf, notSealed, notServed, textLengthOf } from './sealed-answers.ts'
 import { askOnce, type Outcome } from './sealed-once.ts'
 
@@ -23,7 +24,7 @@ export async function findSealedRemote(find: FindSealedPeer, options: ConnectOpt
     await http.close()
     throw error
   }
-  return streamableHttp(createSealedClient({ http, url, way, limits, log }), url, options)
+  return streamableHttp(createSealedClient({ http, url, way, limits, log }), url, RETRY, options)
 }
 
 export interface SealedClientOptions {

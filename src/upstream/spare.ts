@@ -1,23 +1,22 @@
-// A child that was started before anybody needed it: what is wrong with the command shows at start, and the first client
+// A child or a connection that was opened before anybody needed it: what is wrong with it shows at start, and the first client
 // does not wait.
 import type { OpenMcpError } from '../errors.ts'
-import type { Child } from './child.ts'
-import type { PipeEvents } from './pipe.ts'
+import type { OpenedPipe, PipeEvents } from './pipe.ts'
 
 export interface Spare {
-  /** Settles once the program runs; fails with the reason when it cannot. */
+  /** Settles once it can be spoken to; fails with the reason when it cannot. */
   readonly started: Promise<void>
-  /** Hands the child over, once, if it still runs. */
-  take(events: PipeEvents): Child | undefined
+  /** Hands it over, once, if it is still there. */
+  take(events: PipeEvents): OpenedPipe | undefined
   /** Ends it if nobody took it. */
-  close(): Promise<void>
+  close(graceSeconds?: number): Promise<void>
 }
 
-export function createSpare(start: (events: PipeEvents) => Child, onEndUnused: (error: OpenMcpError) => void): Spare {
+export function createSpare(start: (events: PipeEvents) => OpenedPipe, onEndUnused: (error: OpenMcpError) => void): Spare {
   let owner: PipeEvents | undefined
   let isOver = false
   let hasStarted = false
-  const child = start({
+  const pipe = start({
     line: (bytes) => owner?.line(bytes),
     tooLong: (head, tail) => owner?.tooLong(head, tail),
     ended(error) {
@@ -27,21 +26,21 @@ export function createSpare(start: (events: PipeEvents) => Child, onEndUnused: (
       isOver = true
     },
   })
-  child.started.then(
+  pipe.started.then(
     () => (hasStarted = true),
     () => {},
   )
   return {
-    started: child.started,
+    started: pipe.started,
     take(events) {
       if (owner || isOver) return undefined
       owner = events
-      return child
+      return pipe
     },
-    async close() {
+    async close(graceSeconds) {
       if (owner) return
       isOver = true
-      await child.close()
+      await pipe.close(graceSeconds)
     },
   }
 }

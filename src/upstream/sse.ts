@@ -3,23 +3,19 @@ import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { createEventReader } from '../protocol/event-stream.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { refusedBy, wantsCredential, type HttpClient } from './http-client.ts'
-import type { Pipe, PipeEvents } from './pipe.ts'
+import type { OpenedPipe, PipeEvents } from './pipe.ts'
 
-export interface SsePipe extends Pipe {
-  /** Settles when the server has named its endpoint, or fails with the reason. */
-  readonly opened: Promise<void>
-}
-
-export function openSse(client: HttpClient, url: URL, events: PipeEvents, limits: Limits): SsePipe {
+/** `started` settles when the server has named its endpoint. */
+export function openSse(client: HttpClient, url: URL, events: PipeEvents, limits: Limits): OpenedPipe {
   let endpoint: URL | undefined
   let over = false
   let waiting: { line: string; undelivered?: ((error: OpenMcpError) => void) | undefined }[] = []
   let bufferedBytes = 0
   let settle: { resolve: () => void; reject: (error: OpenMcpError) => void } | undefined
-  const opened = new Promise<void>((resolve, reject) => {
+  const started = new Promise<void>((resolve, reject) => {
     settle = { resolve, reject }
   })
-  opened.catch(() => {}) // told through `ended` as well
+  started.catch(() => {}) // told through `ended` as well
   const tooSlow = setTimeout(
     () => end(new OpenMcpError('upstream_not_mcp', 'the upstream opened an event stream but named no endpoint')),
     limits.connectSeconds * 1000,
@@ -108,7 +104,7 @@ export function openSse(client: HttpClient, url: URL, events: PipeEvents, limits
   }
 
   return {
-    opened,
+    started,
     send(line, undelivered) {
       if (over) return
       if (endpoint) post(endpoint, line, undelivered)

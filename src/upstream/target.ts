@@ -1,12 +1,17 @@
-// UPSTREAM, as people write it: host:port[/path] or http(s)://…, and how a DID is told from them.
+// UPSTREAM, as people write it: host:port[/path], http(s)://…, tcp://host:port or ws(s)://…, and how a DID is told from them.
 import { OpenMcpError } from '../errors.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 
 const MAX_LENGTH = 4096
-const WHAT_WORKS = 'host:port[/path], http://… and https://… work'
+const WHAT_WORKS = 'host:port[/path], http(s)://…, tcp://host:port and ws(s)://… work'
+
+/** Whether it is spoken with over a connection that messages are sent on, and not by requests. */
+export function isSocket(url: URL): boolean {
+  return ['tcp:', 'ws:', 'wss:'].includes(url.protocol)
+}
 
 /**
- * The URLs an UPSTREAM stands for, in the order to try them: two when it names no path, one otherwise (`/` is a path).
+ * The URLs an UPSTREAM stands for, in the order to try them: two of HTTP when it names no path, one otherwise (`/` is a path).
  * Refuses what openmcp cannot reach yet (`unavailable_option`), a DID, which is for whoever asks with `schemeOf` first, and a secret or a
  * fragment in the URL.
  */
@@ -17,6 +22,8 @@ export function parseTarget(text: string): readonly URL[] {
   const authority = authorityOf(text)
   refuseAuthority(authority, scheme, text)
   const url = urlOf(scheme === undefined ? `${schemeFor(authority)}://${text}` : text, text)
+  if (scheme === 'tcp') return [tcpOf(url, text)]
+  if (isSocket(url)) return [url]
   return namesPath(text) ? [url] : [withPath(url, '/mcp'), withPath(url, '/sse')]
 }
 
@@ -39,12 +46,19 @@ function refuseUnreadable(text: string): void {
 }
 
 function refuseScheme(scheme: string, text: string): void {
-  if (scheme === 'http' || scheme === 'https') return
-  if (['tcp', 'ws', 'wss'].includes(scheme)) {
-    throw new OpenMcpError('unavailable_option', `an upstream over ${scheme}:// is not built yet`, { hint: WHAT_WORKS })
-  }
+  if (['http', 'https', 'tcp', 'ws', 'wss'].includes(scheme)) return
   if (scheme === 'did') throw new OpenMcpError('usage', 'a DID is no URL', { hint: 'openmcp run -p PORT:did:… serves what it names' })
   throw new OpenMcpError('usage', `'${shownTarget(text)}': openmcp does not speak ${scheme}://`, { hint: WHAT_WORKS })
+}
+
+/** TCP has a host and a port, and nothing else to say. */
+function tcpOf(url: URL, text: string): URL {
+  if (url.port === '') throw new OpenMcpError('usage', `the upstream '${shownTarget(text)}' has no port`, { hint: 'write tcp://HOST:PORT' })
+  if (url.pathname !== '' && url.pathname !== '/') {
+    throw new OpenMcpError('usage', `the upstream '${shownTarget(text)}' has a path, which TCP does not have`, { hint: 'write tcp://HOST:PORT' })
+  }
+  if (url.search !== '') throw new OpenMcpError('usage', `the upstream '${shownTarget(text)}' has a query, which TCP does not have`)
+  return new URL(`tcp://${url.host.toLowerCase()}`)
 }
 
 function authorityOf(text: string): string {

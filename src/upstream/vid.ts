@@ -1,9 +1,9 @@
 // A server that is named by a VID, as an upstream: the only place that knows both ways to one.
-import { toOpenMcpError, type ErrorCode } from '../errors.ts'
+import { toOpenMcpError, type ErrorCode, type OpenMcpError } from '../errors.ts'
 import type { OpenSealed } from '../protocol/sealed-session.ts'
 import type { Connection, ConnectOptions, FoundVid, VidServer } from './options.ts'
 import { createPool } from './pool.ts'
-import type { Remote } from './remote.ts'
+import type { Remote } from './over-http.ts'
 import { openSealedPipe } from './tsp.ts'
 
 /** What is wrong with our own side is told at start; the other side may be away for now. */
@@ -14,18 +14,21 @@ export function connectVid(target: VidServer, options: ConnectOptions): Connecti
   const { limits, log } = options
   let found: Remote | undefined
   let finding: Promise<Remote> | undefined
-  let failed = false
-  const reached = (): void => void (failed = false)
+  let failure: OpenMcpError | undefined
+  const reached = (): void => void (failure = undefined)
   const away = (thrown: unknown): void => {
-    failed = true
     const error = toOpenMcpError(thrown)
+    failure = error
     log.warn(`${error.message}; it will be tried again`, { hint: error.hint })
   }
 
   function byMessages({ open, reach }: FoundVid & { by: 'messages' }): Remote {
     const noted: OpenSealed = (events) => {
       const opening = open(events)
-      opening.then(reached, (thrown: unknown) => (failed ||= toOpenMcpError(thrown).code !== 'busy'))
+      opening.then(reached, (thrown: unknown) => {
+        const error = toOpenMcpError(thrown)
+        if (error.code !== 'busy') failure ??= error
+      })
       return opening
     }
     reach().then(reached, away)
@@ -60,11 +63,12 @@ export function connectVid(target: VidServer, options: ConnectOptions): Connecti
     upstream: () => found?.upstream ?? look().then(({ upstream }) => upstream),
     messages: () => found?.messages ?? look().then(({ messages }) => messages),
     started,
-    state: () => (failed ? 'unreachable' : found ? 'running' : 'connecting'),
+    state: () => (failure ? 'unreachable' : found ? 'running' : 'connecting'),
+    failure: () => failure,
     pipes: () => found?.pipes() ?? 0,
     endOf: async (isOver) => found?.endOf(isOver),
-    async close() {
-      await found?.close()
+    async close(graceSeconds) {
+      await found?.close(graceSeconds)
     },
   }
 }

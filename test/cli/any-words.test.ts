@@ -39,7 +39,7 @@ test('whatever is published is understood or refused in words; what is understoo
   expect(() =>
     assert(
       property(words, boolean(), (text, hasCommand) => {
-        const published = refusable(() => parsePublish(text, hasCommand))
+        const published = refusable(() => parsePublish(text, { hasCommand }))
         return (
           published === undefined || (isBindable(published.listen) && (published.urls === undefined) === hasCommand && (published.urls ?? []).every(isPlain))
         )

@@ -28,7 +28,7 @@ describe('help', () => {
   })
 
   test('the usage names every option and fits a screen', () => {
-    expect(USAGE.split('\n').length).toBeLessThanOrEqual(64)
+    expect(USAGE.split('\n').length).toBeLessThanOrEqual(69)
     for (const [name] of RUN_OPTIONS) expect(USAGE).toContain(`--${name}`)
     for (const name of COMMANDS_NOT_BUILT) expect(USAGE.split('known, not built yet')[1]).toContain(name)
   })

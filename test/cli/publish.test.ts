@@ -4,11 +4,11 @@ import type { OpenMcpError } from '../../src/errors.ts'
 import { refusalIn } from './refusal.ts'
 
 function shown(text: string, hasCommand: boolean): { listen?: string; urls?: string[] } {
-  const { listen, urls } = parsePublish(text, hasCommand)
+  const { listen, urls } = parsePublish(text, { hasCommand })
   return { ...(listen && { listen: `${listen.host} ${listen.port}` }), ...(urls && { urls: urls.map((url) => url.href) }) }
 }
 
-const refusalOf = (text: string, hasCommand: boolean): OpenMcpError => refusalIn(text, () => parsePublish(text, hasCommand))
+const refusalOf = (text: string, hasCommand: boolean): OpenMcpError => refusalIn(text, () => parsePublish(text, { hasCommand }))
 
 describe('with a command, a publish says where to listen', () => {
   test.each([
@@ -121,10 +121,6 @@ describe('without a command', () => {
     expect(refusalOf(text, false)).toMatchObject({ code: 'usage', message })
   })
 
-  test.each(['8000:tcp://h:9000', '8000:wss://h/mcp'])('%s waits for a transport that is not built yet', (text) => {
-    expect(refusalOf(text, false).code).toBe('unavailable_option')
-  })
-
   test.each([
     ['did:web:h.example', undefined, 'did:web:h.example'],
     ['did:web:h.example%3A8443:team', undefined, 'did:web:h.example%3A8443:team'],
@@ -137,7 +133,7 @@ describe('without a command', () => {
     ],
     ['[::1]:8000:did:web:h.example', { host: '::1', port: 8000 }, 'did:web:h.example'],
   ])('%s is a VID, its colons and all', (text, listen, vid) => {
-    expect(parsePublish(text, false)).toEqual({ ...(listen && { listen }), vid })
+    expect(parsePublish(text, { hasCommand: false })).toEqual({ ...(listen && { listen }), vid })
   })
 
   test.each([

@@ -28,6 +28,7 @@ describe('the four things that run', () => {
         limits: DEFAULT_LIMITS,
         log: { level: 'info', format: 'text' },
       },
+      servers: [],
       warnings: [],
     })
   })
@@ -318,8 +319,23 @@ describe('what an upstream gets', () => {
     expect(optionsOf(['https://host/mcp', '--transport', text]).target).toMatchObject({ transport })
   })
 
-  test.each(['tcp', 'ws'])('--transport %s is not built yet', (text) => {
-    expect(refusalOf(['https://host/mcp', '--transport', text])).toMatchObject({ code: 'unavailable_option', message: `--transport ${text} is not built yet` })
+  test.each([
+    ['tcp://host:9000', 'tcp'],
+    ['ws://host:9000', 'ws'],
+    ['wss://host', 'websocket'],
+    ['wss://host', 'auto'],
+  ])('%s with --transport %s', (upstream, text) => {
+    expect(optionsOf([upstream, '--transport', text]).target).toMatchObject({ kind: 'socket' })
+  })
+
+  test.each([
+    [['tcp://host:9000', '-H', 'X-A: 1'], 'headers are for HTTP and WebSockets, and the upstream is tcp://'],
+    [['tcp://host:9000', '--id', 'me'], '--id proves us by HTTP, and the upstream is no http://'],
+    [['tcp://host:9000', '--transport', 'ws'], '--transport ws does not fit: the upstream is tcp://'],
+    [['ws://host:9000', '--transport', 'sse'], '--transport sse does not fit: the upstream is ws://'],
+    [['https://host/mcp', '--transport', 'tcp'], '--transport tcp does not fit: an upstream speaks http or sse'],
+  ])('%s is refused as well', (args, message) => {
+    expect(refusalOf(args)).toMatchObject({ code: 'usage', message })
   })
 
   test.each([
@@ -330,8 +346,31 @@ describe('what an upstream gets', () => {
     expect(refusalOf(args)).toMatchObject({ code: 'usage', message })
   })
 
+  test.each<[string[], object]>([
+    [['--endpoints', 'https://a/mcp,https://b/mcp'], { urls: [new URL('https://a/mcp')], others: [[new URL('https://b/mcp')]] }],
+    [['-p', '8000', '--endpoints', 'a:1, b:2/mcp'], { urls: [new URL('https://a:1/mcp'), new URL('https://a:1/sse')], others: [[new URL('https://b:2/mcp')]] }],
+    [
+      ['https://a/mcp', '--fallback', 'https://b/mcp', '--fallback', 'https://c/mcp'],
+      { urls: [new URL('https://a/mcp')], fallbacks: [[new URL('https://b/mcp')], [new URL('https://c/mcp')]] },
+    ],
+    [['https://a/mcp', '--retry-attempts', '0'], { retry: { attempts: 0, delayMs: 250 } }],
+    [['https://a/mcp', '--retry-delay', '1000'], { retry: { attempts: 3, delayMs: 1000 } }],
+  ])('%s is one upstream', (args, target) => {
+    expect(optionsOf(args).target).toMatchObject({ kind: 'remote', ...target })
+  })
+
+  test.each([
+    [['--endpoints', 'https://a/mcp,'], 'the upstream is empty'],
+    [['--endpoints', 'https://a/mcp', 'x'], '--endpoints says what to serve, and so does what follows the options'],
+    [['-p', '8000:https://a/mcp', '--endpoints', 'https://a/mcp'], '--endpoints says what to serve, and so does -p'],
+    [['--fallback', 'https://a/mcp', 'x'], '--fallback is for an upstream, and there is a COMMAND instead'],
+    [['https://a/mcp', '--retry-attempts', 'x'], "--retry-attempts: 'x' is not a count"],
+  ])('%s is refused, too', (args, message) => {
+    expect(refusalOf(args)).toMatchObject({ code: 'usage', message })
+  })
+
   test('stdio is what a COMMAND speaks', () => {
-    expect(optionsOf(['--transport', 'stdio', 'x']).target.kind).toBe('command')
+    expect(optionsOf(['--transport', 'stdio', 'x']).target?.kind).toBe('command')
   })
 })
 

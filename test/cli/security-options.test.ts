@@ -80,7 +80,6 @@ describe('--security', () => {
 
   test.each([
     ['--store', 'memory:'],
-    ['--config', 'c.json'],
     ['--api-key', KEY],
     ['--api-key-file', 'keys'],
     ['--token-life', '60'],
@@ -321,8 +320,12 @@ describe('--config', () => {
     expect(message).not.toContain('hunter2')
   })
 
-  test.each(['mcpServers', 'listen', 'policy', 'limits', 'store', 'audit', 'observe'])('%s is known by name only, and refused', (section) => {
+  test.each(['listen', 'policy', 'limits', 'store', 'audit', 'observe'])('%s is known by name only, and refused', (section) => {
     expect(refusedConfig(`{"${section}":{}}`)).toMatchObject({ message: `c.json: ${section}: is not built yet; openmcp refuses it rather than run without it` })
+  })
+
+  test.each(['{"trust":{"any":true}}', '{"security":{}}'])('%s without --security is refused, not ignored', (text) => {
+    expect(refusalOf(['--config', 'c.json', ...served], machineWith({ files: { 'c.json': text } })).hint).toContain('add --security')
   })
 
   test('that is not there is told', () => {

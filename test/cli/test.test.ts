@@ -237,9 +237,9 @@ describe('openmcp test fails in words', () => {
 })
 
 test('what it is asked wrongly ends with 2', async () => {
-  expect(await type(['test', '--timeout', 'soon', 'tcp://host:1'])).toMatchObject({
+  expect(await type(['test', '--timeout', 'soon', 'ftp://h'])).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining("an upstream over tcp:// is not built yet; --timeout: 'soon' is no number of seconds"),
+    stderr: expect.stringContaining("'ftp://h': openmcp does not speak ftp://; --timeout: 'soon' is no number of seconds"),
   })
   expect(await type(['test', '-p', '8000', 'x'])).toMatchObject({ code: 2 })
   expect(await type(['test', '-H', 'A: b', 'x'])).toMatchObject({ code: 2 })

@@ -4,7 +4,6 @@ import { at, type Json } from '../support/json.ts'
 import { callMessage, initializeMessage, returned, serve, serveOnStdio, typed } from '../support/openmcp.ts'
 import { freePort, listening, sdkServerFile, type HttpProgram } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
-import { until } from '../support/until.ts'
 import { json, upstream } from '../support/upstream.ts'
 import { ask, openSession } from '../support/wire.ts'
 
@@ -116,7 +115,7 @@ describe('what is not MCP', () => {
   })
 
   test('by its very scheme is refused at start, exit code 2', async () => {
-    for (const published of ['ftp://127.0.0.1/mcp', 'ws://127.0.0.1:1/mcp', 'tcp://127.0.0.1:1', 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK']) {
+    for (const published of ['ftp://127.0.0.1/mcp', 'ws://', 'tcp://127.0.0.1', 'did:key:z6Mk']) {
       const { code, stderr } = await typed(['run', '-p', `0:${published}`])
       expect(code).toBe(2)
       expect(stderr).toMatch(/^openmcp: error: .+\nopenmcp: hint: /)
@@ -134,7 +133,7 @@ describe('an upstream that was restarted', () => {
     await start(way, '--port', String(port))
   }
 
-  test('and lost its sessions: the client is told 404, and the next session works', async () => {
+  test('and lost its sessions: it is initialised again behind the client, whose session goes on', async () => {
     let proxy: Awaited<ReturnType<typeof serve>> | undefined
     let session: Awaited<ReturnType<typeof openSession>> | undefined
     await restarted('http', async (origin) => {
@@ -143,16 +142,11 @@ describe('an upstream that was restarted', () => {
       await session.call('heard')
     })
     if (!proxy || !session) throw new Error('not started')
-    const lost = await session.post(callMessage('mine', 'heard'))
-    await lost.whole()
-    expect(lost.status).toBe(404)
-    // From now on openmcp knows itself.
-    expect((await session.listen()).status).toBe(404)
-    await until('no session', async () => (await ask(proxy!.at('/status'))).json['sessions'] === 0)
-    expect(await (await openSession(proxy.url)).call('heard')).toMatchObject({ notifications: [] })
+    expect(await session.call('heard')).toMatchObject({ notifications: [] })
+    expect((await ask(proxy.at('/status'))).json['sessions']).toBe(1)
   })
 
-  test('over HTTP+SSE: calls in flight are answered, the session is over, and the next one works', async () => {
+  test('over HTTP+SSE: calls in flight are answered, and the session goes on', async () => {
     let proxy: Awaited<ReturnType<typeof serve>> | undefined
     let session: Awaited<ReturnType<typeof openSession>> | undefined
     let waiting: Awaited<ReturnType<NonNullable<typeof session>['post']>> | undefined
@@ -164,8 +158,7 @@ describe('an upstream that was restarted', () => {
     })
     if (!proxy || !session || !waiting) throw new Error('not started')
     expect(await waiting.message(({ id }: Json) => id === 'mine')).toMatchObject({ error: { code: -32603 } })
-    expect((await session.listen()).status).toBe(404)
-    expect(await (await openSession(proxy.url)).call('heard')).toMatchObject({ notifications: [] })
+    expect(await session.call('heard')).toMatchObject({ notifications: [] })
   })
 
   test('in the middle of a call over Streamable HTTP: the answer breaks off, and openmcp serves on', async () => {

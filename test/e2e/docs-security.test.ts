@@ -7,12 +7,13 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { parseConfig } from '../../src/cli/config-file.ts'
+import { SERVERS } from '../../src/config/read-servers.ts'
 import { GRANT_TYPES } from '../../src/oauth/grants.ts'
 import { issuerMetadata } from '../../src/oauth/metadata.ts'
 import { SCOPES } from '../../src/policy/scopes.ts'
 import { didHost } from '../support/did-host.ts'
 import { assertionClaims, holder, proofKey, secondsNow } from '../support/did.ts'
-import { at } from '../support/json.ts'
+import { at, jsonOf } from '../support/json.ts'
 import { nodeHome } from '../support/node-home.ts'
 import { PROGRAM, callMessage, initializeMessage, serve, typed, type Proxy } from '../support/openmcp.ts'
 import { startProgram } from '../support/program.ts'
@@ -307,9 +308,19 @@ describe('docs/configuration.md', () => {
     expect(told.toSorted()).toEqual(knownIn(file).toSorted())
   })
 
+  test('mcpServers has the members that it has in the source, and its example is taken', () => {
+    const text = section('docs/configuration.md', 'mcpServers')
+    const { properties } = jsonOf(SERVERS.schema['additionalProperties'])
+    const told = tableOf(text).flatMap(([members = '']) => spansOf(members).map((member) => member.split('.')[0] ?? ''))
+    expect([...new Set([...told, 'disabledTools'])].toSorted()).toEqual(Object.keys(jsonOf(properties)).toSorted())
+    const [, example = ''] = /```jsonc\n([^]*?)```/.exec(text) ?? []
+    const { servers, aggregate } = parseConfig(example, 'file', { env: { GIT_TOKEN: 'a' }, readText: () => 'b' })
+    expect([[...servers.keys()], aggregate]).toEqual([['git', 'mail', 'house'], true])
+  })
+
   test('sections that are not built yet are named, and no others', () => {
     const last = textOf('docs/configuration.md').trimEnd().split('\n\n').at(-1) ?? ''
-    expect(['trust', 'security', ...spansOf(last)].toSorted()).toEqual(knownIn({ strange: 1 }).toSorted())
+    expect(['mcpServers', 'aggregate', 'trust', 'security', ...spansOf(last)].toSorted()).toEqual(knownIn({ strange: 1 }).toSorted())
   })
 })
 

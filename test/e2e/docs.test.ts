@@ -96,6 +96,7 @@ describe('the examples', () => {
       'docs/api-keys.md: bash',
       'docs/api-keys.md: json',
       'docs/configuration.md: jsonc',
+      'docs/configuration.md: jsonc',
       'docs/security.md: ts',
       'docs/security.md: json',
       'docs/security.md: json',

@@ -198,16 +198,17 @@ describe('clients of one shared child', () => {
     expect(isAlive(Number(pid))).toBe(true)
   })
 
-  test('all hear at once when it dies, and a new one serves those who come', async () => {
+  test('all hear at once when it dies, and a new one serves them on, and those who come', async () => {
     const proxy = await startShared()
     const [one, two] = [await openSession(proxy.url), await openSession(proxy.url)]
     const streams = [await hold(one, 7, 'a', two), await hold(two, 7, 'b', one)]
     const { pid } = await one.call('who')
     process.kill(Number(pid), 'SIGKILL')
     for (const stream of streams) expect(at(await stream.message(isAnswer(7)), 'error', 'message')).toContain('SIGKILL')
-    expect((await one.listen()).status).toBe(404)
+    const { pid: successor } = await one.call('who')
+    expect(successor).not.toBe(pid)
     const next = await openSession(proxy.url)
-    expect((await next.call('who'))['pid']).not.toBe(pid)
+    expect([(await two.call('who'))['pid'], (await next.call('who'))['pid']]).toEqual([successor, successor])
   })
 
   test('over HTTP+SSE and Streamable HTTP share it as well', async () => {

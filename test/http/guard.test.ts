@@ -27,7 +27,7 @@ async function guarded(isBlind: boolean): Promise<{ call: (headers: Readonly<Rec
     },
     dpop: { check: () => Promise.resolve({ rejected: 'never asked' }), nonce: () => '' },
     replay: { isFirst: () => Promise.resolve(true) },
-    places: { baseOf: () => 'http://here', isOwnIssuer: () => true, resourceOf: () => 'http://here/mcp' },
+    places: { baseOf: () => 'http://here', isOwnIssuer: () => true, resourceOf: () => 'http://here/mcp', opens: () => true },
     live: createLive(Date.now),
     isBlind: () => isBlind,
     apiKeys: [KEY],

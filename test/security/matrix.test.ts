@@ -22,6 +22,9 @@ const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS
 const EVERY_METHOD = METHODS.filter((method) => method !== 'CONNECT')
 /** What needs a caller. */
 const GUARDED = ['/mcp', '/with-key/mcp', '/mcp/', '/sse', '/sse/', '/messages', '/message']
+/** Whether there is a server of this name is told to nobody without a credential for it. */
+const NAMED = ['/servers/git/mcp', '/servers/git/mcp/', '/servers/git/sse', '/servers/git/messages', '/servers/git/message']
+const DOORS = [...GUARDED, ...NAMED]
 const PREFIXES = ['', '/x/y']
 
 const WORDS = {
@@ -90,7 +93,8 @@ function tellingOf({ status, header, text }: QuickAnswer): Telling {
 
 /** RFC 6750 §3, RFC 9728 §5.1, and JSON-RPC 2.0 §5. */
 function challengeOf(s: Secured, prefix: string, path: string, { error, scheme = 'Bearer' }: Refused): Telling {
-  const door = /^\/(?:sse|messages?)$/.test(path) ? '/sse' : '/mcp'
+  const [, server = '', rest = ''] = /^(\/servers\/git)?(.*)$/.exec(path) ?? []
+  const door = `${server}${/^\/(?:sse|messages?)$/.test(rest) ? '/sse' : '/mcp'}`
   const origin = new URL(s.base).origin
   const parts = [
     ...(error === undefined ? [] : [`error="${error}"`, `error_description="${WORDS[error]}"`]),
@@ -314,8 +318,8 @@ describe.each(PREFIXES)('with the path prefix "%s"', (prefix) => {
     const ann = await holder()
     const s = await secured({ trusted: [ann.did], listen })
     const good = await s.token(ann)
-    const every = await wrongAnswers(s, prefix, doorsOf(s, GUARDED, EVERY_METHOD), [{ name: 'no token' }])
-    const unreadable = await wrongAnswers(s, prefix, doorsOf(s, GUARDED, USUAL_METHODS), unreadableRows(good))
+    const every = await wrongAnswers(s, prefix, doorsOf(s, DOORS, EVERY_METHOD), [{ name: 'no token' }])
+    const unreadable = await wrongAnswers(s, prefix, doorsOf(s, DOORS, USUAL_METHODS), unreadableRows(good))
     expect([...every, ...unreadable]).toEqual([])
     expect(s.reached()).toEqual([])
   })
@@ -327,7 +331,7 @@ describe.each(PREFIXES)('with the path prefix "%s"', (prefix) => {
     const tokens: Record<string, string> = { ...(await refusedTokens(s, await nodeSigner(s), ann)), 'of another node': await neighbour.token(ann) }
     const rows = Object.entries(tokens).map(([name, token]): Row => ({ name, headers: authorization(`Bearer ${token}`), error: 'invalid_token' }))
     const keys = ['garbage', 'of another node'].map((name): Row => ({ name, headers: [['x-api-key', tokens[name] ?? '']], error: 'invalid_token' }))
-    expect(await wrongAnswers(s, prefix, doorsOf(s, GUARDED, USUAL_METHODS), [...rows, ...keys])).toEqual([])
+    expect(await wrongAnswers(s, prefix, doorsOf(s, DOORS, USUAL_METHODS), [...rows, ...keys])).toEqual([])
     expect(s.reached()).toEqual([])
   })
 
@@ -355,7 +359,7 @@ describe.each(PREFIXES)('with the path prefix "%s"', (prefix) => {
     })
     s.reached()
     const rows = Object.entries(all).map(([name, token]): Row => ({ name, headers: authorization(`Bearer ${token}`), error: 'invalid_token' }))
-    expect(await wrongAnswers(s, prefix, doorsOf(s, GUARDED, USUAL_METHODS), rows)).toEqual([])
+    expect(await wrongAnswers(s, prefix, doorsOf(s, DOORS, USUAL_METHODS), rows)).toEqual([])
     expect(s.reached().filter(({ method }) => method !== 'DELETE')).toEqual([])
   })
 
@@ -363,9 +367,11 @@ describe.each(PREFIXES)('with the path prefix "%s"', (prefix) => {
     const ann = await holder()
     const s = await secured({ trusted: [ann.did], listen })
     const [key, other] = await Promise.all([proofKey(), proofKey('EdDSA')])
-    const [bound, plain] = [await s.token(ann, { key }), await s.token(ann)]
+    // For all of what is here, so that every door can be tried.
+    const form = { resource: s.base }
+    const [bound, plain] = [await s.token(ann, { key, form }), await s.token(ann, { form })]
     const rows = await proofRows({ key, other, bound, plain })
-    const doors = doorsOf(s, GUARDED, USUAL_METHODS)
+    const doors = doorsOf(s, DOORS, USUAL_METHODS)
     const used = new Map<string, string>()
     const askQuickly = quick()
     for (const { method, url } of doors) {
@@ -389,7 +395,7 @@ describe.each(PREFIXES)('with the path prefix "%s"', (prefix) => {
   test('headers of more than 16 KB are refused before anybody reads them', async () => {
     const s = await secured({ listen })
     const askQuickly = quick()
-    for (const { method, url } of doorsOf(s, [...GUARDED, '/token', '/healthz'], ['GET', 'POST', 'DELETE'])) {
+    for (const { method, url } of doorsOf(s, [...DOORS, '/token', '/healthz'], ['GET', 'POST', 'DELETE'])) {
       expect((await askQuickly({ method, url, headers: authorization(`Bearer ${'a'.repeat(17_000)}`) })).status).toBe(431)
     }
     expect(s.reached()).toEqual([])
@@ -485,6 +491,15 @@ const OPEN: Readonly<Record<string, string>> = {
   'PREFIX/.well-known/oauth-protected-resource': READ,
   'PREFIX/.well-known/oauth-protected-resource/mcp': READ,
   'PREFIX/.well-known/oauth-protected-resource/sse': READ,
+  '/.well-known/oauth-protected-resourcePREFIX/servers/git/mcp': READ,
+  '/.well-known/oauth-protected-resourcePREFIX/servers/git/sse': READ,
+  'PREFIX/.well-known/oauth-protected-resource/servers/git/mcp': READ,
+  'PREFIX/.well-known/oauth-protected-resource/servers/git/sse': READ,
+  'PREFIX/.well-known/oauth-protected-resource/servers/a%2fb/mcp': READ.replaceAll('200', '404'),
+  'PREFIX/.well-known/oauth-protected-resource/servers/git': NOTHING,
+  'PREFIX/servers': NOTHING,
+  'PREFIX/servers/git': NOTHING,
+  'PREFIX/servers/git/with-key/mcp': NOTHING,
   '/.well-known/oauth-authorization-serverPREFIX': READ,
   'PREFIX/.well-known/oauth-authorization-server': READ,
   '/.well-known/openid-configurationPREFIX': READ,
@@ -550,7 +565,6 @@ const OPEN: Readonly<Record<string, string>> = {
   'PREFIX/with-key/.well-known/oauth-protected-resource': NOTHING,
   'PREFIX/mcp%2f': NOTHING,
   'PREFIX/mcp.json': NOTHING,
-  'PREFIX/servers/test/mcp': NOTHING,
   // Without --tsp.
   'PREFIX/tsp': NOTHING,
 }
@@ -561,7 +575,7 @@ test('every route of the app is one of those above', () => {
   }
   const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
   const keys = { signing: nothing, published: () => [], verifying: nothing, sealing: nothing, hashing: nothing, list: nothing, rotate: nothing, close: nothing }
-  const places = { baseOf: nothing, isOwnIssuer: nothing, resourceOf: nothing }
+  const places = { baseOf: nothing, isOwnIssuer: nothing, resourceOf: nothing, opens: nothing }
   for (const pathPrefix of PREFIXES) {
     const act = nothing
     const addLogin = createLoginDoors({
@@ -596,7 +610,7 @@ test('every route of the app is one of those above', () => {
       tls: false,
       exposeHeaders: [],
       pathPrefix,
-      status: { ready: nothing, lastActivity: nothing, instances: nothing, counts: nothing },
+      status: { ready: nothing, lastActivity: nothing, instances: nothing, failures: nothing, counts: nothing },
       security: { issuer, keys: keyRouter, guard: nothing },
       tsp: nothing,
       mcp: nothing,
@@ -605,8 +619,10 @@ test('every route of the app is one of those above', () => {
       log,
     })
     const routes = [...routesIn(app.router), ...routesIn(issuer), ...routesIn(keyRouter)]
-    const named = Object.keys(OPEN).map((path) => path.replace('AAAAAAAAAAAAAAAAAAAAAAAA', ':uid'))
-    const known = [...GUARDED.map((path) => `PREFIX${path}`), ...named, 'PREFIX/keys/:file'].map((path) => path.replaceAll('PREFIX', pathPrefix))
+    const named = Object.keys(OPEN).map((path) => path.replace('AAAAAAAAAAAAAAAAAAAAAAAA', ':uid').replace('/git/', '/:name/'))
+    const known = [...DOORS.map((path) => `PREFIX${path.replace('/git/', '/:name/')}`), ...named, 'PREFIX/keys/:file'].map((path) =>
+      path.replaceAll('PREFIX', pathPrefix),
+    )
     expect(routes.length).toBeGreaterThan(40)
     expect(routes.filter((route) => !known.includes(route))).toEqual([])
   }

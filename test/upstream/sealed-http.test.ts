@@ -17,7 +17,7 @@ import { ANYBODY } from '../../src/protocol/caller.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { OPEN_GATE } from '../../src/relay/gate.ts'
 import { createSessions } from '../../src/relay/sessions.ts'
-import type { Remote } from '../../src/upstream/remote.ts'
+import type { Remote } from '../../src/upstream/over-http.ts'
 import { at } from '../support/json.ts'
 import { onLoopback } from '../support/loopback.ts'
 import { overLines } from '../support/message-client.ts'
@@ -99,7 +99,7 @@ describe.each(['stdio', 'HTTP'] as const)('a client on %s', (front) => {
   })
 })
 
-type Target = OpenMcpOptions['target']
+type Target = NonNullable<OpenMcpOptions['target']>
 
 async function clientOf(front: keyof typeof FRONTS, behind: keyof typeof BEHINDS): Promise<{ client: Client; node: SealedNode; leave(): Promise<void> }> {
   const own = someVid()

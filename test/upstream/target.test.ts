@@ -55,9 +55,26 @@ describe('an upstream', () => {
     expect(urlsOf('localhost:8000/')).toEqual(['http://localhost:8000/'])
   })
 
-  test.each(['tcp://127.0.0.1:9000', 'ws://host/mcp', 'wss://host/mcp', 'WSS://host'])('%s is known and not built yet', (text) => {
-    expect(refusalOf(text).code).toBe('unavailable_option')
-    expect(refusalOf(text).hint).toContain('http')
+  test.each([
+    ['tcp://127.0.0.1:9000', 'tcp://127.0.0.1:9000'],
+    ['tcp://Host.Example:9000/', 'tcp://host.example:9000'],
+    ['TCP://[::1]:9000', 'tcp://[::1]:9000'],
+    ['ws://host/mcp', 'ws://host/mcp'],
+    ['WSS://host', 'wss://host/'],
+  ])('%s is a connection that messages are sent on', (text, url) => {
+    expect(urlsOf(text)).toEqual([url])
+  })
+
+  test.each([
+    ['tcp://host', 'no port'],
+    ['tcp://host:0', 'no port from 1 to 65535'],
+    ['tcp://:9000', 'names no host'],
+    ['tcp://host:9000/mcp', 'a path, which TCP does not have'],
+    ['tcp://host:9000?x=1', 'a query, which TCP does not have'],
+    ['tcp://ann:hunter2@host:9000', 'a user or password'],
+    ['ws://host/#x', 'a fragment'],
+  ])('%s is refused', (text, words) => {
+    expect(refusalOf(text)).toMatchObject({ code: 'usage', message: expect.stringContaining(words) })
   })
 
   test.each([

@@ -1,0 +1,27 @@
+// What proves us to the servers of a configuration: one and the same for as long as it is asked for in the same way, so that a
+// server whose configuration did not change is not another one.
+import type { UpstreamCredential } from '../login/credential.ts'
+import type { Log } from '../observe/log.ts'
+import type { NamedServer } from '../openmcp.ts'
+import type { ConfiguredServer } from './configured-servers.ts'
+
+/** Fails when there is no identity of a name: what an upstream says of it is found out when it asks. */
+export type ProveServers = (servers: readonly ConfiguredServer[]) => Promise<NamedServer[]>
+
+export function createProver(log: Log): ProveServers {
+  const known = new Map<string, UpstreamCredential>()
+
+  async function credentialOf(proof: NonNullable<ConfiguredServer['proof']>): Promise<UpstreamCredential> {
+    const key = JSON.stringify(proof)
+    let credential = known.get(key)
+    if (!credential) {
+      const { credentialFor, keptCredentialFor } = await import('./upstream-login.ts')
+      credential = 'login' in proof ? await credentialFor(proof.login, log) : keptCredentialFor(proof.logins, log)
+      known.set(key, credential)
+    }
+    return credential
+  }
+
+  return (servers) =>
+    Promise.all(servers.map(async ({ proof, ...server }): Promise<NamedServer> => (proof ? { ...server, credential: await credentialOf(proof) } : server)))
+}

@@ -1,0 +1,121 @@
+// One server that is served over HTTP: its upstream, and its own ways in. Nothing of it is shared with another server but the gate.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { createEventWriters } from '../downstream/event-writer.ts'
+import { createMcpDoor, type Handler, type McpDoorOptions } from '../downstream/mcp.ts'
+import { createPassThrough, type PassedSession } from '../downstream/pass-through.ts'
+import { NO_NAMED, type NamedHeaders } from '../downstream/request.ts'
+import { createSseDoor, type SseSession } from '../downstream/sse.ts'
+import { createPipeDoor, type HttpSession } from '../downstream/streamable-http.ts'
+import type { TspSession } from '../downstream/tsp.ts'
+import type { Log } from '../observe/log.ts'
+import type { Caller } from '../protocol/caller.ts'
+import type { Limits } from '../protocol/limits.ts'
+import type { Sessions } from '../protocol/session.ts'
+import { createInFlight, type InFlight } from '../relay/in-flight.ts'
+import { createSessions } from '../relay/sessions.ts'
+import type { Connection } from '../upstream/options.ts'
+
+export interface Server {
+  /** `/mcp` */
+  mcp: Handler
+  /** The same for requests that came in another way than by the guard: they are read in theirs, and hear no challenge of HTTP. */
+  mcpWith(how: Pick<McpDoorOptions, 'bodyOf'>): Handler
+  /** What a way in has to know that brings sessions of its own. */
+  readonly bySession: { upstream: Connection['messages']; sessions: Sessions<TspSession>; calls: InFlight }
+  /** `GET /sse`. `messagesPath` is where the client is told to post. */
+  sse(req: IncomingMessage, res: ServerResponse, messagesPath: string): void
+  /** `POST /messages` */
+  messages(req: IncomingMessage, res: ServerResponse): void
+  /** Ends what callers have open here that are over. */
+  endOf(isOver: (caller: Caller) => boolean): void
+  counts(): ServerCounts
+  readonly connection: Pick<Connection, 'messages' | 'started' | 'state' | 'failure'>
+  /** Settles when no call is in flight, or after `seconds`. */
+  drained(seconds: number): Promise<void>
+  /** Ends sessions, streams and the upstream. With `graceSeconds` at once, and children get only so long. Safe to repeat. */
+  close(graceSeconds?: number): Promise<void>
+}
+
+export interface ServerCounts {
+  sessions: number
+  streams: number
+  upstreams: number
+}
+
+/** Who comes in is asked once for all servers: these are the answers. */
+export type Admitted = Pick<McpDoorOptions, 'callerOf' | 'gate' | 'refusalHeaders' | 'onStream'>
+
+export interface ServerOptions {
+  connection: Connection
+  admitted: Admitted
+  /** Headers of callers that the server gets as they are. */
+  forwards?: NamedHeaders | undefined
+  /** Who was let in as this caller; undefined: itself. */
+  letInAs?: ((caller: Caller) => Caller) | undefined
+  limits: Limits
+  log: Log
+  now: () => number
+}
+
+export function createServer({ connection, admitted, letInAs = (caller) => caller, forwards = NO_NAMED, limits, log, now }: ServerOptions): Server {
+  const { gate, onStream = (): void => {} } = admitted
+  const own = { limits, log, now }
+  const piped = createSessions<HttpSession>(own)
+  const passed = createSessions<PassedSession>(own)
+  const streamed = createSessions<SseSession>(own)
+  const sealed = createSessions<TspSession>(own)
+  const all = [piped, passed, streamed, sealed]
+  const writers = createEventWriters(limits)
+  const calls = createInFlight()
+  const passThrough = createPassThrough({ sessions: passed, onStream, forwards, log })
+  const { refusalHeaders, ...known } = admitted
+  const served = {
+    ...known,
+    upstream: connection.upstream,
+    messages: connection.messages,
+    pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, forwards, limits, log }),
+    passThrough,
+    limits,
+    log,
+  }
+  const sse = createSseDoor({ ...admitted, upstream: connection.messages, sessions: streamed, writers, forwards, calls, limits, log })
+  const counted =
+    (door: Handler): Handler =>
+    (req, res) => {
+      if (req.method === 'POST') res.once('close', calls.begin())
+      door(req, res)
+    }
+  let closing: Promise<void> | undefined
+
+  async function end(graceSeconds: number | undefined): Promise<void> {
+    const ended = Promise.all(all.map((sessions) => sessions.close()))
+    // Sessions wait for the children that they stand on.
+    if (graceSeconds !== undefined) await connection.close(graceSeconds)
+    await ended
+    writers.close()
+    passThrough.close()
+    await connection.close()
+  }
+
+  return {
+    mcp: counted(createMcpDoor({ ...served, ...(refusalHeaders && { refusalHeaders }) })),
+    mcpWith: (how) => counted(createMcpDoor({ ...served, ...how })),
+    bySession: { upstream: connection.messages, sessions: sealed, calls },
+    sse: sse.open,
+    messages: (req, res) => sse.post(req, res, queryOf(req)),
+    endOf(isOver) {
+      const isOverHere = (caller: Caller): boolean => isOver(letInAs(caller))
+      for (const sessions of all) void sessions.endOf(isOverHere)
+      void connection.endOf(isOverHere)
+    },
+    counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
+    drained: calls.drained,
+    connection,
+    close: (graceSeconds) => (closing ??= end(graceSeconds)),
+  }
+}
+
+function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
+  return new URLSearchParams(url.slice(url.indexOf('?') + 1))
+}

@@ -1,0 +1,50 @@
+// Questions of our own to one of several servers.
+import { OpenMcpError } from '../../errors.ts'
+import type { ForwardedHeaders, Link } from '../../protocol/exchange.ts'
+import { jsonIn } from '../../protocol/json.ts'
+import { isObject, type JsonObject } from '../../protocol/message.ts'
+
+export type Ask = (method: string, params: JsonObject) => Promise<JsonObject>
+
+/** More would be a server that never comes to an end. */
+const MOST_PAGES = 1000
+const MOST_ITEMS = 20_000
+
+let lastId = 0
+
+/** Fails with what the server says, or with why it says nothing. */
+export function askOf(link: Link, headers: ForwardedHeaders): Ask {
+  return (method, params) => {
+    const id = `openmcp:${++lastId}`
+    return new Promise((resolve, reject) => {
+      const body = { jsonrpc: '2.0', id, method, params }
+      link.send({ messages: [{ kind: 'request', id, method, body }], batch: false }, headers, {
+        message: () => {},
+        answer(_id, text) {
+          const answer = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
+          if (isObject(answer) && isObject(answer['result'])) resolve(answer['result'])
+          else reject(new OpenMcpError('upstream_broke', `the server refused ${method}`))
+        },
+        failed: reject,
+        withdrawn: () => reject(new OpenMcpError('stopping', 'the question was taken back')),
+      })
+    })
+  }
+}
+
+/** All pages of a list. */
+export async function listOf(ask: Ask, method: string, key: string): Promise<JsonObject[]> {
+  const items: JsonObject[] = []
+  const seen = new Set<string>()
+  let cursor: string | undefined
+  for (let page = 0; page < MOST_PAGES && items.length < MOST_ITEMS; page++) {
+    const result = await ask(method, cursor === undefined ? {} : { cursor })
+    const more = result[key]
+    if (Array.isArray(more)) for (const item of more) if (isObject(item)) items.push(item)
+    const next = result['nextCursor']
+    if (typeof next !== 'string' || seen.has(next)) return items
+    seen.add(next)
+    cursor = next
+  }
+  return items.slice(0, MOST_ITEMS)
+}

@@ -1,0 +1,118 @@
+// `--config` while openmcp runs: the program is typed, files are files, and what is applied is what the proxy is told.
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+
+import { readArguments } from '../../src/cli/arguments.ts'
+import { parseConfig } from '../../src/cli/config-file.ts'
+import { followConfig } from '../../src/cli/follow-config.ts'
+import type { Machine } from '../../src/cli/machine.ts'
+import { machineOf } from '../../src/cli/machine.ts'
+import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
+import { createProver } from '../../src/cli/prove-servers.ts'
+import { runOptions } from '../../src/cli/run-options.ts'
+import { watchFiles } from '../../src/cli/watch-files.ts'
+import { createLog } from '../../src/observe/log.ts'
+import type { NamedServer } from '../../src/openmcp/servers.ts'
+import { until } from '../support/until.ts'
+
+interface Stage {
+  readonly applied: (readonly NamedServer[])[]
+  readonly log: string[]
+  write(file: string, text: string): Promise<void>
+  moveIn(file: string, text: string): Promise<void>
+}
+
+async function stage(first: string, files: Record<string, string> = {}): Promise<Stage> {
+  const home = await mkdtemp(join(tmpdir(), 'openmcp-config-'))
+  const write = (file: string, text: string): Promise<void> => writeFile(join(home, file), text)
+  await write('c.json', first)
+  for (const [file, text] of Object.entries(files)) await write(file, text)
+  const machine: Machine = {
+    ...machineOf({ env: {}, platform: 'linux', cwd: home } as Parameters<typeof machineOf>[0]), // all it reads of Io
+    resolve: (path) => resolve(home, path),
+  }
+  const typed = runOptions(readArguments(['--config', 'c.json', '-p', '0'], RUN_OPTIONS), machine, parseConfig)
+  const applied: (readonly NamedServer[])[] = []
+  const log: string[] = []
+  const proxy = {
+    apply(servers: readonly NamedServer[]) {
+      applied.push(servers)
+      return Promise.resolve({ added: [], changed: [], removed: [] })
+    },
+  }
+  const { source } = typed
+  if (!source) throw new Error('a file was named')
+  const words = createLog({ level: 'info', format: 'text', write: (line) => log.push(line), now: Date.now })
+  const quick: typeof watchFiles = (onChange) => watchFiles(onChange, 5)
+  const following = followConfig({ ...typed, source }, { proxy, prove: createProver(words), log: words }, quick)
+  onTestFinished(async () => {
+    following.stop()
+    await rm(home, { recursive: true })
+  })
+  return {
+    applied,
+    log,
+    write,
+    async moveIn(file, text) {
+      await write(`${file}.new`, text)
+      await rename(join(home, `${file}.new`), join(home, file))
+    },
+  }
+}
+
+const config = (servers: object): string => JSON.stringify({ mcpServers: servers })
+const namesIn = (servers: readonly NamedServer[] = []): string[] => servers.map(({ name }) => name)
+
+test('a changed file is applied, however it was written', async () => {
+  const { applied, write, moveIn } = await stage(config({ a: { command: 'a' } }))
+  await write('c.json', config({ a: { command: 'a' }, b: { command: 'b' } }))
+  await until('the first change', () => applied.length === 1)
+  await moveIn('c.json', config({ b: { command: 'b' } }))
+  await until('the second', () => applied.length === 2)
+  expect(applied.map(namesIn)).toEqual([['a', 'b'], ['b']])
+})
+
+test('a broken file changes nothing and says why, and so does one that is gone; a good one is taken up again', async () => {
+  const { applied, log, write } = await stage(config({ a: { command: 'a' } }))
+  await write('c.json', '{ "mcpServers": { "a": { "command": 1, "agrs": [] } } ')
+  await until('words', () => log.some((line) => line.includes('is not applied')))
+  expect(applied).toEqual([])
+  await write('c.json', config({ c: { command: 'c' } }))
+  await until('the good one', () => applied.length === 1)
+  expect(namesIn(applied[0])).toEqual(['c'])
+})
+
+test('a secret in a file of its own is followed, also while it is missing', async () => {
+  const { applied, log, write } = await stage(config({ a: { command: 'a', env: { KEY: '${file:key}' } } }), { key: 'first' })
+  await write('key', 'second')
+  await until('the new key', () => applied.length === 1)
+  expect(applied[0]?.[0]?.target).toMatchObject({ env: { KEY: 'second' } })
+  await write('c.json', config({ a: { command: 'a', env: { KEY: '${file:other}' } } }))
+  await until('words', () => log.some((line) => line.includes('needs the file "other"')))
+  await write('other', 'third')
+  await until('the other key', () => applied.length === 2)
+  expect(applied[1]?.[0]?.target).toMatchObject({ env: { KEY: 'third' } })
+  expect(log.join()).not.toMatch(/first|second|third/)
+})
+
+test('what cannot be changed while it runs is said', async () => {
+  const { applied, log, write } = await stage(config({ a: { command: 'a' } }))
+  await write('c.json', '{ "mcpServers": { "a": { "command": "a" } }, "trust": { "any": true } }')
+  // Who may call is asked of nobody here.
+  await until('words', () => log.some((line) => line.includes('add --security')))
+  expect(applied).toEqual([])
+})
+
+test('what proves us to a server stays the same while nothing about it changes', async () => {
+  const far = { url: 'https://far.example/mcp' }
+  const { applied, write } = await stage(config({ far, a: { command: 'a' } }))
+  await write('c.json', config({ far }))
+  await until('the first change', () => applied.length === 1)
+  await write('c.json', config({ far, b: { command: 'b' } }))
+  await until('the second', () => applied.length === 2)
+  const [first, second] = applied.map((servers) => servers.find(({ name }) => name === 'far')?.credential)
+  expect(first).toBeDefined()
+  expect(second).toBe(first)
+})

@@ -1,0 +1,188 @@
+// `mcpServers` as people bring it from other programs, and everything that can be wrong in it.
+import { describe, expect, test } from 'vitest'
+
+import type { Filling } from '../../src/config/fill.ts'
+import { readServers } from '../../src/config/read-servers.ts'
+import { createAt } from '../../src/config/shape.ts'
+import { readSource } from '../../src/config/source.ts'
+
+const FILES = new Map([
+  ['secrets/token', 's3cret\n'],
+  ['empty', ''],
+  ['large', 'x'.repeat(70_000)],
+])
+const FILLING: Filling = {
+  env: { TOKEN: 'from-env', EMPTY: '' },
+  readText(path) {
+    const text = FILES.get(path)
+    if (text === undefined) throw new Error('ENOENT')
+    return text
+  },
+}
+
+function read(text: string): { servers: ReturnType<typeof readServers>; mistakes: string[]; warnings: string[] } {
+  const mistakes: string[] = []
+  const warnings: string[] = []
+  const at = createAt({ mistake: (path, words) => void mistakes.push(`${path}: ${words}`), warning: (path, words) => void warnings.push(`${path}: ${words}`) })
+  const source = readSource(text, at)
+  const servers = source && readServers(source.value, at, FILLING)
+  return { servers, mistakes, warnings }
+}
+
+const entryOf = (entry: object): unknown => {
+  const { servers, mistakes } = read(JSON.stringify({ one: entry }))
+  expect(mistakes).toEqual([])
+  return servers?.get('one')
+}
+const mistakesOf = (entry: object): string[] => read(JSON.stringify({ one: entry })).mistakes
+
+describe('mcpServers is read as it is written for', () => {
+  test('Claude Desktop', () => {
+    expect(entryOf({ command: 'npx', args: ['-y', 'server-filesystem', '/tmp'], env: { KEY: 'value' } })).toMatchObject({
+      kind: 'command',
+      command: 'npx',
+      args: ['-y', 'server-filesystem', '/tmp'],
+      env: new Map([['KEY', 'value']]),
+    })
+  })
+
+  test('mcp-proxy, with comments, and an entry that is switched off and could not be filled in', () => {
+    const { servers, mistakes } = read(`{
+      // fetches
+      "fetch": { "enabled": true, "timeout": 60, "command": "uvx", "args": ["mcp-server-fetch"], "transportType": "stdio" },
+      "github": { "disabled": true, "command": "npx", "env": { "GITHUB_TOKEN": "\${NOT_SET}" } },
+    }`)
+    expect(mistakes).toEqual([])
+    expect([...(servers ?? [])]).toMatchObject([['fetch', { command: 'uvx', timeoutSeconds: 60 }]])
+  })
+
+  test.each(['streamable-http', 'streamable_http', 'streamablehttp', 'http'])('mcpo, with the type %s', (type) => {
+    expect(entryOf({ type, url: 'https://host/mcp', headers: { Authorization: 'Bearer x' }, disabled_tools: ['rm'] })).toMatchObject({
+      kind: 'remote',
+      endpoints: ['https://host/mcp'],
+      transport: 'http',
+      headers: new Map([['Authorization', 'Bearer x']]),
+      blockedTools: ['rm'],
+    })
+  })
+
+  test('Cline and Kiro, whose own members change nothing here and are told', () => {
+    const { mistakes, warnings } = read('{"one":{"command":"x","autoApprove":["a"],"alwaysAllow":[],"description":"d"}}')
+    expect(mistakes).toEqual([])
+    expect(warnings).toEqual(['autoApprove', 'alwaysAllow', 'description'].map((name) => `one.${name}: is for another program, and changes nothing here`))
+  })
+})
+
+describe('texts are filled in', () => {
+  test.each([
+    ['${TOKEN}', 'from-env'],
+    ['${env:TOKEN}', 'from-env'],
+    ['Bearer ${TOKEN}, ${TOKEN}', 'Bearer from-env, from-env'],
+    ['${file:secrets/token}', 's3cret'],
+    ['${file:empty}', ''],
+    ['${EMPTY}', ''],
+    ['${EMPTY:-other}', 'other'],
+    ['${NOT_SET:-}', ''],
+    ['${NOT_SET:-a:-b}', 'a:-b'],
+    ['$${TOKEN}', '${TOKEN}'],
+    ['$TOKEN $(id) `id`', '$TOKEN $(id) `id`'],
+  ])('%s', (text, value) => {
+    expect(entryOf({ command: 'x', env: { A: text } })).toMatchObject({ env: new Map([['A', value]]) })
+  })
+
+  test.each([
+    ['${NOT_SET}', 'needs the variable NOT_SET, which is not set'],
+    ['${file:none}', 'needs the file "none", which cannot be read'],
+    ['${file:large}', 'needs the file "large", which is larger than 64 KiB'],
+    ['${input:token}', 'has a ${} that is not known'],
+    ['${cmd: id}', 'has a ${} that is not known'],
+    ['${}', 'has a ${} that is not known'],
+    ['${TOKEN', 'has a ${ without its }'],
+  ])('not %s', (text, words) => {
+    const [mistake, ...others] = mistakesOf({ command: 'x', args: ['a', text] })
+    expect(mistake).toContain(`one.args[1]: ${words}`)
+    expect(others).toEqual([])
+  })
+
+  test('what was filled in is not looked at again, and names are left alone', () => {
+    FILES.set('nested', '${TOKEN}')
+    expect(entryOf({ command: '${file:nested}', env: { '${TOKEN}': 'a' } })).toMatchObject({ command: '${TOKEN}', env: new Map([['${TOKEN}', 'a']]) })
+  })
+})
+
+test('ten mistakes are told at once, each with its path, and none with its value', () => {
+  const { servers, mistakes } = read(`{
+    "a": { "comand": "npx" },
+    "b": { "command": "npx", "args": "hunter2", "env": { "A B": "hunter2", "C": 1 } },
+    "c": { "command": "x", "url": "https://hunter2" },
+    "d": { "url": "https://host", "args": [], "type": "stdio" },
+    "e/f": { "command": "x" },
+    "g": { "command": "x", "enabled": true, "disabled": true },
+    "h": { "command": "x", "headerToEnv": { "X-Path": "PATH", "X-Opt": "NODE_OPTIONS", "X-Mine": "MY_TOKEN" } },
+    "i": 7
+  }`)
+  expect(servers).toBeUndefined()
+  expect(mistakes.map((one) => one.split(': ')[0])).toEqual([
+    'a.comand',
+    'b.args',
+    'b.env."A B"',
+    'b.env.C',
+    'c',
+    'd',
+    'd',
+    '"e/f"',
+    'g',
+    'h.headerToEnv.X-Path',
+    'h.headerToEnv.X-Opt',
+    'i',
+  ])
+  expect(mistakes[0]).toBe('a.comand: is not known; did you mean command')
+  expect(mistakes.join()).not.toContain('hunter2')
+})
+
+test.each([
+  ['PATH', 'ld_preload', 'DYLD_INSERT_LIBRARIES', 'NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'HTTPS_PROXY', 'no_proxy', 'PYTHONPATH', 'PYTHONSTARTUP', 'BASH_ENV'],
+  [
+    'npm_config_registry',
+    'UV_INDEX_URL',
+    'PIP_INDEX_URL',
+    'GIT_SSH_COMMAND',
+    'JAVA_TOOL_OPTIONS',
+    'PERL5OPT',
+    'RUBYOPT',
+    'SSL_CERT_FILE',
+    'HOME',
+    'OPENMCP_HOME',
+  ],
+])('a caller cannot set %s, %s, … of its child', (...variables) => {
+  for (const variable of variables) expect([variable, mistakesOf({ command: 'x', headerToEnv: { 'X-A': variable } }).length]).toEqual([variable, 1])
+})
+
+test.each(['Authorization', 'cookie', 'X-API-Key'])('%s of a caller is no variable of its child', (header) => {
+  expect(mistakesOf({ command: 'x', headerToEnv: { [header]: 'MY_TOKEN' } })).toHaveLength(1)
+})
+
+test('nor does a child of all take a header of one', () => {
+  expect(mistakesOf({ command: 'x', headerToEnv: { 'X-A': 'A' }, isolation: 'shared' })).toHaveLength(1)
+})
+
+test.each(['authorization', 'Cookie', 'DPoP', 'x-api-key', 'Host'])('%s of a caller never goes on', (name) => {
+  expect(mistakesOf({ url: 'https://host/mcp', forwardHeaders: ['x-tenant', name] })).toEqual([expect.stringMatching(/^one\.forwardHeaders\[1\]: /)])
+})
+
+test.each([
+  ['[', 'line 1, column 2: close bracket expected'],
+  ['', 'line 1, column 1: value expected'],
+  ['{"a":{},"a":{}}', 'a: is there twice'],
+  ['['.repeat(100_000), 'has more than 64 levels'],
+  [' '.repeat(1024 * 1024 + 1), 'is larger than 1024 KiB'],
+  ['[]', 'is not an object'],
+])('%.20s is refused', (text, words) => {
+  expect(read(text).mistakes.join('; ')).toContain(words)
+})
+
+test('names of JavaScript are names like others', () => {
+  const { servers, mistakes } = read('{"__proto__":{"command":"x"},"constructor":{"command":"y"},"toString":{"comand":"z","__proto__":{}}}')
+  expect(servers).toBeUndefined()
+  expect(mistakes.map((one) => one.split(':')[0])).toEqual(['toString.comand', 'toString.__proto__'])
+})

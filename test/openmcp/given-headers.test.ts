@@ -1,0 +1,121 @@
+// `headerToEnv`: two who say different things never share a child, and nobody gets at what another said.
+import { expect, test } from 'vitest'
+
+import type { Isolation } from '../../src/upstream/options.ts'
+import type { NamedServer } from '../../src/openmcp/servers.ts'
+import { holder } from '../support/did.ts'
+import { at, jsonOf, type Json } from '../support/json.ts'
+import { callMessage, INITIALIZED, initializeMessage, returned } from '../support/openmcp.ts'
+import { gone } from '../support/processes.ts'
+import { bearer, secured } from '../support/secured.ts'
+import { ask, MODERN, modernAsked, open } from '../support/wire.ts'
+import { child, running } from './stage.ts'
+
+const SECRETS = ['hunter2-of-ann', 'hunter2-of-bob']
+
+function taking(isolation: Isolation = 'session'): NamedServer {
+  const { target, ...server } = child('git')
+  if (target.kind !== 'command') throw new Error('it is a command')
+  return { ...server, isolation, target: { ...target, env: { OWN: 'own' }, headerToEnv: { 'x-token': 'TOKEN', 'x-team': 'TEAM' } } }
+}
+
+type Headers = Readonly<Record<string, string>>
+
+/** A session of 2025-11-25 with these headers on every request. */
+async function sessionWith(url: URL, headers: Headers): Promise<{ id: string; call(name: string, more?: Headers): Promise<{ status: number; result: Json }> }> {
+  const opened = await ask(url, { headers, body: initializeMessage(1) })
+  const id = String(opened.headers['mcp-session-id'])
+  await ask(url, { headers: { ...headers, 'mcp-session-id': id }, body: INITIALIZED })
+  return {
+    id,
+    async call(name, more = headers) {
+      const stream = await open(url, { headers: { ...more, 'mcp-session-id': id }, body: callMessage(7, name) })
+      await stream.whole()
+      return { status: stream.status, result: stream.status === 200 ? returned(jsonOf(stream.messages.find((message) => message['id'] === 7))) : {} }
+    },
+  }
+}
+
+test('a header becomes a variable of the child, beside what the operator has set, and nothing else does', async () => {
+  const { at: path } = await running([taking()])
+  const session = await sessionWith(path('/servers/git/mcp'), { 'X-Token': SECRETS[0] ?? '', 'x-other': 'no' })
+  const { result } = await session.call('who')
+  expect(result['env']).toEqual({ OWN: 'own', TOKEN: SECRETS[0] })
+})
+
+test('the session of one value is none for another, and no value for none', async () => {
+  const { at: path } = await running([taking()])
+  const session = await sessionWith(path('/servers/git/mcp'), { 'x-token': SECRETS[0] ?? '' })
+  const other = ['x-token', SECRETS[1] ?? ''] as const
+  for (const headers of [Object.fromEntries([other]), {}, { 'x-token': SECRETS[0] ?? '', 'x-team': 'a' }])
+    expect((await session.call('who', headers)).status).toBe(404)
+  expect((await session.call('who')).status).toBe(200)
+})
+
+test.each(['session', 'identity'] as const)('two values never share a child, with isolation %s', async (isolation) => {
+  const { at: path } = await running([taking(isolation)])
+  const url = path('/servers/git/mcp')
+  const sessions = await Promise.all([...SECRETS, ...SECRETS].map((secret) => sessionWith(url, { 'x-token': secret })))
+  const results = await Promise.all(sessions.map(async (session, index) => (await session.call('who', { 'x-token': SECRETS[index % 2] ?? '' })).result))
+  expect(results.map(({ env }) => at(jsonOf(env), 'TOKEN'))).toEqual([...SECRETS, ...SECRETS])
+  const pids = results.map(({ pid }) => pid)
+  expect(new Set(pids).size).toBe(isolation === 'session' ? 4 : 2)
+  expect(pids[0] === pids[2]).toBe(isolation === 'identity')
+  expect(pids[0]).not.toBe(pids[1])
+})
+
+test('nor do requests without a session', async () => {
+  const { at: path } = await running([taking()])
+  const who = async (secret: string): Promise<Json> => {
+    const meta = { 'io.modelcontextprotocol/protocolVersion': MODERN, 'io.modelcontextprotocol/clientCapabilities': {} }
+    const stream = await open(path('/servers/git/mcp'), modernAsked(callMessage(1, 'who', {}, meta), { 'x-token': secret }))
+    await stream.whole()
+    return returned(jsonOf(stream.messages.find(({ id }) => id === 1)))
+  }
+  const [ann, bob, again] = [await who(SECRETS[0] ?? ''), await who(SECRETS[1] ?? ''), await who(SECRETS[0] ?? '')]
+  expect([ann, bob, again].map(({ env }) => at(jsonOf(env), 'TOKEN'))).toEqual([SECRETS[0], SECRETS[1], SECRETS[0]])
+  expect(ann['pid']).toBe(again['pid'])
+  expect(ann['pid']).not.toBe(bob['pid'])
+})
+
+test('no child runs before somebody says something, and no value is ever logged', async () => {
+  const log: string[] = []
+  const { at: path, status } = await running([taking()], log)
+  expect((await status())['upstreams']).toBe(0)
+  expect(log.some((line) => line.includes('[git'))).toBe(false)
+  const session = await sessionWith(path('/servers/git/mcp'), { 'x-token': SECRETS[0] ?? '' })
+  await session.call('who')
+  expect(log.join('')).not.toContain('hunter2')
+})
+
+test.each([
+  ['too long', 'x'.repeat(8193)],
+  ['not ASCII', 'caf\u00e9'],
+])('a value that is %s is refused, and reaches no child', async (_what, value) => {
+  const { at: path, status } = await running([taking()])
+  expect((await ask(path('/servers/git/mcp'), { headers: { 'x-token': value }, body: initializeMessage(1) })).status).toBe(400)
+  expect((await status())['upstreams']).toBe(0)
+})
+
+test('one for all is refused', async () => {
+  const { at: path } = await running([taking('shared')])
+  expect((await ask(path('/servers/git/mcp'), { headers: { 'x-token': 'a' }, body: initializeMessage(1) })).status).toBe(500)
+})
+
+test('a session ends with the token that it was opened with, though its owner is named otherwise', async () => {
+  const people = await Promise.all([holder(), holder()])
+  const s = await secured({ trusted: people.map(({ did }) => did), options: { servers: [taking()] } })
+  const [ann, bob] = await Promise.all(
+    people.map(async (person) => {
+      const token = await s.token(person, { form: { resource: `${s.base}/servers/git/mcp` } })
+      const session = await sessionWith(new URL(`${s.base}/servers/git/mcp`), { ...bearer(token), 'x-token': SECRETS[0] ?? '' })
+      return { token, session, pid: Number((await session.call('who')).result['pid']) }
+    }),
+  )
+  if (!ann || !bob) throw new Error('both are there')
+  await s.post('/revoke', { token: bob.token })
+  await gone(bob.pid)
+  expect((await bob.session.call('who')).status).toBe(401)
+  // The look that ended the one has gone over the other.
+  expect((await ann.session.call('who')).result['pid']).toBe(ann.pid)
+})
