@@ -1,6 +1,6 @@
 import { DEFAULT_INHERITED_ENV_VARS } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { expect, test } from 'vitest'
-import { childEnvironment, isSet } from '../../src/cli/child-environment.ts'
+import { childEnvironment, isSet } from '../../src/upstream/child-environment.ts'
 
 const linux = { platform: 'linux', pass: [], set: [] } as const
 
