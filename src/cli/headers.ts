@@ -1,43 +1,13 @@
 // Headers for the upstream, as they are typed.
 import { OpenMcpError } from '../errors.ts'
+import { checkedHeader, HOW, isHeaderName, type Header } from '../upstream/header.ts'
 import { linesOf } from './env-file.ts'
-
-type Header = readonly [name: string, value: string]
-
-const HOW = "write 'NAME: VALUE' or NAME=VALUE"
-
-/** Those that frame a message or that MCP itself sets: a second one would make two readers of one message. */
-const OURS = new Set([
-  'accept',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-type',
-  'expect',
-  'host',
-  'keep-alive',
-  'last-event-id',
-  'mcp-method',
-  'mcp-name',
-  'mcp-protocol-version',
-  'mcp-session-id',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 
 /** One `NAME: VALUE` or `NAME=VALUE`; the name in lower case. `where` tells a reader which one is wrong: a value is never repeated. */
 export function parseHeader(text: string, where: string): Header {
   const [, name, rest] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*[:=](.*)$/s.exec(text) ?? []
   if (name === undefined || rest === undefined) throw new OpenMcpError('usage', `${where} is not a header`, { hint: HOW })
-  const lower = name.toLowerCase()
-  const value = rest.trim()
-  if (OURS.has(lower)) throw new OpenMcpError('usage', `${where}: ${lower} is set by openmcp itself`)
-  if (value === '') throw new OpenMcpError('usage', `${where}: ${lower} has no value`, { hint: HOW })
-  if (!/^[\t\x20-\x7e]*$/.test(value)) throw new OpenMcpError('usage', `${where}: the value of ${lower} holds a character that no header can carry`)
-  return [lower, value]
+  return checkedHeader(name, rest, where)
 }
 
 /** One header a line; empty lines and lines that begin with # are skipped. All mistakes are told at once, by line. */
@@ -59,7 +29,7 @@ export function parseHeaderFile(text: string, file: string): Header[] {
 
 /** A name a header can have, in lower case. */
 export function parseHeaderName(text: string, where: string): string {
-  if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text) && text !== '*') return text.toLowerCase()
+  if (isHeaderName(text) && text !== '*') return text.toLowerCase()
   throw new OpenMcpError('usage', `${where} is not the name of a header`)
 }
 
