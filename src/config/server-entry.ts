@@ -1,6 +1,9 @@
 // One entry of `mcpServers`, as Claude Desktop, mcp-proxy, mcpo and others write it, and what openmcp has beside that.
 import { isServerName } from '../protocol/server-path.ts'
+import { FORWARDING } from './header-forwarding.ts'
+import { OAUTH, type OAuthEntry } from './oauth-entry.ts'
 import { about, choice, listOf, mapOf, meaning, number, object, text, yesOrNo, type At, type Members, type Shape } from './shape.ts'
+import { envName, headerOfCaller, identityName, toolGlobs, variableOfCaller, wrongEnvName, wrongHeaderName, wrongHeaderOfCaller } from './words.ts'
 
 interface Common {
   readonly isolation: 'session' | 'identity' | 'shared' | undefined
@@ -9,6 +12,8 @@ interface Common {
   readonly blockedTools: readonly string[]
   /** Undefined: all but those. */
   readonly allowedTools: readonly string[] | undefined
+  /** Whether every request stands for itself: no session is made, and none is asked for. */
+  readonly stateless: boolean
 }
 
 export interface CommandEntry extends Common {
@@ -35,18 +40,31 @@ export interface RemoteEntry extends Common {
   readonly forwardHeaders: readonly string[]
   /** Which identity of ours is proved to it. */
   readonly identity: string | undefined
+  readonly oauth: OAuthEntry | undefined
+  readonly tls: TlsEntry | undefined
+  readonly retry: RetryEntry | undefined
+}
+
+/** How it is known that it is who its URL says. */
+export interface TlsEntry {
+  /** A file of certificates that vouch for it, beside those that everybody trusts. */
+  readonly ca: string | undefined
+  /** False: whoever answers is believed. */
+  readonly verify: boolean
+}
+
+/** Undefined: what `run` says. */
+export interface RetryEntry {
+  readonly attempts: number | undefined
+  readonly delayMs: number | undefined
+  /** Whether a tool call is repeated, too, when the server says of the tool that this does no harm. */
+  readonly idempotent: boolean
 }
 
 /** Undefined: it is written down and switched off. */
 export type ServerEntry = CommandEntry | RemoteEntry | undefined
 
 const MAX_SECONDS = 24 * 3600
-const GLOBS = about('Patterns of tool names: * stands for any characters.', listOf(text({ to: 256 }), { to: 256 }))
-const ENV_NAME = /^[^\s=\0]+$/
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-const headerName = (): Shape<string> => text({ to: 128, pattern: HEADER_NAME, says: 'must be the name of a header' })
-const envName = (): Shape<string> => text({ to: 256, pattern: ENV_NAME, says: 'must be the name of a variable' })
-
 const MEMBERS = {
   command: about('The program of a stdio server. It is started without a shell.', text({ to: 4096 })),
   args: about('Its arguments, one text each.', listOf(text({ from: 0 }))),
@@ -54,7 +72,7 @@ const MEMBERS = {
   envFile: about('Files of NAME=VALUE lines.', listOf(text({ to: 4096 }), { to: 32 })),
   passEnv: about('Names of our own variables that it gets.', listOf(envName())),
   cwd: about('The directory it runs in.', text({ to: 4096 })),
-  headerToEnv: about("A header of the caller becomes a variable of that caller's own child.", mapOf(envName(), wrongHeaderName)),
+  headerToEnv: about("A header of the caller becomes a variable of that caller's own child.", mapOf(variableOfCaller(), wrongHeaderOfCaller)),
   url: about('A remote server: http(s)://, tcp://, ws(s)://.', text({ to: 4096 })),
   endpoints: about('Several of one kind, among which sessions are shared out.', listOf(text({ to: 4096 }), { to: 64 })),
   fallback: about('What is tried, in this order, while none of them answers.', listOf(text({ to: 4096 }), { to: 16 })),
@@ -69,12 +87,30 @@ const MEMBERS = {
     }),
   ),
   headers: about('Sent with every request to it, and to nobody else.', mapOf(text(), wrongHeaderName)),
-  forwardHeaders: about('Headers of the caller that it gets as they are. Never Authorization or Cookie.', listOf(headerName(), { to: 64 })),
-  id: about('The name of our identity that is proved to it.', text({ to: 64, pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/ })),
+  forwardHeaders: about('Headers of the caller that it gets as they are. Never Authorization or Cookie.', listOf(headerOfCaller(), { to: 64 })),
+  id: about('The name of our identity that is proved to it.', identityName()),
+  oauth: OAUTH,
+  client_header_forwarding: FORWARDING,
+  tls: about(
+    'How it is known to be who its URL says.',
+    object({
+      ca: about('A file of certificates (PEM) that vouch for it, beside the usual ones.', text({ to: 4096 })),
+      verify: about('false: whoever answers is believed.', yesOrNo()),
+    }),
+  ),
+  retry: about(
+    'How a request is sent again that may be: a tool call only when it cannot have been heard of.',
+    object({
+      attempts: about('How often.', number({ from: 0, to: 100, whole: true })),
+      delayMs: about('Milliseconds before the first; doubled with each that follows.', number({ from: 0, to: 60_000, whole: true })),
+      idempotent: about('Also tool calls, when the server says of the tool that it only reads, or that a second call changes nothing.', yesOrNo()),
+    }),
+  ),
+  stateless: about('Whether every request stands for itself, without a session.', yesOrNo()),
   isolation: about('Who shares a child or a connection: nobody, the sessions of one identity, all.', choice(['session', 'identity', 'shared'])),
   timeout: about('Seconds a call may wait for any sign of its answer.', number({ from: 0, to: MAX_SECONDS, says: `must be seconds from 0 to ${MAX_SECONDS}` })),
-  tools: about('Which tools there are here.', object({ allow: GLOBS, block: GLOBS })),
-  disabledTools: about('The same as tools.block.', GLOBS),
+  tools: about('Which tools there are here.', object({ allow: toolGlobs(), block: toolGlobs() })),
+  disabledTools: about('The same as tools.block.', toolGlobs()),
   enabled: yesOrNo(),
   disabled: yesOrNo(),
 }
@@ -99,7 +135,7 @@ export function wrongServerName(name: string): string | undefined {
 type Given = Members<typeof MEMBERS>
 
 const OF_COMMAND = ['command', 'args', 'env', 'envFile', 'passEnv', 'cwd', 'headerToEnv'] as const
-const OF_REMOTE = ['url', 'endpoints', 'fallback', 'headers', 'forwardHeaders', 'id'] as const
+const OF_REMOTE = ['url', 'endpoints', 'fallback', 'headers', 'forwardHeaders', 'client_header_forwarding', 'id', 'oauth', 'tls', 'retry'] as const
 
 /** What the members mean together: every contradiction is told. */
 function entryOf(given: Given, at: At): { entry: ServerEntry } | undefined {
@@ -115,21 +151,24 @@ function entryOf(given: Given, at: At): { entry: ServerEntry } | undefined {
     ),
     isRemote && given.type === 'stdio' && 'type stdio is for a command',
     !isRemote && given.type !== undefined && !['auto', 'stdio'].includes(given.type) && `type ${given.type} is for a url`,
+    given.oauth !== undefined && given.id !== undefined && 'oauth and id both say who we are: drop one of them',
+    given.oauth !== undefined && hasAuthorization(given.headers) && 'oauth and the header Authorization both say who we are: drop one of them',
+    given.forwardHeaders !== undefined && given.client_header_forwarding !== undefined && 'client_header_forwarding says again what forwardHeaders says',
+    given.stateless === true && given.isolation === 'session' && 'stateless makes no session, and isolation session one child for each',
     given.headerToEnv &&
       given.headerToEnv.size > 0 &&
       given.isolation === 'shared' &&
       'headerToEnv gives every caller its own child, and isolation shared one to all',
   ].filter((words) => typeof words === 'string')
   for (const words of wrongs) at.mistake(words)
-  wrongVariables(given, at)
-  wrongForwards(given, at)
-  if (wrongs.length > 0 || hasWrongVariables(given) || hasWrongForwards(given)) return undefined
+  if (wrongs.length > 0) return undefined
   if (given.enabled === false || given.disabled === true) return { entry: undefined }
   const common: Common = {
     isolation: given.isolation,
     timeoutSeconds: given.timeout,
     blockedTools: given.tools?.block ?? given.disabledTools ?? [],
     allowedTools: given.tools?.allow,
+    stateless: given.stateless ?? false,
   }
   return { entry: isRemote ? remoteOf(given, common) : commandOf(given, common) }
 }
@@ -155,73 +194,15 @@ function remoteOf(given: Given, common: Common): RemoteEntry {
     fallbacks: given.fallback ?? [],
     transport: given.type === undefined || given.type === 'stdio' ? 'auto' : given.type,
     headers: given.headers ?? new Map(),
-    forwardHeaders: (given.forwardHeaders ?? []).map((name) => name.toLowerCase()),
+    forwardHeaders: (given.forwardHeaders ?? given.client_header_forwarding ?? []).map((name) => name.toLowerCase()),
     identity: given.id,
+    oauth: given.oauth,
+    tls: given.tls && { ca: given.tls.ca, verify: given.tls.verify ?? true },
+    retry: given.retry && { attempts: given.retry.attempts, delayMs: given.retry.delayMs, idempotent: given.retry.idempotent ?? false },
     ...common,
   }
 }
 
-/**
- * Variables by which whoever sets them runs code of their own in the child, or turns its traffic to themselves: a caller's header
- * must not be one of them.
- */
-const DANGEROUS = [
-  /^(?:PATH|HOME|SHELL|IFS|ENV|BASH_ENV|PS4|TMPDIR|COMSPEC|PATHEXT|SYSTEMROOT|WINDIR)$/,
-  /^(?:LD|DYLD|NODE|NPM|PYTHON|PERL|RUBY|JAVA|JDK|DOTNET|COMPLUS|CORECLR|GIT|SSH|UV|PIP|PNPM|YARN|BUN|DENO|GO|CARGO|RUST|LUA|PHP|OPENSSL|GCONV|GLIBC|MALLOC|OPENMCP)_/,
-  /^(?:NODE|PYTHON|PERL5?|RUBY|JAVA|LUA|PHP)(?:OPT|OPTIONS|PATH|HOME|LIB|DB|STARTUP|INSPECT|WARNINGS|BREAKPOINT)/,
-  /^(?:_JAVA_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH|GCONV_PATH|LOCPATH|NLSPATH|TERMINFO|EDITOR|VISUAL|PAGER|BROWSER|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE)$/,
-  /(?:^|_)PROXY$/,
-  /^BASH_FUNC_/,
-]
-
-function isDangerous(variable: string): boolean {
-  const name = variable.toUpperCase()
-  return DANGEROUS.some((pattern) => pattern.test(name))
-}
-
-const hasWrongVariables = ({ headerToEnv = new Map<string, string>() }: Given): boolean =>
-  [...headerToEnv].some(([header, variable]) => isDangerous(variable) || NEVER_FORWARDED.has(header.toLowerCase()))
-
-function wrongVariables({ headerToEnv = new Map<string, string>() }: Given, at: At): void {
-  for (const [header, variable] of headerToEnv) {
-    if (NEVER_FORWARDED.has(header.toLowerCase())) {
-      at.member('headerToEnv').member(header).mistake('is a header that never goes on: it is about us, or about this connection')
-    }
-    if (isDangerous(variable))
-      at.member('headerToEnv').member(header).mistake(`a caller must not set ${variable}: it decides what the child runs, or whom it talks to`)
-  }
-}
-
-const NEVER_FORWARDED = new Set([
-  'authorization',
-  'cookie',
-  'host',
-  'connection',
-  'content-length',
-  'content-type',
-  'transfer-encoding',
-  'upgrade',
-  'proxy-authorization',
-  'x-api-key',
-  'dpop',
-  'te',
-  'trailer',
-  'expect',
-])
-
-const hasWrongForwards = ({ forwardHeaders = [] }: Given): boolean => forwardHeaders.some((name) => NEVER_FORWARDED.has(name.toLowerCase()))
-
-function wrongForwards({ forwardHeaders = [] }: Given, at: At): void {
-  for (const [index, name] of forwardHeaders.entries()) {
-    if (NEVER_FORWARDED.has(name.toLowerCase()))
-      at.member('forwardHeaders').item(index).mistake('is a header that never goes on: it is about us, or about this connection')
-  }
-}
-
-function wrongEnvName(name: string): string | undefined {
-  return ENV_NAME.test(name) ? undefined : 'is no name of a variable'
-}
-
-function wrongHeaderName(name: string): string | undefined {
-  return HEADER_NAME.test(name) ? undefined : 'is no name of a header'
+function hasAuthorization(headers: Given['headers']): boolean {
+  return [...(headers?.keys() ?? [])].some((name) => name.toLowerCase() === 'authorization')
 }

@@ -186,3 +186,62 @@ test('names of JavaScript are names like others', () => {
   expect(servers).toBeUndefined()
   expect(mistakes.map((one) => one.split(':')[0])).toEqual(['toString.comand', 'toString.__proto__'])
 })
+
+describe('what a remote server asks for besides', () => {
+  const url = 'https://host/mcp'
+
+  test('is said by oauth, tls and retry', () => {
+    const oauth = { clientId: 'us', clientSecret: 's3cret', tokenUrl: 'https://id.example/token', resource: 'none', scope: 'a b' }
+    expect(entryOf({ url, oauth, tls: { ca: 'ca.pem' }, retry: { attempts: 5, idempotent: true }, stateless: true })).toMatchObject({
+      oauth: { ...oauth, grant: 'client_credentials', issuer: undefined },
+      tls: { ca: 'ca.pem', verify: true },
+      retry: { attempts: 5, delayMs: undefined, idempotent: true },
+      stateless: true,
+    })
+  })
+
+  test('may be what mcpo says: its scope and its list of headers are taken, what is found out here is told', () => {
+    const oauth = {
+      server_url: 'https://host',
+      storage_type: 'file',
+      use_loopback: true,
+      client_metadata: { client_name: 'mcpo', scope: 'read' },
+      multi_user: false,
+    }
+    const forwarding = { enabled: true, whitelist: ['X-User', 'X-Trace'], blacklist: ['x-tr*'], debug_headers: true }
+    const { servers, mistakes, warnings } = read(JSON.stringify({ one: { url, type: 'streamable-http', oauth, client_header_forwarding: forwarding } }))
+    expect(mistakes).toEqual([])
+    expect(servers?.get('one')).toMatchObject({ oauth: { grant: 'code', scope: 'read' }, forwardHeaders: ['x-user'] })
+    expect(warnings.map((warning) => warning.split(':')[0])).toEqual([
+      ...['server_url', 'storage_type', 'use_loopback', 'client_metadata.client_name'].map((name) => `one.oauth.${name}`),
+      'one.client_header_forwarding.debug_headers',
+    ])
+  })
+
+  test('of headers of callers nothing goes on while mcpo would send nothing on', () => {
+    expect(entryOf({ url, client_header_forwarding: { enabled: false, whitelist: ['X-User'] } })).toMatchObject({ forwardHeaders: [] })
+  })
+
+  test.each<[object, string]>([
+    [{ oauth: { clientSecret: 's' } }, 'clientSecret needs a clientId'],
+    [{ oauth: { grant: 'client_credentials', clientId: 'us' } }, 'client_credentials needs a clientId and a clientSecret'],
+    [{ oauth: { grant: 'device', clientId: 'us', tokenUrl: 'https://id.example/token' } }, 'tokenUrl is for client_credentials'],
+    [{ oauth: { grant: 'password' } }, 'oauth.grant: must be one of'],
+    [{ oauth: { tokenUrl: 'http://id.example/token', clientId: 'us', clientSecret: 's' } }, 'oauth.tokenUrl: must be an https URL'],
+    [{ oauth: { issuer: 'http://127.0.0.1.evil.example' } }, 'oauth.issuer: must be an https URL'],
+    [{ oauth: { resource: 'https://user@host/' } }, 'oauth.resource: must be a URL'],
+    [{ oauth: { multi_user: true } }, 'oauth.multi_user: a login of its own for each caller is not here'],
+    [{ oauth: { clientID: 'us' } }, 'oauth.clientID: is not known; did you mean clientId'],
+    [{ oauth: {}, id: 'me' }, 'oauth and id both say who we are'],
+    [{ oauth: {}, headers: { authorization: 'Bearer x' } }, 'oauth and the header Authorization both say who we are'],
+    [{ client_header_forwarding: { enabled: true, whitelist: ['X-User-*'] } }, 'whitelist[0]: is a pattern'],
+    [{ client_header_forwarding: { enabled: true, whitelist: ['Authorization'] } }, 'whitelist[0]: is a header that never goes on'],
+    [{ tls: { verify: 'no' } }, 'tls.verify: must be true or false'],
+    [{ retry: { attempts: -1 } }, 'retry.attempts: must be a whole number from 0 to 100'],
+    [{ stateless: true, isolation: 'session' }, 'stateless makes no session'],
+  ])('%j is a mistake', (wrong, words) => {
+    const mistakes = mistakesOf({ url, ...wrong })
+    expect(mistakes).toHaveLength(1)
+    expect(mistakes[0]).toContain(words)
+  })
+})

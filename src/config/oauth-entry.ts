@@ -1,0 +1,77 @@
+// `oauth` of a server: how a token for it is had, where that is not to be found out from the server itself.
+import { about, choice, meaning, object, text, yesOrNo, type At, type Members, type Shape } from './shape.ts'
+import { safeUrl } from './words.ts'
+
+export interface OAuthEntry {
+  /** `code`: what a person has logged in for. `device`: the same, with a browser elsewhere. `client_credentials` asks nobody. */
+  readonly grant: 'code' | 'client_credentials' | 'device'
+  readonly clientId: string | undefined
+  readonly clientSecret: string | undefined
+  /** Where tokens are asked for; undefined: what the issuer's metadata say. */
+  readonly tokenUrl: string | undefined
+  /** Undefined: what the server says. */
+  readonly issuer: string | undefined
+  /** RFC 8707, in place of the server's own URL; `none`: it is not sent. */
+  readonly resource: string | undefined
+  readonly scope: string | undefined
+}
+
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
+const scope = (): Shape<string> => text({ to: 2048, pattern: SCOPE, says: 'must be scopes with a space between them' })
+const resource = (): Shape<string> => text({ to: 2048, pattern: /^(?:none|https?:\/\/[^\s\\@#]+)$/i, says: 'must be a URL without user and fragment, or none' })
+
+const MEMBERS = {
+  grant: about(
+    'code: a person logs in. device: so, with a browser elsewhere. client_credentials: nobody does. Unless given: client_credentials with a tokenUrl, code without.',
+    choice(['code', 'client_credentials', 'device'], { authorization_code: 'code' }),
+  ),
+  clientId: about('Who we are to the issuer.', text({ to: 2048 })),
+  clientSecret: about('What proves that: ${NAME} or ${file:PATH} keep it out of the file.', text({ to: 4096 })), // oxlint-disable-line no-template-curly-in-string -- what is to be written
+  tokenUrl: about('Where tokens are asked for, when that is not to be found out.', safeUrl()),
+  issuer: about('Who gives them, when that is not to be found out.', safeUrl()),
+  resource: about("What they are for, when that is not the server's URL; none: it is not said (RFC 8707).", resource()),
+  scope: about('What is asked for.', scope()),
+  client_metadata: about(
+    'As mcpo has it: its scope is scope.',
+    object(
+      { scope: scope() },
+      { idle: foundOut('client_name', 'redirect_uris', 'grant_types', 'response_types', 'token_endpoint_auth_method', 'client_uri', 'logo_uri', 'contacts') },
+    ),
+  ),
+  multi_user: about('As mcpo has it. Only false: one login is for all callers.', onlyFalse()),
+}
+
+export const OAUTH: Shape<OAuthEntry> = about(
+  'How a token for it is had, when the server does not say all of it.',
+  meaning(
+    object(MEMBERS, {
+      aliases: { client_id: 'clientId', client_secret: 'clientSecret', token_url: 'tokenUrl', scopes: 'scope' },
+      idle: foundOut('server_url', 'storage_type', 'callback_port', 'use_loopback', 'session_timeout_minutes', 'webui_secret_key'),
+    }),
+    oauthOf,
+  ),
+)
+
+function oauthOf(given: Members<typeof MEMBERS>, at: At): OAuthEntry | undefined {
+  const { clientId, clientSecret, tokenUrl, issuer } = given
+  const grant = given.grant ?? (tokenUrl === undefined ? 'code' : 'client_credentials')
+  const wrongs = [
+    clientSecret !== undefined && clientId === undefined && 'clientSecret needs a clientId',
+    grant === 'client_credentials' && (clientId === undefined || clientSecret === undefined) && 'client_credentials needs a clientId and a clientSecret',
+    tokenUrl !== undefined && issuer !== undefined && 'tokenUrl and issuer both say where tokens come from: drop one of them',
+    tokenUrl !== undefined && grant !== 'client_credentials' && `tokenUrl is for client_credentials, and the grant is ${grant}`,
+    given.scope !== undefined && given.client_metadata?.scope !== undefined && 'client_metadata.scope says again what scope says',
+  ].filter((words) => typeof words === 'string')
+  for (const words of wrongs) at.mistake(words)
+  if (wrongs.length > 0) return undefined
+  return { grant, clientId, clientSecret, tokenUrl, issuer, resource: given.resource, scope: given.scope ?? given.client_metadata?.scope }
+}
+
+function foundOut(...names: string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(names.map((name) => [name, 'is found out or kept in another way here, and changes nothing']))
+}
+
+/** Whoever wrote true expects that nobody uses the login of another. */
+function onlyFalse(): Shape<boolean> {
+  return meaning(yesOrNo(), (value, at) => (value ? at.mistake('a login of its own for each caller is not here: one login is for all of them') : value))
+}
