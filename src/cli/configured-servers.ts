@@ -10,7 +10,8 @@ import { parseHeader } from './headers.ts'
 import { textOf, type Machine } from './machine.ts'
 import { keptLogins } from './home.ts'
 import type { Mistakes } from './mistakes.ts'
-import type { KeptLogins, UpstreamLogin } from './upstream-login.ts'
+import { DEFAULT_RETRY } from './several-options.ts'
+import type { Proof } from './upstream-login.ts'
 
 interface Surroundings {
   /** The file that names them: paths in it are seen from its directory. */
@@ -26,13 +27,15 @@ interface Surroundings {
 
 /** A server, and how we prove ourselves to it: an identity, or what a person's login has left. */
 export interface ConfiguredServer extends Omit<NamedServer, 'credential'> {
-  proof?: { login: UpstreamLogin } | { logins: KeptLogins }
+  proof?: Proof
 }
 
 export function configuredServers(entries: ReadonlyMap<string, NonNullable<ServerEntry>>, surroundings: Surroundings): ConfiguredServer[] {
   const { mistakes, defaults } = surroundings
   return [...entries].flatMap(([name, entry]) => {
     const at = `${surroundings.file}: mcpServers.${name}`
+    for (const member of notBuilt(entry))
+      mistakes.add(new OpenMcpError('unavailable_option', `${at}.${member} is not built yet; openmcp refuses it rather than run without it`))
     const target = mistakes.attempt(() => (entry.kind === 'command' ? commandOf(entry, at, surroundings) : remoteOf(entry, at)))
     if (!target) return []
     const { isolation = defaults.isolation, timeoutSeconds = defaults.limits.timeoutSeconds } = entry
@@ -41,6 +44,16 @@ export function configuredServers(entries: ReadonlyMap<string, NonNullable<Serve
     const proof = mistakes.attempt(() => proofOf(entry, target, at, surroundings))
     return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds }, ...tools, ...forwardsOf(entry), ...(proof && { proof }) }]
   })
+}
+
+/** TODO: whoever builds one of them takes its line out. */
+function notBuilt(entry: NonNullable<ServerEntry>): string[] {
+  return [
+    entry.stateless && 'stateless',
+    entry.kind === 'remote' && entry.oauth && 'oauth',
+    entry.kind === 'remote' && entry.tls && 'tls',
+    entry.kind === 'remote' && entry.retry?.idempotent === true && 'retry.idempotent',
+  ].filter((member) => typeof member === 'string')
 }
 
 function forwardsOf(entry: NonNullable<ServerEntry>): Pick<NamedServer, 'forwardHeaders'> {
@@ -84,7 +97,7 @@ function commandOf(
   }
 }
 
-function remoteOf({ endpoints: [url = '', ...more], fallbacks, transport, headers }: RemoteEntry, at: string): NamedServer['target'] {
+function remoteOf({ endpoints: [url = '', ...more], fallbacks, transport, headers, retry }: RemoteEntry, at: string): NamedServer['target'] {
   const urls = parseTarget(url)
   const [first] = urls
   const socket = first && isSocket(first) ? first : undefined
@@ -99,6 +112,7 @@ function remoteOf({ endpoints: [url = '', ...more], fallbacks, transport, header
   if ((others.length > 0 || further.length > 0) && [urls, ...others, ...further].flat().some(isSocket)) {
     throw new OpenMcpError('unavailable_option', `${at}: only http(s):// upstreams can be several by now`)
   }
+  if (socket && retry) throw new OpenMcpError('usage', `${at}.retry is for http(s)://, and this is ${socket.protocol}//`)
   if (socket) return { kind: 'socket', url: socket, headers: Object.fromEntries(named) }
   return {
     kind: 'remote',
@@ -107,5 +121,6 @@ function remoteOf({ endpoints: [url = '', ...more], fallbacks, transport, header
     headers: Object.fromEntries(named),
     ...(others.length > 0 && { others }),
     ...(further.length > 0 && { fallbacks: further }),
+    ...(retry && { retry: { attempts: retry.attempts ?? DEFAULT_RETRY.attempts, delayMs: retry.delayMs ?? DEFAULT_RETRY.delayMs } }),
   }
 }

@@ -9,7 +9,7 @@ const MOST = 64
 const ATTEMPTS = { from: 0, to: 100 }
 const DELAY_MS = { from: 0, to: 60_000 }
 /** What `run` does where neither is given. */
-const DEFAULT_RETRY = { attempts: 3, delayMs: 250 }
+export const DEFAULT_RETRY = { attempts: 3, delayMs: 250 }
 
 /** The UPSTREAMs of --endpoints: with a comma between them, which a URL of a server has not. */
 export function endpointsOf(reading: Reading): readonly (readonly URL[])[] {
