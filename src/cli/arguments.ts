@@ -111,7 +111,7 @@ function valueOf({ value = '', rawName = '', inlineValue }: Token): string {
 
 function unknown(as: string, table: OptionTable): OpenMcpError {
   const nearest = nearestOption(as, table)
-  const hint = nearest === undefined ? "openmcp --help lists the options; those of COMMAND go behind it, or behind '--'" : `did you mean ${nearest}`
+  const hint = nearest === undefined ? "openmcp run --help lists the options; those of COMMAND go behind it, or behind '--'" : `did you mean ${nearest}`
   return new OpenMcpError('usage', `unknown option ${as}`, { hint })
 }
 

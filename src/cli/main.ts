@@ -1,21 +1,10 @@
 // One command line, from its first word to its exit code.
 import { EXIT_CODE, OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { readArguments, readWords, type Arguments } from './arguments.ts'
+import { COMMANDS_NOT_BUILT, WORDY, isCommand } from './commands.ts'
 import type { Io } from './io.ts'
-import {
-  CONFIG_OPTIONS,
-  DEMO_OPTIONS,
-  ID_OPTIONS,
-  KEY_OPTIONS,
-  LOGIN_OPTIONS,
-  RESET_OPTIONS,
-  RUN_OPTIONS,
-  TEST_OPTIONS,
-  TOKEN_OPTIONS,
-  TRUST_OPTIONS,
-} from './option-table.ts'
+import { RUN_OPTIONS, TEST_OPTIONS } from './option-table.ts'
 import type { RunOptions } from './run-options.ts'
-import { COMMANDS_NOT_BUILT, USAGE } from './usage.ts'
 import { print, tellFailure } from './terminal.ts'
 
 /** Serves until it is told to stop; its number is the exit code. */
@@ -39,18 +28,6 @@ export async function main(io: Io, loaders: Loaders = LOADERS): Promise<number> 
   }
 }
 
-/** Commands whose words and options may come in any order. */
-const WORDY = new Map([
-  ['config', CONFIG_OPTIONS],
-  ['id', ID_OPTIONS],
-  ['notification-demo', DEMO_OPTIONS],
-  ['key', KEY_OPTIONS],
-  ['login', LOGIN_OPTIONS],
-  ['reset', RESET_OPTIONS],
-  ['token', TOKEN_OPTIONS],
-  ['trust', TRUST_OPTIONS],
-])
-
 interface Typed {
   command: string
   args: Arguments
@@ -70,10 +47,8 @@ async function done({ command, args }: Typed, io: Io, { loadRun }: Loaders): Pro
   if (COMMANDS_NOT_BUILT.includes(command)) {
     throw new OpenMcpError('unavailable_option', `'openmcp ${command}' is not built yet`, { hint: 'openmcp --help lists what works' })
   }
-  if (command === 'help' || args.given.has('help')) {
-    await print(io, USAGE)
-    return 0
-  }
+  if (args.given.has('help')) return (await import('./help/help.ts')).tellTopic(command, io)
+  if (command === 'help') return (await import('./help/help.ts')).help(args, io)
   if (args.given.has('version')) {
     const { readVersion } = await import('./version.ts')
     await print(io, `openmcp ${readVersion()}\n`)
@@ -94,10 +69,6 @@ async function done({ command, args }: Typed, io: Io, { loadRun }: Loaders): Pro
   const readConfig = args.given.has('config') ? (await import('./config-file.ts')).parseConfig : undefined
   const typed = runOptions(args, machineOf(io), readConfig)
   return (await loadRun())(typed, io)
-}
-
-function isCommand(word: string): boolean {
-  return ['run', 'test', 'help', ...WORDY.keys(), ...COMMANDS_NOT_BUILT].includes(word)
 }
 
 /** `openmcp -p 8000 test`: our command in the wrong place, or a program of that name? */

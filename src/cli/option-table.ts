@@ -165,6 +165,8 @@ export const LOGIN_OPTIONS: OptionTable = table({
 
 export const CONFIG_OPTIONS: OptionTable = table(EVERYWHERE)
 
+export const HELP_OPTIONS: OptionTable = table(EVERYWHERE)
+
 export const DEMO_OPTIONS: OptionTable = table({ count: { value: 'COUNT' }, ...EVERYWHERE })
 
 export const RESET_OPTIONS: OptionTable = table(EVERYWHERE)

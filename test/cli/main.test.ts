@@ -4,35 +4,12 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Run } from '../../src/cli/main.ts'
 import type { RunOptions } from '../../src/cli/run-options.ts'
-import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
-import { COMMANDS_NOT_BUILT, USAGE } from '../../src/cli/usage.ts'
+import { COMMANDS_NOT_BUILT } from '../../src/cli/commands.ts'
 import { OpenMcpError } from '../../src/errors.ts'
 import type { OpenMcpOptions } from '../../src/openmcp.ts'
 import { type } from './terminal.ts'
 
 const manifest: { version: string } = JSON.parse(readFileSync('package.json', 'utf8'))
-
-describe('help', () => {
-  test.each([[['--help']], [['-h']], [['help']], [['run', '--help']], [['run', '-h', '-p', '1']], [['test', '--help']], [['--nope', '--help']]])(
-    '%s prints the usage on stdout',
-    async (argv) => {
-      expect(await type(argv)).toEqual({ code: 0, stdout: USAGE, stderr: '' })
-    },
-  )
-
-  test('help that belongs to a COMMAND is its own', async () => {
-    const ran: OpenMcpOptions[] = []
-    const { stdout } = await type(['npx', '--help'], {}, async ({ options }) => ran.push(options) * 0)
-    expect(stdout).toBe('')
-    expect(ran).toMatchObject([{ target: { command: 'npx', args: ['--help'] } }])
-  })
-
-  test('the usage names every option and fits a screen', () => {
-    expect(USAGE.split('\n').length).toBeLessThanOrEqual(69)
-    for (const [name] of RUN_OPTIONS) expect(USAGE).toContain(`--${name}`)
-    for (const name of COMMANDS_NOT_BUILT) expect(USAGE.split('known, not built yet')[1]).toContain(name)
-  })
-})
 
 test('--version says which, as package.json does', async () => {
   expect(await type(['--version'])).toEqual({ code: 0, stdout: `openmcp ${manifest.version}\n`, stderr: '' })
