@@ -6,7 +6,6 @@ import type { Run } from '../../src/cli/main.ts'
 import type { RunOptions } from '../../src/cli/run-options.ts'
 import { COMMANDS_NOT_BUILT } from '../../src/cli/commands.ts'
 import { OpenMcpError } from '../../src/errors.ts'
-import type { OpenMcpOptions } from '../../src/openmcp.ts'
 import { type } from './terminal.ts'
 
 const manifest: { version: string } = JSON.parse(readFileSync('package.json', 'utf8'))
