@@ -1,20 +1,18 @@
 // Keys that let in whoever holds one: from the environment, a file, or (with a warning) the command line.
 import { OpenMcpError } from '../errors.ts'
+import { checkedOperatorKey, HOW_TO_MAKE } from '../openmcp/operator-key.ts'
 import { linesOf } from './env-file.ts'
 import { textOf } from './machine.ts'
 import { allOf, type Reading } from './target-options.ts'
 
 const VARIABLE = 'OPENMCP_API_KEY'
 const FILE_VARIABLE = 'OPENMCP_API_KEY_FILE'
-const MIN_CHARACTERS = 32
-const MAX_CHARACTERS = 512
-const HOW = `a key has ${MIN_CHARACTERS} characters at least, by chance: openssl rand -hex 32`
 
 /** Every key that was named, each once. None of them is ever repeated in a message. */
 export function apiKeysOf(reading: Reading): string[] {
   const { machine, mistakes, warnings } = reading
   const keys: string[] = []
-  const add = (key: string, as: string): void => void keys.push(...(mistakes.attempt(() => [parseApiKey(key, as)]) ?? []))
+  const add = (key: string, as: string): void => void keys.push(...(mistakes.attempt(() => [checkedOperatorKey(key, as)]) ?? []))
   const addFile = (path: string, as: string): void => {
     const found = mistakes.attempt(() => keysIn(textOf(machine, as, path), path))
     for (const { key, where } of found ?? []) add(key, where)
@@ -39,21 +37,6 @@ export function refuseUnusedApiKey({ machine, mistakes }: Reading): void {
 /** One key a line; empty lines and lines that begin with # are skipped. */
 function keysIn(text: string, file: string): { key: string; where: string }[] {
   const keys = linesOf(text).flatMap((line, index) => (/^\s*(?:#|$)/.test(line) ? [] : { key: line.trim(), where: `${file}:${index + 1}` }))
-  if (keys.length === 0) throw new OpenMcpError('usage', `${file} holds no key`, { hint: HOW })
+  if (keys.length === 0) throw new OpenMcpError('usage', `${file} holds no key`, { hint: HOW_TO_MAKE })
   return keys
-}
-
-/** What is known from examples. Chance makes one of these less than once in a thousand keys. */
-const GUESSED = /change.?me|replace|your.?(?:api|key|secret)|api.?key|example|placeholder|password|secret|default|insert|sample|letmein|qwerty|123456|abcdef/i
-const MIN_DISTINCT = 10
-
-function parseApiKey(key: string, as: string): string {
-  if (key.length < MIN_CHARACTERS) throw new OpenMcpError('usage', `${as}: the key is too short`, { hint: HOW })
-  if (key.length > MAX_CHARACTERS || !/^[\x21-\x7e]+$/.test(key)) {
-    throw new OpenMcpError('usage', `${as}: the key holds what no header can carry, or has more than ${MAX_CHARACTERS} characters`, { hint: HOW })
-  }
-  if (GUESSED.test(key) || new Set(key).size < MIN_DISTINCT || /^(.{1,16}?)\1+.{0,15}$/.test(key)) {
-    throw new OpenMcpError('usage', `${as}: the key can be guessed`, { hint: HOW })
-  }
-  return key
 }
