@@ -13,9 +13,11 @@ import { ANYBODY } from './protocol/caller.ts'
 import { isLoopbackHost } from './protocol/loopback.ts'
 import { serverPath } from './protocol/server-path.ts'
 import { OPEN_GATE } from './relay/gate.ts'
+import { createSessionCap } from './relay/sessions.ts'
 import type { Security } from './security.ts'
 import type { SecuredTsp } from './security/tsp.ts'
 import { connect } from './upstream/connect.ts'
+import { createPipeCap } from './upstream/pool.ts'
 import type { Connection, ConnectionState } from './upstream/options.ts'
 
 export interface OpenMcp {
@@ -66,7 +68,8 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   const server = target?.kind === 'vid' ? await sealedOut(target, new Promise((resolve) => (tspIsOpen = resolve))) : target
   const out = server?.kind === 'vid' ? server : undefined
   // The child starts while the rest is loaded.
-  const connection = server && connect(server, { isolation, limits, log: io.log, now: io.now, name, credential })
+  const caps = { sessions: createSessionCap(limits, io.log), children: createPipeCap(limits, io.log) }
+  const connection = server && connect(server, { isolation, limits, cap: caps.children, log: io.log, now: io.now, name, credential })
   const disconnect = async (): Promise<void> => {
     await connection?.close()
     await out?.close()
@@ -117,6 +120,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       root: connection && { name, connection, limits },
       aggregate: aggregate && { server: aggregate, limits },
       admitted,
+      caps,
       log,
       now,
     })

@@ -10,6 +10,7 @@ import { createPipeDoor, type HttpSession } from '../downstream/streamable-http.
 import type { TspSession } from '../downstream/tsp.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
+import { capAs, type Cap } from '../protocol/cap.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { Sessions } from '../protocol/session.ts'
 import { createInFlight, type InFlight } from '../relay/in-flight.ts'
@@ -54,13 +55,16 @@ export interface ServerOptions {
   /** Who was let in as this caller; undefined: itself. */
   letInAs?: ((caller: Caller) => Caller) | undefined
   limits: Limits
+  /** Sessions of other servers count with those of this one. */
+  cap: Cap
   log: Log
   now: () => number
 }
 
-export function createServer({ connection, admitted, letInAs = (caller) => caller, forwards = NO_NAMED, limits, log, now }: ServerOptions): Server {
+export function createServer(options: ServerOptions): Server {
+  const { connection, admitted, letInAs = (caller) => caller, forwards = NO_NAMED, limits, log, now } = options
   const { gate, onStream = (): void => {} } = admitted
-  const own = { limits, log, now }
+  const own = { limits, log, now, cap: capAs(options.cap, letInAs) }
   const piped = createSessions<HttpSession>(own)
   const passed = createSessions<PassedSession>(own)
   const streamed = createSessions<SseSession>(own)

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
+import { capAs, type Cap } from '../protocol/cap.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createGivenHeaders, type GivenHeaders } from './given-headers.ts'
 import { createServer, type Admitted, type Server, type ServerCounts } from './server.ts'
@@ -56,6 +57,8 @@ export interface ServersOptions {
   /** All of them as one at the root, where nothing else is. */
   aggregate?: { server: { name: string; version: string }; limits: Limits } | undefined
   admitted: Admitted
+  /** Of all servers together. */
+  caps: { sessions: Cap; children: Cap }
   log: Log
   now: () => number
 }
@@ -72,11 +75,11 @@ const STARTS_AT_ONCE = 8
 const REMOVED_GRACE_SECONDS = 0.25
 
 /** Servers by name; the one at the root has its name among them. */
-export function createServers({ root, aggregate, admitted, log, now }: ServersOptions): Servers {
+export function createServers({ root, aggregate, admitted, caps, log, now }: ServersOptions): Servers {
   let entries = new Map<string, Entry>()
   const rootServer = root
-    ? createServer({ connection: root.connection, admitted, limits: root.limits, log, now })
-    : aggregate && createServer({ connection: joined(aggregate.server), admitted, limits: aggregate.limits, log, now })
+    ? createServer({ ...root, admitted, cap: caps.sessions, log, now })
+    : aggregate && createServer({ connection: joined(aggregate.server), admitted, limits: aggregate.limits, cap: caps.sessions, log, now })
   /** On their way out. */
   const leaving = new Set<Server>()
 
@@ -84,7 +87,9 @@ export function createServers({ root, aggregate, admitted, log, now }: ServersOp
     const { target, limits } = entry.options
     const given = target.kind === 'command' && target.headerToEnv ? createGivenHeaders(target.headerToEnv, admitted.callerOf) : undefined
     const make = (): Server => {
-      const connection = connect(target, { ...entry.options, variablesOf: given?.variablesOf, log, now })
+      // Whoever says another thing is another owner, and has no other share for that.
+      const cap = given ? capAs(caps.children, given.letInAs) : caps.children
+      const connection = connect(target, { ...entry.options, variablesOf: given?.variablesOf, cap, log, now })
       const known = given ? givenTo(given, admitted) : admitted
       const gate = entry.options.tools ? createToolsGate(known.gate, entry.options.tools) : known.gate
       return createServer({
@@ -93,6 +98,7 @@ export function createServers({ root, aggregate, admitted, log, now }: ServersOp
         letInAs: given?.letInAs,
         forwards: new Set(entry.options.forwardHeaders),
         limits,
+        cap: caps.sessions,
         log,
         now,
       })

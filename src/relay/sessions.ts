@@ -2,9 +2,9 @@
 // left, when idle, or when their upstream does; there are never more than the cap, and no owner has more than its share of it.
 import { randomBytes } from 'node:crypto'
 
-import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import { shareOf, type Caller } from '../protocol/caller.ts'
+import type { Caller } from '../protocol/caller.ts'
+import { createCap, SESSIONS, type Cap } from '../protocol/cap.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { Session, SessionValue, Sessions } from '../protocol/session.ts'
 
@@ -12,9 +12,23 @@ interface Entry<V> extends Session<V> {
   caller: Caller
   holds: number
   usedMs: number
+  release(): void
 }
 
-export function createSessions<V extends SessionValue>({ limits, log, now }: { limits: Limits; log: Log; now: () => number }): Sessions<V> {
+export interface SessionsOptions {
+  limits: Limits
+  /** Those of others count with these. Undefined: these are all. */
+  cap?: Cap | undefined
+  log: Log
+  now: () => number
+}
+
+/** A cap on sessions. At it the owner's own one that lay idle longest makes room: clients that never say goodbye must not lock one out. */
+export function createSessionCap({ sessions }: Limits, log: Log): Cap {
+  return createCap({ most: sessions, words: SESSIONS, evicts: 'own', log })
+}
+
+export function createSessions<V extends SessionValue>({ limits, log, now, cap = createSessionCap(limits, log) }: SessionsOptions): Sessions<V> {
   const entries = new Map<string, Entry<V>>()
   const idleMs = limits.idleSeconds * 1000
 
@@ -32,43 +46,22 @@ export function createSessions<V extends SessionValue>({ limits, log, now }: { l
   sweeper.unref()
 
   async function end(session: Session<V>): Promise<void> {
-    if (!entries.delete(session.id)) return
-    await session.value.close()
-  }
-
-  function heldBy({ owner }: Caller): number {
-    let held = 0
-    for (const entry of entries.values()) if (entry.caller.owner === owner) held++
-    return held
-  }
-
-  /** At the cap the owner's own session that lay idle longest makes room: clients that never say goodbye must not lock one out. */
-  function makeRoom({ owner }: Caller): boolean {
-    let oldest: Entry<V> | undefined
-    for (const entry of entries.values()) {
-      if (entry.holds === 0 && entry.caller.owner === owner && (!oldest || entry.usedMs < oldest.usedMs)) oldest = entry
-    }
-    if (!oldest) return false
-    log.warn('the cap on sessions is reached; the one that was idle longest is ended', { sessions: limits.sessions })
-    void end(oldest)
-    return true
+    const entry = entries.get(session.id)
+    if (!entry) return
+    entries.delete(session.id)
+    entry.release()
+    await entry.value.close()
   }
 
   return {
     open(caller, value) {
-      const share = shareOf(caller, limits.sessions)
-      if (caller.via !== 'nobody' && heldBy(caller) >= share && !makeRoom(caller)) {
-        throw new OpenMcpError('busy', `${share} sessions of this caller are open`, { hint: 'close those that are not needed, or raise --max-sessions' })
-      }
-      if (entries.size >= limits.sessions && !makeRoom(caller)) {
-        throw new OpenMcpError('busy', `${limits.sessions} sessions are open`, { hint: 'try again later, or raise --max-sessions' })
-      }
       const entry: Entry<V> = {
         id: randomBytes(32).toString('base64url'),
         caller,
         value,
         holds: 0,
         usedMs: now(),
+        release: cap.take(caller, { idleSinceMs: () => (entry.holds === 0 ? entry.usedMs : undefined), end: () => void end(entry) }),
         hold() {
           entry.holds++
           let held = true

@@ -6,8 +6,9 @@ import { RETRY, type CommandServer, type Connection, type ConnectOptions, type R
 import { createLastingPipe } from './lasting-pipe.ts'
 import type { Remote } from './over-http.ts'
 import type { OpenedPipe, PipeEvents } from './pipe.ts'
+import { createPlaceOfSpare } from './spare-place.ts'
 import { createSpare } from './spare.ts'
-import { createPool } from './pool.ts'
+import { createPipeCap, createPool } from './pool.ts'
 import { openSocket } from './socket.ts'
 import { connectVid } from './vid.ts'
 
@@ -64,15 +65,20 @@ function connectPipes(
     )
     return pipe
   }
-  const spare = hasSpare
-    ? createSpare(open, (error) => {
-        failure = error
-        log.error(error.message, { hint: error.hint })
-      })
-    : undefined
+  const cap = options.cap ?? createPipeCap(limits, log)
+  // Where there is no room for what nobody has asked for yet, the first who asks waits for it.
+  const spare =
+    hasSpare && cap.size < cap.most
+      ? createSpare(open, (error) => {
+          failure = error
+          place?.giveBack()
+          log.error(error.message, { hint: error.hint })
+        })
+      : undefined
+  const place = spare && createPlaceOfSpare(cap, spare, now())
   const opening = (events: PipeEvents, caller?: Caller): OpenedPipe => spare?.take(events) ?? open(events, caller)
-  const pool = createPool({ open: isLasting ? createLastingPipe(opening, { ...RETRY, log, now }) : opening, ...options })
-  const idle = setTimeout(() => void spare?.close(), limits.idleSeconds * 1000)
+  const pool = createPool({ open: isLasting ? createLastingPipe(opening, { ...RETRY, log, now }) : opening, ...options, cap: place ?? cap })
+  const idle = setTimeout(() => place?.end(), limits.idleSeconds * 1000)
   idle.unref()
   return {
     upstream: () => pool,
@@ -86,6 +92,7 @@ function connectPipes(
       clearTimeout(idle)
       await Promise.all([pool.close(graceSeconds), spare?.close(graceSeconds)])
     },
+      place?.giveBack()
   }
 }
 

@@ -2,6 +2,7 @@
 import type { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { FindSealedPeer } from '../protocol/carried.ts'
+import type { Cap } from '../protocol/cap.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
@@ -80,6 +81,8 @@ export interface ConnectOptions {
 /** Proves us to an upstream. Asked for each request; gives nothing while the upstream wants nothing. */
 export interface Credential {
   headers(request: CredentialRequest): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
+  /** Children, and connections of their own, of other servers count with these. Undefined: these are all. */
+  cap?: Cap | undefined
   /** The upstream has answered 401. True: the request is worth one more try. Fails when there is no credential to be had. */
   refused(request: CredentialRequest, refusal: CredentialRefusal): Promise<boolean>
 }

@@ -1,7 +1,8 @@
 // Who gets which pipe: one per session, one per owner, or one for all; one per owner for requests that have no session.
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import { shareOf, type Caller } from '../protocol/caller.ts'
+import type { Caller } from '../protocol/caller.ts'
+import { CHILDREN, createCap, type Cap } from '../protocol/cap.ts'
 import type { LinkEvents, MessageUpstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createMux, type Mux } from './mux.ts'
@@ -21,8 +22,15 @@ export interface PoolOptions {
   open: OpenPipe
   isolation: Isolation
   limits: Limits
+  /** Pipes of others count with these. Undefined: these are all. */
+  cap?: Cap | undefined
   log: Log
   now: () => number
+}
+
+/** A cap on pipes. At it one that nobody is joined to, and was not for longest, makes room: owners that never come back must not lock one out. */
+export function createPipeCap({ children }: Limits, log: Log): Cap {
+  return createCap({ most: children, words: CHILDREN, evicts: 'any', log })
 }
 
 /** A pipe that the sessions, or the requests without one, of one owner share. */
@@ -35,9 +43,9 @@ interface Owned {
 
 const NOBODY: LinkEvents = { unsolicited: () => {}, ended: () => {} }
 
-export function createPool({ open, isolation, limits, log, now }: PoolOptions): PipePool {
-  /** Each with whose it is; undefined: everybody's. */
-  const muxes = new Map<Mux, string | undefined>()
+export function createPool({ open, isolation, limits, log, now, cap = createPipeCap(limits, log) }: PoolOptions): PipePool {
+  /** Each with what gives its place back. */
+  const muxes = new Map<Mux, () => void>()
   const perOwner = new Map<string, Owned>()
   const stateless = new Map<string, Owned>()
   let shared: Mux | undefined
@@ -45,42 +53,41 @@ export function createPool({ open, isolation, limits, log, now }: PoolOptions): 
 
   function start(isShared: boolean, caller: Caller | undefined): Mux {
     if (closed) throw new OpenMcpError('stopping', 'openmcp is stopping')
-    if (muxes.size >= limits.children && !makeRoom())
-      throw new OpenMcpError('busy', `${limits.children} servers run already`, { hint: 'try again later, or raise --max-children' })
-    const share = caller ? shareOf(caller, limits.children) : limits.children
-    if (caller && [...muxes.values()].filter((owner) => owner === caller.owner).length >= share)
-      throw new OpenMcpError('busy', `${share} servers run for this caller already`, { hint: 'close sessions that are not needed, or raise --max-children' })
     let ended = false
-    const mux: Mux = createMux({
-      open: (events) => open(events, caller),
-      shared: isShared,
-      limits,
-      log,
-      now,
-      onEnd() {
-        ended = true
-        forget(mux)
-      },
-    })
-    if (!ended) muxes.set(mux, caller?.owner)
-    return mux
+    let made: Mux | undefined
+    const release = cap.take(caller, { idleSinceMs: () => idleSinceMs(made), end: () => void (made && end(made)) })
+    try {
+      const mux: Mux = createMux({
+        open: (events) => open(events, caller),
+        shared: isShared,
+        limits,
+        log,
+        now,
+        onEnd() {
+          ended = true
+          release()
+          forget(made)
+        },
+      })
+      made = mux
+      if (!ended) muxes.set(mux, release)
+      return mux
+    } catch (error) {
+      release()
+      throw error
+    }
   }
   function forget(mux: Mux | undefined): void {
     if (!mux) return
+    muxes.get(mux)?.()
     muxes.delete(mux)
     if (shared === mux) shared = undefined
     for (const owned of [perOwner, stateless]) for (const [owner, entry] of owned) if (entry.mux === mux) owned.delete(owner)
   }
-  /** At the cap the pipe that nobody is joined to, and was not for longest, makes room: owners that never come back must not lock one out. */
-  function makeRoom(): boolean {
-    let oldest: Owned | undefined
-    for (const entry of [...perOwner.values(), ...stateless.values()]) {
-      if (entry.mux.clients === 0 && (!oldest || entry.idleSinceMs < oldest.idleSinceMs)) oldest = entry
-    }
-    if (!oldest) return false
-    log.warn('the cap on servers is reached; the one that was idle longest is ended', { children: limits.children })
-    void end(oldest.mux)
-    return true
+  /** Since when nobody is joined to a pipe that goes on without. */
+  function idleSinceMs(mux: Mux | undefined): number | undefined {
+    for (const entry of [...perOwner.values(), ...stateless.values()]) if (entry.mux === mux) return entry.mux.clients === 0 ? entry.idleSinceMs : undefined
+    return undefined
   }
   function ownedBy(caller: Caller, owned: Map<string, Owned>): Mux {
     let entry = owned.get(caller.owner)
