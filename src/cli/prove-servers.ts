@@ -4,6 +4,7 @@ import type { UpstreamCredential } from '../login/credential.ts'
 import type { Log } from '../observe/log.ts'
 import type { NamedServer } from '../openmcp.ts'
 import type { ConfiguredServer } from './configured-servers.ts'
+import type { Proof } from './upstream-login.ts'
 
 /** Fails when there is no identity of a name: what an upstream says of it is found out when it asks. */
 export type ProveServers = (servers: readonly ConfiguredServer[]) => Promise<NamedServer[]>
@@ -11,17 +12,17 @@ export type ProveServers = (servers: readonly ConfiguredServer[]) => Promise<Nam
 export function createProver(log: Log): ProveServers {
   const known = new Map<string, UpstreamCredential>()
 
-  async function credentialOf(proof: NonNullable<ConfiguredServer['proof']>): Promise<UpstreamCredential> {
+  async function credentialFor(proof: Proof): Promise<UpstreamCredential> {
     const key = JSON.stringify(proof)
     let credential = known.get(key)
     if (!credential) {
-      const { credentialFor, keptCredentialFor } = await import('./upstream-login.ts')
-      credential = 'login' in proof ? await credentialFor(proof.login, log) : keptCredentialFor(proof.logins, log)
+      const { credentialOf } = await import('./upstream-login.ts')
+      credential = await credentialOf(proof, log)
       known.set(key, credential)
     }
     return credential
   }
 
   return (servers) =>
-    Promise.all(servers.map(async ({ proof, ...server }): Promise<NamedServer> => (proof ? { ...server, credential: await credentialOf(proof) } : server)))
+    Promise.all(servers.map(async ({ proof, ...server }): Promise<NamedServer> => (proof ? { ...server, credential: await credentialFor(proof) } : server)))
 }

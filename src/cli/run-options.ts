@@ -2,7 +2,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
 import { OpenMcpError } from '../errors.ts'
-import type { ListenOptions, OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
+import type { ListenOptions, OpenMcpOptions } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
@@ -10,18 +10,19 @@ import { shownTarget } from '../upstream/target.ts'
 import type { Arguments } from './arguments.ts'
 import type { Config } from './config-file.ts'
 import { configuredServers, type ConfiguredServer } from './configured-servers.ts'
-import type { KeptLogins, UpstreamLogin } from './upstream-login.ts'
 import { parseHeaderName } from './headers.ts'
-import { keptLogins, keysDirectory } from './home.ts'
+import { keysDirectory } from './home.ts'
 import { textOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { RUN_OPTIONS } from './option-table.ts'
+import { proofOf } from './proof-options.ts'
 import { parsePublish, upstreamOf, type Publish } from './publish.ts'
-import { NO_CONFIG, dpopOf, isSecured, securityOf, type ReadConfig } from './security-options.ts'
+import { NO_CONFIG, isSecured, securityOf, type ReadConfig } from './security-options.ts'
 import { endpointsOf, severalOf } from './several-options.ts'
 import { readVersion } from './version.ts'
 import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading, type There } from './target-options.ts'
 import { hasTsp } from './tsp-options.ts'
+import type { Proof } from './upstream-login.ts'
 import { parseBytes, parseChoice, parseCount, parseHost, parseName, parseOrigin, parsePathPrefix, parsePublicUrl, parseSeconds } from './values.ts'
 import { vidTarget } from './vid-target.ts'
 
@@ -29,10 +30,8 @@ export interface RunOptions {
   options: OpenMcpOptions
   /** Those of the configuration, without what proves us to them. */
   servers: readonly ConfiguredServer[]
-  /** Which identity of ours is proved to the upstream. */
-  login?: UpstreamLogin
-  /** Without one: where what a person's login has left is found, when the upstream asks. */
-  logins?: KeptLogins
+  /** How we prove ourselves to the upstream that was typed. */
+  proof?: Proof
   /** What works and is unwise. Never holds a value that may be secret. */
   warnings: readonly string[]
   /** With --config: the files that all of this was read from, and how it is read anew. Throws as `runOptions` does. */
@@ -74,11 +73,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   const listen = listenOf(reading, published?.listen)
   const isServed = published?.listen !== undefined
   const security = published && securityOf(reading, isServed ? listen : undefined, config ?? NO_CONFIG)
-  const login = target?.kind === 'remote' ? loginOf(reading, target) : undefined
-  if (target?.kind === 'socket' && args.given.has('id')) {
-    reading.mistakes.add(new OpenMcpError('usage', '--id proves us by HTTP, and the upstream is no http://', { hint: 'drop --id' }))
-  }
-  const logins = target?.kind === 'remote' && !login ? keptLogins(target, machine) : undefined
+  const proof = target && proofOf(reading, target)
   const shared = { isolation: isolationOf(reading) ?? 'session', limits: limitsOf(reading) }
   const file = allOf(reading, 'config')[0]?.value ?? ''
   const servers = configuredServers(entries, {
@@ -99,7 +94,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
   }
   reading.mistakes.throwIfAny()
-  return { options, servers, warnings: reading.warnings, ...(login && { login }), ...(logins && { logins }) }
+  return { options, servers, warnings: reading.warnings, ...(proof && { proof }) }
 }
 
 function unread(): never {
@@ -158,17 +153,6 @@ function whatIsThere(args: Arguments, { urls, vid, listen }: Publish): There {
     proof: security || isVid || args.given.has('id'),
     tsp: isVid || hasTsp({ args }),
   }
-}
-
-/** The identity that --id names. Behind --security --dpop is about our own callers, else about what we prove. */
-function loginOf(reading: Reading, { urls: [resource], headers }: RemoteTarget): UpstreamLogin | undefined {
-  const name = oneOf(reading, 'id', parseName)
-  if (name === undefined || !resource) return undefined
-  if ('authorization' in headers) {
-    reading.mistakes.add(new OpenMcpError('usage', '--id and a header authorization both say who we are', { hint: 'drop one of them' }))
-  }
-  const bound = !isSecured(reading) && ['required', 'nonce'].includes(dpopOf(reading) ?? '')
-  return { name, keys: keysDirectory(reading), resource, bound }
 }
 
 /** Without a bind its options are read all the same, for the mistakes in them. */

@@ -1,7 +1,6 @@
 // `openmcp run`: serve until told to stop.
 import { EXIT_CODE } from '../errors.ts'
 import { createLog, type Log } from '../observe/log.ts'
-import type { UpstreamCredential } from '../login/credential.ts'
 import { serverPath } from '../protocol/server-path.ts'
 import { openmcp, type OpenMcp, type OpenMcpOptions } from '../openmcp.ts'
 import { killAllChildren } from '../upstream/child.ts'
@@ -14,10 +13,10 @@ type StopSignal = keyof typeof STOP_SIGNALS
 
 /** Exit code: 0 when stopped or left, 1 when the server is gone; a second signal ends it at once with 128 + its number. */
 export async function run(typed: RunOptions, io: Io): Promise<number> {
-  const { options, warnings, login, logins, source } = typed
+  const { options, warnings, proof, source } = typed
   const log = createLog({ ...options.log, write: (line) => void io.stderr.write(line), now: Date.now })
   for (const warning of warnings) log.warn(warning)
-  const credential = await credentialOf(login, logins, log)
+  const credential = proof && (await (await import('./upstream-login.ts')).credentialOf(proof, log))
   const signalled = firstSignal()
   process.once('exit', killAllChildren)
   const prove = createProver(log)
@@ -32,15 +31,6 @@ export async function run(typed: RunOptions, io: Io): Promise<number> {
   if (reason === undefined || typeof reason === 'string') return 0
   log.error(reason.message, { hint: reason.hint })
   return EXIT_CODE[reason.code]
-}
-
-type Proof<Kind extends 'login' | 'logins'> = RunOptions[Kind] | undefined
-
-async function credentialOf(login: Proof<'login'>, logins: Proof<'logins'>, log: Log): Promise<UpstreamCredential | undefined> {
-  if (!login && !logins) return undefined
-  const { credentialFor, keptCredentialFor } = await import('./upstream-login.ts')
-  if (login) return credentialFor(login, log)
-  return logins && keptCredentialFor(logins, log)
 }
 
 function announce({ url, enrolment, tsp }: OpenMcp, { target, aggregate, servers, listen }: OpenMcpOptions, log: Log): void {

@@ -2,6 +2,13 @@
 import { createCredential, type TokenSource, type UpstreamCredential } from '../login/credential.ts'
 import type { Log } from '../observe/log.ts'
 
+export type Proof = { login: UpstreamLogin } | { logins: KeptLogins }
+
+/** Fails when there is no such identity. */
+export async function credentialOf(proof: Proof, log: Log): Promise<UpstreamCredential> {
+  return 'login' in proof ? credentialFor(proof.login, log) : keptCredentialFor(proof.logins, log)
+}
+
 export interface UpstreamLogin {
   /** Of the identity. */
   readonly name: string

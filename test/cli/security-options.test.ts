@@ -188,14 +188,16 @@ describe('--id', () => {
   test.each([[['-p', 'https://host/mcp', '--id', 'me']], [['-p', '8001:https://host/mcp', '--id', 'me']], [['https://host/mcp', '--id', 'me']]])(
     '%s: the identity that is proved to the upstream',
     (args) => {
-      expect(typed(args).login).toEqual({ name: 'me', keys: '/home/ann/.openmcp/keys', resource: new URL('https://host/mcp'), bound: false })
+      expect(typed(args).proof).toEqual({ login: { name: 'me', keys: '/home/ann/.openmcp/keys', resource: new URL('https://host/mcp'), bound: false } })
     },
   )
 
   test('--dpop required binds our token, except where --dpop is about our own callers', () => {
-    expect(typed(['https://host/mcp', '--id', 'me', '--dpop', 'required', '--keys', 'k']).login).toMatchObject({ name: 'me', keys: '/home/ann/k', bound: true })
+    expect(typed(['https://host/mcp', '--id', 'me', '--dpop', 'required', '--keys', 'k']).proof).toMatchObject({
+      login: { name: 'me', keys: '/home/ann/k', bound: true },
+    })
     expect(typed(['-p', '8001:https://host/mcp', '--security', '--id', 'me', '--dpop', 'required'])).toMatchObject({
-      login: { bound: false },
+      proof: { login: { bound: false } },
       options: { security: { dpop: 'required' } },
     })
   })
