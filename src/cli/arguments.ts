@@ -1,7 +1,7 @@
 // Where our options end and the words of another program begin.
 import { parseArgs } from 'node:util'
 import { OpenMcpError } from '../errors.ts'
-import { schemeOf } from '../upstream/target.ts'
+import { schemeOf } from '../protocol/target.ts'
 import { nearestOption } from './nearest.ts'
 import type { OptionRule, OptionTable } from './option-table.ts'
 

@@ -4,7 +4,7 @@ import type { CommandEntry, RemoteEntry, ServerEntry } from '../config/server-en
 import { OpenMcpError } from '../errors.ts'
 import type { NamedServer, OpenMcpOptions } from '../openmcp.ts'
 import { childEnvironment, isSet } from '../upstream/child-environment.ts'
-import { isSocket, parseTarget, shownTarget } from '../upstream/target.ts'
+import { isSocket, parseTarget, shownTarget } from '../protocol/target.ts'
 import { parseEnvFile } from './env-file.ts'
 import { parseHeader } from './headers.ts'
 import { textOf, type Machine } from './machine.ts'

@@ -2,7 +2,7 @@
 import { isIP, isIPv6 } from 'node:net'
 import { OpenMcpError } from '../errors.ts'
 import type { Vid } from '../identity/vid.ts'
-import { parseTarget, schemeOf, shownTarget } from '../upstream/target.ts'
+import { parseTarget, schemeOf, shownTarget } from '../protocol/target.ts'
 import { parseUpstreamVid } from './upstream-vid.ts'
 
 export interface Publish {

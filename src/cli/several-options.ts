@@ -1,7 +1,7 @@
 // --endpoints, --fallback and --retry-…: several URLs that are one upstream.
 import { OpenMcpError } from '../errors.ts'
 import type { RemoteTarget } from '../openmcp.ts'
-import { isSocket, parseTarget } from '../upstream/target.ts'
+import { isSocket, parseTarget } from '../protocol/target.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
 import { parseCount } from './values.ts'
 

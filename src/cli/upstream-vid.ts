@@ -1,7 +1,7 @@
 // An UPSTREAM that is a DID, as people write it.
 import { OpenMcpError } from '../errors.ts'
 import { methodOf, parseVid, type Vid } from '../identity/vid.ts'
-import { shownTarget } from '../upstream/target.ts'
+import { shownTarget } from '../protocol/target.ts'
 
 /** DIDs whose documents can say where TSP is spoken. */
 const WITH_ENDPOINT = new Set(['peer', 'web', 'webvh'])

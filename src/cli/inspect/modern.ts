@@ -2,7 +2,7 @@
 import { OpenMcpError } from '../../errors.ts'
 import { isObject, type JsonObject } from '../../protocol/message.ts'
 import { META_CAPABILITIES, META_VERSION } from '../../protocol/revision.ts'
-import { shownTarget } from '../../upstream/target.ts'
+import { shownTarget } from '../../protocol/target.ts'
 import { JsonRpcRefusal, listAll, serverOf, type Ask, type Found, type Watch } from './found.ts'
 import { readVersion } from '../version.ts'
 

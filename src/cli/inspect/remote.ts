@@ -2,7 +2,7 @@ import { SSEClientTransport, SseError } from '@modelcontextprotocol/sdk/client/s
 import { StreamableHTTPClientTransport, StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { OpenMcpError } from '../../errors.ts'
 import type { RemoteTarget } from '../../openmcp.ts'
-import { shownTarget } from '../../upstream/target.ts'
+import { shownTarget } from '../../protocol/target.ts'
 import { timeConnection } from './connection.ts'
 import { discover, inspectModern } from './modern.ts'
 import type { Found, Watch } from './found.ts'

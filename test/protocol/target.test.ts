@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { OpenMcpError } from '../../src/errors.ts'
 import { isLoopbackHost } from '../../src/protocol/loopback.ts'
-import { parseTarget, schemeOf, shownTarget } from '../../src/upstream/target.ts'
+import { parseTarget, schemeOf, shownTarget } from '../../src/protocol/target.ts'
 
 const urlsOf = (text: string) => parseTarget(text).map((url) => url.href)
 

@@ -1,6 +1,6 @@
 // UPSTREAM, as people write it: host:port[/path], http(s)://…, tcp://host:port or ws(s)://…, and how a DID is told from them.
 import { OpenMcpError } from '../errors.ts'
-import { isLoopbackHost } from '../protocol/loopback.ts'
+import { isLoopbackHost } from './loopback.ts'
 
 const MAX_LENGTH = 4096
 const WHAT_WORKS = 'host:port[/path], http(s)://…, tcp://host:port and ws(s)://… work'
