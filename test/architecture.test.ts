@@ -32,8 +32,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // A server may be named by a VID where nobody is asked who they are: it joins TSP to the ways in and out, too.
   openmcp: ['errors', 'observe', 'protocol', 'identity', 'oauth', 'security', 'login', 'tsp', 'relay', 'upstream', 'downstream', 'http'],
   index: ['errors', 'observe', 'protocol', 'openmcp'],
-  // Texts in, checked values out: what they do is decided where they are used.
-  config: ['errors', 'protocol'],
+  // Texts in, checked values out: what they do is decided where they are used. A rule of trust is one with a policy and an identity.
+  config: ['errors', 'protocol', 'identity', 'policy'],
   cli: ['errors', 'observe', 'protocol', 'config', 'store', 'identity', 'policy', 'tokens', 'api-keys', 'login', 'tsp', 'upstream', 'openmcp'],
 }
 

@@ -8,7 +8,7 @@ import { OpenMcpError } from '../errors.ts'
 import type { TrustRule } from '../policy/shapes.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
 import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
-import { readTrustRule } from './trust-rule.ts'
+import { readTrustRule } from '../config/trust-rule.ts'
 import { TOKEN_SECONDS, isName, safeUrlOf, serverUrlOf } from './values.ts'
 
 export interface Config {

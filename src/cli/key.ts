@@ -19,7 +19,7 @@ import { createMistakes } from './mistakes.ts'
 import { subcommandOf, type Subcommand } from './subcommand.ts'
 import { oneOf, type Reading } from './target-options.ts'
 import { clean, print, say } from './terminal.ts'
-import { identityOf } from './trust-rule.ts'
+import { identityOf } from '../config/trust-rule.ts'
 import { parseUntil } from './values.ts'
 
 const SUBCOMMANDS = {

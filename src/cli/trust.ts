@@ -15,7 +15,7 @@ import { createMistakes } from './mistakes.ts'
 import { subcommandOf, type Subcommand } from './subcommand.ts'
 import { oneOf, type Reading } from './target-options.ts'
 import { print, say, warn } from './terminal.ts'
-import { identityOf, readTrustRule } from './trust-rule.ts'
+import { identityOf, readTrustRule } from '../config/trust-rule.ts'
 import { parseUntil } from './values.ts'
 
 const SUBCOMMANDS = {

@@ -1,6 +1,6 @@
 // Single values of options: text in, a checked value out. `as` is the option as it was typed.
+import { hostOf, originOf, pathPrefixOf, publicUrlOf, serverUrlOf } from '../config/addresses.ts'
 import { OpenMcpError } from '../errors.ts'
-import { isLoopbackHost } from '../protocol/loopback.ts'
 
 /** A timer of Node cannot wait longer. */
 const MAX_SECONDS = Math.floor((2 ** 31 - 1) / 1000)
@@ -91,58 +91,29 @@ export function isName(text: string): boolean {
 export function parseOrigin(text: string, as: string): string {
   const hint = `${as} takes an origin like https://app.example or http://localhost:3000`
   if (text === '*') throw new OpenMcpError('usage', `${as}: '*' would let every web page in`, { hint })
-  // Extensions and editors have origins whose scheme the URL standard gives no origin to.
-  if (/^(?!https?:|file:)[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(?::\d+)?$/.test(text)) return text
-  const url = webUrlOf(text)
-  if (url !== undefined && url.href === `${url.origin}/` && !/[?#*\\]/.test(text)) return url.origin
-  throw new OpenMcpError('usage', `${as}: '${text}' is not an origin`, { hint })
+  return originOf(text) ?? refuse(`${as}: '${text}' is not an origin`, hint)
 }
 
 /** A host as a `Host` header has it: lower case, an IPv6 address in brackets, a port where one is meant. */
 export function parseHost(text: string, as: string): string {
-  const [, name, port = ''] = /^(\[[\da-f:.]+\]|[^\s:/?#@[\]\\*%]+)(:[1-9]\d{0,4})?$/i.exec(text) ?? []
-  const url = name === undefined ? undefined : webUrlOf(`http://${name}${port}/`)
-  if (url !== undefined) return `${url.hostname}${port}`
-  throw new OpenMcpError('usage', `${as}: '${text}' is not a host`, {
-    hint: `${as} takes a name or an address, like mcp.example.com, 192.168.1.5 or [fd00::1]`,
-  })
+  return hostOf(text) ?? refuse(`${as}: '${text}' is not a host`, `${as} takes a name or an address, like mcp.example.com, 192.168.1.5 or [fd00::1]`)
 }
 
 /** `/x` or `/x/y`, without a slash at its end; `/` is no prefix at all. */
 export function parsePathPrefix(text: string, as: string): string {
-  if (text === '/') return ''
-  const path = text.replace(/\/$/, '')
-  if (/^(?:\/[A-Za-z0-9._~-]+)+$/.test(path) && !path.split('/').some((part) => part === '.' || part === '..')) return path
-  throw new OpenMcpError('usage', `${as}: '${text}' is not a path`, { hint: `${as} takes a path like /mcp-servers` })
+  return pathPrefixOf(text) ?? refuse(`${as}: '${text}' is not a path`, `${as} takes a path like /mcp-servers`)
 }
 
 /** The address under which clients know us, when that is not the one we listen on. */
 export function parsePublicUrl(text: string, as: string): URL {
-  const url = webUrlOf(text)
-  if (url !== undefined && url.username === '' && url.password === '' && !/[?#\\\s]/.test(text) && /^https?:\/\//i.test(text)) return url
-  throw new OpenMcpError('usage', `${as}: not a public URL`, { hint: `${as} takes a URL like https://mcp.example.com, without user, query and fragment` })
+  return publicUrlOf(text) ?? refuse(`${as}: not a public URL`, `${as} takes a URL like https://mcp.example.com, without user, query and fragment`)
 }
 
-/** A server that is sent secrets. */
+/** A server that is sent secrets. The text is not repeated: a URL may hold a password. */
 export function parseServerUrl(text: string, as: string): URL {
-  const url = serverUrlOf(text)
-  if (url) return url
-  // The text is not repeated: a URL may hold a password.
-  throw new OpenMcpError('usage', `${as}: not the URL of a server`, { hint: `${as} takes a URL like https://keys.example.com (http for loopback)` })
+  return serverUrlOf(text) ?? refuse(`${as}: not the URL of a server`, `${as} takes a URL like https://keys.example.com (http for loopback)`)
 }
 
-export function serverUrlOf(text: string): URL | undefined {
-  return /[?#\\\s]/.test(text) ? undefined : safeUrlOf(text)
-}
-
-/** Undefined: what goes there could be read or answered by others, or it has a password in it. */
-export function safeUrlOf(text: string): URL | undefined {
-  const url = webUrlOf(text)
-  if (!url || url.username !== '' || url.password !== '') return undefined
-  return url.protocol === 'https:' || isLoopbackHost(url.hostname) ? url : undefined
-}
-
-function webUrlOf(text: string): URL | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  return url?.protocol === 'http:' || url?.protocol === 'https:' ? url : undefined
+function refuse(message: string, hint: string): never {
+  throw new OpenMcpError('usage', message, { hint })
 }

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { readTrustRule } from '../../src/cli/trust-rule.ts'
+import { readTrustRule } from '../../src/config/trust-rule.ts'
 import { newOkpPair } from '../../src/identity/okp.ts'
 import { peerFourOf } from '../../src/identity/peer-four.ts'
 import { openStore } from '../../src/store/open-store.ts'
