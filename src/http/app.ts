@@ -1,11 +1,11 @@
 // The security order, read downwards: nothing below a line runs before it.
-import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler, type Response, type Router } from 'express'
+import express, { type Express, type Request, type RequestHandler, type Response, type Router } from 'express'
 import helmet from 'helmet'
 
 import { OpenMcpError } from '../errors.ts'
 import { refuse } from '../downstream/refuse.ts'
 import type { Log } from '../observe/log.ts'
-import { accessLog, checkHost, checkOrigin } from './doors.ts'
+import { accessLog, checkHost, checkOrigin, lastResort, onlyMethod } from './doors.ts'
 import { counts, health, readiness, status, type Status } from './health.ts'
 import type { HostRules } from './hosts.ts'
 import { keyPage } from './key-page.ts'
@@ -100,21 +100,5 @@ function behind(door: Door): RequestHandler {
   return (req, res) => {
     const { name } = req.params
     door(typeof name === 'string' ? name : undefined, req, res)
-  }
-}
-
-function onlyMethod(method: 'GET' | 'POST', handler: RequestHandler, log: Log): RequestHandler {
-  return (req, res, next) => {
-    if (req.method === method) return void handler(req, res, next)
-    refuse(res, new OpenMcpError('method_not_allowed', `only ${method} is a method of this endpoint`), { log, headers: { allow: method } })
-  }
-}
-
-function lastResort(log: Log): ErrorRequestHandler {
-  return (error: unknown, _req, res, _next) => {
-    if (res.headersSent) return void res.destroy()
-    // What the router cannot decode is the client's mistake, not ours.
-    const known = error instanceof URIError ? new OpenMcpError('invalid_request', 'the path cannot be decoded') : error
-    refuse(res, known, { log })
   }
 }

@@ -1,6 +1,6 @@
-// The middleware before every door, one act each.
+// The middleware before every door, and behind the last one: one act each.
 import { randomBytes } from 'node:crypto'
-import type { RequestHandler } from 'express'
+import type { ErrorRequestHandler, RequestHandler } from 'express'
 
 import { OpenMcpError } from '../errors.ts'
 import { refuse } from '../downstream/refuse.ts'
@@ -61,5 +61,21 @@ export function checkOrigin(rules: HostRules, exposeHeaders: readonly string[], 
     res.setHeader('access-control-allow-headers', [ALLOWED_HEADERS, ...params].join(', '))
     res.setHeader('access-control-max-age', PREFLIGHT_SECONDS)
     res.writeHead(204).end()
+  }
+}
+
+export function onlyMethod(method: 'GET' | 'POST', handler: RequestHandler, log: Log): RequestHandler {
+  return (req, res, next) => {
+    if (req.method === method) return void handler(req, res, next)
+    refuse(res, new OpenMcpError('method_not_allowed', `only ${method} is a method of this endpoint`), { log, headers: { allow: method } })
+  }
+}
+
+export function lastResort(log: Log): ErrorRequestHandler {
+  return (error: unknown, _req, res, _next) => {
+    if (res.headersSent) return void res.destroy()
+    // What the router cannot decode is the client's mistake, not ours.
+    const known = error instanceof URIError ? new OpenMcpError('invalid_request', 'the path cannot be decoded') : error
+    refuse(res, known, { log })
   }
 }
