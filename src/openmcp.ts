@@ -54,7 +54,7 @@ export type {
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
-  const { target, servers: named = [], aggregate, listen, name, isolation, limits, security, credential } = options
+  const { target, servers: named = [], aggregate, listen, name, isolation, stateless = false, limits, security, credential } = options
   if (security && !listen) {
     throw new OpenMcpError('usage', 'security is about who calls, and on stdio there is nobody to ask', { hint: 'listen on a port: -p 8000' })
   }
@@ -69,7 +69,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   const out = server?.kind === 'vid' ? server : undefined
   // The child starts while the rest is loaded.
   const caps = { sessions: createSessionCap(limits, io.log), children: createPipeCap(limits, io.log) }
-  const connection = server && connect(server, { isolation, limits, cap: caps.children, log: io.log, now: io.now, name, credential })
+  const connection = server && connect(server, { isolation, stateless, limits, cap: caps.children, log: io.log, now: io.now, name, credential })
   const disconnect = async (): Promise<void> => {
     await connection?.close()
     await out?.close()
@@ -117,7 +117,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     // Where nobody has to prove who they are, everybody is one caller.
     const admitted: Admitted = proof ? { ...proof.guard, gate: proof.gate } : { callerOf: () => ANYBODY, gate: OPEN_GATE }
     const servers = createServers({
-      root: connection && { name, connection, limits },
+      root: connection && { name, connection, limits, stateless },
       aggregate: aggregate && { server: aggregate, limits },
       admitted,
       caps,

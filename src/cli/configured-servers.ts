@@ -42,14 +42,16 @@ export function configuredServers(entries: ReadonlyMap<string, NonNullable<Serve
     const { allowedTools: allow, blockedTools: block } = entry
     const tools = allow !== undefined || block.length > 0 ? { tools: { ...(allow && { allow }), block } } : {}
     const proof = mistakes.attempt(() => proofOf(entry, target, at, surroundings))
-    return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds }, ...tools, ...forwardsOf(entry), ...(proof && { proof }) }]
+    if (entry.stateless && entry.kind === 'remote' && entry.forwardHeaders.length > 0)
+      mistakes.add(new OpenMcpError('usage', `${at}: stateless shares one session upstream, and forwardHeaders are of one caller`))
+    const stateless = entry.stateless ? { stateless: true } : {}
+    return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds }, ...stateless, ...tools, ...forwardsOf(entry), ...(proof && { proof }) }]
   })
 }
 
 /** TODO: whoever builds one of them takes its line out. */
 function notBuilt(entry: NonNullable<ServerEntry>): string[] {
   return [
-    entry.stateless && 'stateless',
     entry.kind === 'remote' && entry.oauth && 'oauth',
     entry.kind === 'remote' && entry.tls && 'tls',
     entry.kind === 'remote' && entry.retry?.idempotent === true && 'retry.idempotent',

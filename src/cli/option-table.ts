@@ -87,7 +87,6 @@ const LIMITS = {
 } satisfies Record<string, OptionRule>
 
 const NOT_BUILT = {
-  stateless: { notBuilt: true },
   openapi: { notBuilt: true },
   metrics: { notBuilt: true },
   audit: { value: 'FILE', notBuilt: true },
@@ -98,6 +97,7 @@ export const RUN_OPTIONS: OptionTable = table({
   ...TARGET,
   ...SEVERAL,
   isolation: { value: 'session|identity|shared' },
+  stateless: { needs: 'port' },
   name: { value: 'NAME' },
   ...LISTEN,
   ...SECURITY,

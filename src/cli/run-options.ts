@@ -76,6 +76,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   const proof = target && proofOf(reading, target)
   const shared = { isolation: isolationOf(reading) ?? 'session', limits: limitsOf(reading) }
   const file = allOf(reading, 'config')[0]?.value ?? ''
+  const isStateless = allOf(reading, 'stateless').length > 0
   const servers = configuredServers(entries, {
     file,
     machine,
@@ -95,6 +96,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   }
   reading.mistakes.throwIfAny()
   return { options, servers, warnings: reading.warnings, ...(proof && { proof }) }
+    ...(isStateless && { stateless: true }),
 }
 
 function unread(): never {
@@ -253,6 +255,9 @@ function isolationOf(reading: Reading): OpenMcpOptions['isolation'] | undefined 
 }
 
 function levelOf(reading: Reading): LogLevel {
+  if (isolation === 'session' && allOf(reading, 'stateless').length > 0) {
+    reading.mistakes.add(new OpenMcpError('usage', '--stateless makes no session, and --isolation session one child for each', { hint: 'drop one of them' }))
+  }
   const level = oneOf(reading, 'log-level', (text, as) => parseChoice(text, as, ['error', 'warn', 'info', 'debug']))
   if (allOf(reading, 'debug').length === 0) return level ?? 'info'
   if (level !== undefined && level !== 'debug')

@@ -14,6 +14,7 @@ import { checkJsonBody, readBody, type ReadBody } from './body.ts'
 import type { PassThrough } from './pass-through.ts'
 import { refuse, refuseByGate, type RefusalHeaders } from './refuse.ts'
 import { headerOf } from './request.ts'
+import type { SessionlessRequest } from './sessionless.ts'
 import type { PipeDoor } from './streamable-http.ts'
 
 export interface McpDoorOptions {
@@ -25,6 +26,8 @@ export interface McpDoorOptions {
   refusalHeaders?: RefusalHeaders
   pipe: PipeDoor
   passThrough: PassThrough
+  /** Serves the revisions that have sessions without them. */
+  sessionless?: ((upstream: MessageUpstream, request: SessionlessRequest) => void) | undefined
   onStream?: OnStream
   /** For requests whose body was read before they came here. */
   bodyOf?: ReadBody
@@ -35,23 +38,29 @@ export interface McpDoorOptions {
 export type Handler = (req: IncomingMessage, res: ServerResponse) => void
 
 export function createMcpDoor(options: McpDoorOptions): Handler {
-  const { upstream, messages, callerOf, gate, refusalHeaders, pipe, passThrough, onStream, bodyOf = readBody, limits, log } = options
+  const { upstream, messages, callerOf, gate, refusalHeaders, pipe, passThrough, sessionless, onStream, bodyOf = readBody, limits, log } = options
   const eraOfHeader = (req: IncomingMessage): Era => (isModernVersion(headerOf(req, 'mcp-protocol-version')) ? 'modern' : 'legacy')
 
   /** Runs once the upstream is known; what fails on the way is the answer. */
-  function withUpstream(res: ServerResponse, reads: boolean, era: Era, id: JsonRpcId | undefined, act: (upstream: Upstream) => void): void {
+  function withUpstream<U extends Upstream>(
+    res: ServerResponse,
+    found: () => U | Promise<U>,
+    era: Era,
+    id: JsonRpcId | undefined,
+    act: (upstream: U) => void,
+  ): void {
     const failed = (error: unknown): void => refuse(res, error, { log, era, id })
-    const run = (found: Upstream): void => {
+    const run = (one: U): void => {
       try {
-        act(found)
+        act(one)
       } catch (error) {
         failed(error)
       }
     }
-    const found = reads ? messages() : upstream()
+    const sought = found()
     // Whoever left meanwhile, or was shown out, is not served: its connection will not be heard to close again.
-    if (found instanceof Promise) found.then((late) => res.destroyed || run(late), failed)
-    else run(found)
+    if (sought instanceof Promise) sought.then((late) => res.destroyed || run(late), failed)
+    else run(sought)
   }
 
   function post(req: IncomingMessage, res: ServerResponse): void {
@@ -83,7 +92,10 @@ export function createMcpDoor(options: McpDoorOptions): Handler {
       const [first] = parsed.messages
       const id = !parsed.batch && first?.kind === 'request' ? first.id : undefined
       const request = { req, res, caller, reads, post: parsed, era }
-      withUpstream(res, reads, era, id, (found) => (found.kind === 'http' ? passThrough.post(found, request) : pipe.post(found, request)))
+      if (sessionless && era === 'legacy') return withUpstream(res, messages, era, id, (found) => sessionless(found, request))
+      withUpstream<Upstream>(res, reads ? messages : upstream, era, id, (found) =>
+        found.kind === 'http' ? passThrough.post(found, request) : pipe.post(found, request),
+      )
     })
   }
 
@@ -102,10 +114,18 @@ export function createMcpDoor(options: McpDoorOptions): Handler {
       return refuse(res, error, { log, era })
     }
     if (refusal) return refuseByGate(res, refusal, { log, era, post: NO_MESSAGES, headers: refusalHeaders?.(req, refusal) })
+    // Without sessions there is nothing to listen to or to end.
+    if (sessionless && era === 'legacy') {
+      return refuse(res, new OpenMcpError('method_not_allowed', 'there are no sessions here: every POST stands alone'), {
+        log,
+        era,
+        headers: { allow: 'POST' },
+      })
+    }
     const request = { req, res, caller, reads }
-    withUpstream(res, reads, era, undefined, (found) => {
+    withUpstream<Upstream>(res, reads ? messages : upstream, era, undefined, (found) => {
       if (found.kind === 'http') return passThrough[method === 'GET' ? 'get' : 'delete'](found, request)
-      // Without sessions there is nothing to listen to or to end.
+      // Nor has this revision any.
       if (era === 'modern') {
         return refuse(res, new OpenMcpError('method_not_allowed', 'the 2026-07-28 revision has POST alone'), { log, era, headers: { allow: 'POST' } })
       }

@@ -1,6 +1,7 @@
 // What is read of a request's headers.
 import type { IncomingMessage } from 'node:http'
 
+import { OpenMcpError } from '../errors.ts'
 import { NO_HEADERS, type ForwardedHeaders } from '../protocol/exchange.ts'
 import type { MirroredHeaders } from '../protocol/revision.ts'
 
@@ -18,6 +19,13 @@ export function mirroredHeadersOf(req: IncomingMessage): MirroredHeaders {
 export function takes(req: IncomingMessage, type: 'application/json' | 'text/event-stream'): boolean {
   const accept = req.headers.accept
   return accept === undefined || accept.includes(type) || accept.includes('*/*') || accept.includes(`${type.slice(0, type.indexOf('/'))}/*`)
+}
+
+/** For a client that takes neither of the two, or not the one that there is. */
+export function notAcceptable(): OpenMcpError {
+  return new OpenMcpError('not_acceptable', 'the client must take application/json and text/event-stream', {
+    hint: 'send Accept: application/json, text/event-stream',
+  })
 }
 
 const FORWARDED = new Set(['accept', 'last-event-id', 'traceparent', 'tracestate', 'baggage'])

@@ -8,13 +8,13 @@ import { type Link, type MessageUpstream, type Text } from '../protocol/exchange
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isObject, requestIdsOf, type JsonRpcId, type Post } from '../protocol/message.ts'
-import { isPrimedVersion, type Era } from '../protocol/revision.ts'
+import { LEGACY_VERSIONS, isPrimedVersion, type Era } from '../protocol/revision.ts'
 import type { OnStream, Session, Sessions } from '../protocol/session.ts'
 import type { EventWriters } from './event-writer.ts'
 import { createPatience } from './patience.ts'
 import { createPostReply, type PostReply, type PostStream } from './post-reply.ts'
 import { createReplayStream, parseEventId, type ReplayStream } from './replay.ts'
-import { headerOf, namedHeadersOf, NO_NAMED, takes, type NamedHeaders } from './request.ts'
+import { headerOf, namedHeadersOf, notAcceptable, NO_NAMED, takes, type NamedHeaders } from './request.ts'
 import { IGNORED, createStatelessDoor } from './stateless.ts'
 
 /** What one HTTP session stands on. */
@@ -63,8 +63,6 @@ export interface PipeDoor {
   delete(request: PipeRequest): void
 }
 
-/** Revisions whose `MCP-Protocol-Version` is taken without having been agreed on. */
-const LEGACY_VERSIONS = new Set(['2024-10-07', '2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'])
 /** Finished streams of a session that can still be asked for. */
 const FINISHED_KEPT = 16
 
@@ -260,12 +258,6 @@ function accepted(res: ServerResponse): void {
 
 function neverAStream(): never {
   throw new OpenMcpError('internal', 'the answer to initialize is never a stream')
-}
-
-function notAcceptable(): OpenMcpError {
-  return new OpenMcpError('not_acceptable', 'the client must take application/json and text/event-stream', {
-    hint: 'send Accept: application/json, text/event-stream',
-  })
 }
 
 function versionIn(text: Text): string | undefined {

@@ -73,6 +73,8 @@ export interface OpenMcpOptions {
   name: string
   /** One child (or upstream connection) per session, one per identity, or one for all. */
   isolation: 'session' | 'identity' | 'shared'
+  /** Clients of the revisions that have sessions get none: every POST to `/mcp` stands alone. What a session would have of its own, those of one identity share. */
+  stateless?: boolean
   limits: Limits
   /** Every caller proves who they are. Only where we listen: on stdio there is nobody to ask. */
   security?: SecurityOptions

@@ -5,6 +5,7 @@ import { createEventWriters } from '../downstream/event-writer.ts'
 import { createMcpDoor, type Handler, type McpDoorOptions } from '../downstream/mcp.ts'
 import { createPassThrough, type PassedSession } from '../downstream/pass-through.ts'
 import { NO_NAMED, type NamedHeaders } from '../downstream/request.ts'
+import { createSessionlessDoor } from '../downstream/sessionless.ts'
 import { createSseDoor, type SseSession } from '../downstream/sse.ts'
 import { createPipeDoor, type HttpSession } from '../downstream/streamable-http.ts'
 import type { TspSession } from '../downstream/tsp.ts'
@@ -55,6 +56,8 @@ export interface ServerOptions {
   /** Who was let in as this caller; undefined: itself. */
   letInAs?: ((caller: Caller) => Caller) | undefined
   limits: Limits
+  /** Clients of the revisions that have sessions get none. The connection was made for it (`ConnectOptions.stateless`). */
+  stateless?: boolean | undefined
   /** Sessions of other servers count with those of this one. */
   cap: Cap
   log: Log
@@ -62,7 +65,7 @@ export interface ServerOptions {
 }
 
 export function createServer(options: ServerOptions): Server {
-  const { connection, admitted, letInAs = (caller) => caller, forwards = NO_NAMED, limits, log, now } = options
+  const { connection, admitted, letInAs = (caller) => caller, forwards = NO_NAMED, stateless = false, limits, log, now } = options
   const { gate, onStream = (): void => {} } = admitted
   const own = { limits, log, now, cap: capAs(options.cap, letInAs) }
   const piped = createSessions<HttpSession>(own)
@@ -80,6 +83,7 @@ export function createServer(options: ServerOptions): Server {
     messages: connection.messages,
     pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, forwards, limits, log }),
     passThrough,
+    sessionless: stateless ? createSessionlessDoor({ writers, gate, cap: own.cap, log }) : undefined,
     limits,
     log,
   }

@@ -19,6 +19,8 @@ export interface NamedServer {
   target: CommandServer | RemoteServer | SocketServer
   isolation: Isolation
   limits: Limits
+  /** Clients of the revisions that have sessions get none: every POST stands alone. Not with `forwardHeaders`: what is shared hears no headers of one. */
+  stateless?: boolean
   credential?: Credential
   /** Undefined: every tool that the server has. */
   tools?: ToolRules
@@ -53,7 +55,7 @@ export interface Servers {
 
 export interface ServersOptions {
   /** Served from the start, and never changed. */
-  root: { name: string; connection: Connection; limits: Limits } | undefined
+  root: { name: string; connection: Connection; limits: Limits; stateless: boolean } | undefined
   /** All of them as one at the root, where nothing else is. */
   aggregate?: { server: { name: string; version: string }; limits: Limits } | undefined
   admitted: Admitted
@@ -97,6 +99,7 @@ export function createServers({ root, aggregate, admitted, caps, log, now }: Ser
         admitted: { ...known, gate },
         letInAs: given?.letInAs,
         forwards: new Set(entry.options.forwardHeaders),
+        stateless: entry.options.stateless,
         limits,
         cap: caps.sessions,
         log,

@@ -12,7 +12,9 @@ import { createPipeCap, createPool } from './pool.ts'
 import { openSocket } from './socket.ts'
 import { connectVid } from './vid.ts'
 
-export function connect(target: CommandServer | RemoteServer | SocketServer | VidServer, options: ConnectOptions): Connection {
+export function connect(target: CommandServer | RemoteServer | SocketServer | VidServer, asked: ConnectOptions): Connection {
+  // Without sessions there is nothing smaller than an owner that could have something of its own.
+  const options: ConnectOptions = asked.stateless && asked.isolation === 'session' ? { ...asked, isolation: 'identity' } : asked
   switch (target.kind) {
     case 'command':
       return connectCommand(target, options)

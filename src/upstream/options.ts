@@ -75,6 +75,8 @@ export interface ConnectOptions {
   /** What the upstream is told about who we are. None: what the target's own headers say. */
   credential?: Credential | undefined
   /** What the child of this caller has in its environment beside what all have. */
+  /** Served without sessions: what each would have of its own, those of one owner share. */
+  stateless?: boolean | undefined
   variablesOf?: ((caller: Caller | undefined) => Readonly<Record<string, string>>) | undefined
 }
 

@@ -1,11 +1,13 @@
 // Streamable HTTP in the two ways it is used: passed on as it comes, and read into messages.
 import type { Caller } from '../protocol/caller.ts'
-import type { HttpUpstream, MessageUpstream, Upstream } from '../protocol/exchange.ts'
+import type { HttpUpstream, Link, LinkEvents, MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import { createParamHeaders } from '../protocol/param-headers.ts'
 import type { Endpoints } from './endpoints.ts'
 import { createHttpLink } from './http-link.ts'
+import { openHttpPipe } from './http-pipe.ts'
 import { createLastingHttp } from './lasting-http.ts'
 import type { ConnectOptions, Retry } from './options.ts'
+import { createPool } from './pool.ts'
 
 export interface Remote {
   upstream: Upstream
@@ -17,7 +19,8 @@ export interface Remote {
   close(graceSeconds?: number): Promise<void>
 }
 
-export function overHttp(endpoints: Endpoints<HttpUpstream>, { attempts, delayMs }: Retry, { limits, log }: ConnectOptions): Omit<Remote, 'close'> {
+export function overHttp(endpoints: Endpoints<HttpUpstream>, { attempts, delayMs }: Retry, options: ConnectOptions): Remote {
+  const { limits, log } = options
   let open = 0
   const upstream = createLastingHttp({ endpoints, attempts, delayMs, random: Math.random, log })
   // A link without a session serves one request: what a list of tools taught one, the next must know.
@@ -31,5 +34,9 @@ export function overHttp(endpoints: Endpoints<HttpUpstream>, { attempts, delayMs
     },
     stateless: () => createHttpLink({ upstream, events: { unsolicited: () => {}, ended: () => {} }, paramHeaders, limits, log }),
   }
-  return { upstream, messages, pipes: () => open, isUp: () => endpoints.all.some(endpoints.isUp), endOf: () => Promise.resolve() }
+  const isUp = (): boolean => endpoints.all.some(endpoints.isUp)
+  if (!options.stateless) return { upstream, messages, pipes: () => open, isUp, endOf: () => Promise.resolve(), close: () => Promise.resolve() }
+  const openLink = (events: LinkEvents): Link => createHttpLink({ upstream, events, paramHeaders: createParamHeaders(), limits, log })
+  const pool = createPool({ ...options, open: (events) => openHttpPipe(openLink, events, limits) })
+  return { upstream, messages: { ...messages, open: pool.open }, pipes: () => pool.size, isUp, endOf: pool.endOf, close: pool.close }
 }

@@ -40,7 +40,14 @@ async function findOne(target: RemoteServer, options: ConnectOptions): Promise<R
 export function streamableHttp(client: HttpClient, url: URL, retry: Retry, options: ConnectOptions): Remote {
   options.log.debug('the upstream speaks Streamable HTTP', { path: url.pathname })
   const endpoints = createEndpoints([[createStreamableHttp(client, url)]], { now: options.now, random: Math.random })
-  return { ...overHttp(endpoints, retry, options), close: () => client.close() }
+  const remote = overHttp(endpoints, retry, options)
+  return {
+    ...remote,
+    async close(graceSeconds) {
+      await remote.close(graceSeconds)
+      await client.close()
+    },
+  }
 }
 
 function sse(client: HttpClient, url: URL, options: ConnectOptions): Remote {

@@ -36,7 +36,8 @@ export function several(target: RemoteServer, options: ConnectOptions): Remote {
   const remote = overHttp(endpoints, target.retry ?? RETRY, options)
   return {
     ...remote,
-    async close() {
+      await remote.close(graceSeconds)
+    async close(graceSeconds) {
       clearInterval(prober)
       await Promise.all(clients.map((client) => client.close()))
     },

@@ -515,6 +515,15 @@ describe('words', () => {
     expect(optionsOf(['--isolation', 'identity', '--security', ...served])).toMatchObject({ isolation: 'identity' })
   })
 
+  test('--stateless is for a port, and contradicts one child for each session', () => {
+    expect(optionsOf(['--stateless', ...served])).toMatchObject({ stateless: true })
+    expect(refusalOf(['--stateless', 'x'])).toMatchObject({ code: 'usage', message: expect.stringContaining('--stateless is for a port') })
+    expect(refusalOf(['--stateless', '--isolation', 'session', ...served])).toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('makes no session'),
+    })
+  })
+
   test('--isolation and --name', () => {
     expect(optionsOf(['--isolation', 'shared', '--name', 'files.1', 'x'])).toMatchObject({ isolation: 'shared', name: 'files.1' })
   })

@@ -11,7 +11,12 @@ const servers = `what is served
   --pass-env NAME              a variable of ours, handed on
   --cwd DIR                    where COMMAND starts
   --isolation session|identity|shared   one child per session (unless given), one per caller (with --security), or one for all
+  --stateless                  no sessions at /mcp: every POST stands alone, whichever replica it reaches
   --name NAME                  what it is called in the log and on /status; 'default' unless given
+  --allow-tool GLOB            these of its tools, and no others; more than once for more
+  --block-tool GLOB            and of those not these
+  --named-server NAME=COMMAND  another one, at /servers/NAME/mcp; quotes and backslashes as in a shell, and nothing is expanded
+  --aggregate                  all named servers as one at /mcp, their tools as NAME__TOOL; on stdio that is so anyhow
 
   openmcp run -p 8000 --pass-env GITHUB_TOKEN npx -y @modelcontextprotocol/server-github
   openmcp run -p 8000 --config servers.json                    many servers: openmcp help config
@@ -107,7 +112,7 @@ const log = `what is said on stderr
 
 const config = `servers that a file names; 'openmcp help config' says what it may hold
 
-  --config FILE                each server of it at /servers/NAME/mcp; a changed file is applied while openmcp runs
+  --config FILE                each server of it at /servers/NAME/mcp; a changed file is applied while openmcp runs; without -p all as one on stdio
 `
 
 function shown(bytes: number): string {

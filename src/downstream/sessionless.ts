@@ -1,0 +1,178 @@
+// The revisions that have sessions (2025-03-26 to 2025-11-25) served without one: every POST stands alone, in whatever order they
+// come and whichever replica they reach. What has to be there for it is brought about each time, and mostly is there already.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { OpenMcpError } from '../errors.ts'
+import type { Log } from '../observe/log.ts'
+import type { Caller } from '../protocol/caller.ts'
+import type { Cap, Holder } from '../protocol/cap.ts'
+import { eventOf } from '../protocol/event-stream.ts'
+import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import type { Gate } from '../protocol/gate.ts'
+import { jsonIn } from '../protocol/json.ts'
+import { isObject, requestIdsOf, type JsonObject, type Post, type RequestMessage } from '../protocol/message.ts'
+import { LEGACY_VERSIONS, paramsOf } from '../protocol/revision.ts'
+import type { EventWriters } from './event-writer.ts'
+import { createPatience } from './patience.ts'
+import { createPostReply, type PostReply } from './post-reply.ts'
+import { headerOf, notAcceptable, takes } from './request.ts'
+import { IGNORED } from './stateless.ts'
+
+export interface SessionlessRequest {
+  req: IncomingMessage
+  res: ServerResponse
+  caller: Caller
+  /** Answers to this caller pass the gate, too (`Gate.readsAnswers`). */
+  reads: boolean
+  post: Post
+}
+
+export interface SessionlessDoorOptions {
+  writers: EventWriters
+  gate: Gate
+  /** A request has the place of a session for as long as it is served. */
+  cap: Cap
+  log: Log
+}
+
+/**
+ * One POST, upstream over what its caller shares with whoever shares it: nothing is opened for a request alone. The server is told
+ * of a client that offers nothing, so that it asks nothing back, and whatever it says of no request is dropped. The gate has let
+ * the post pass.
+ */
+export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDoorOptions): (upstream: MessageUpstream, request: SessionlessRequest) => void {
+  const patience = createPatience()
+
+  return (upstream, request) => {
+    const { req, res, caller, post } = request
+    if (!takes(req, 'application/json') && !takes(req, 'text/event-stream')) throw notAcceptable()
+    checkVersion(headerOf(req, 'mcp-protocol-version'))
+    if (requestIdsOf(post).length === 0) return notify(upstream, request)
+    const leave = cap.take(caller, IN_USE)
+    try {
+      const link = upstream.open({ unsolicited: () => {}, ended: () => {} }, caller)
+      const over = (): void => {
+        leave()
+        void link.close()
+      }
+      // Nobody can come back for the answer.
+      res.once('close', over)
+      serve(link, request)
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
+  /** What is not answered: mostly what only a session needs. */
+  function notify(upstream: MessageUpstream, { res, caller, post }: SessionlessRequest): void {
+    res.writeHead(202, { 'content-length': 0 }).end()
+    if (post.messages.every((message) => message.kind === 'response' || OF_SESSIONS.has(message.method))) return
+    const link = upstream.open({ unsolicited: () => {}, ended: () => {} }, caller)
+    const done = (): void => void link.close()
+    initialize(link, {
+      ...IGNORED,
+      answer(_id, _text, errorCode) {
+        if (errorCode === undefined) link.send(post, NO_HEADERS, IGNORED)
+        done()
+      },
+      failed: done,
+    })
+  }
+
+  function serve(link: Link, request: SessionlessRequest): void {
+    const { res, post } = request
+    const reply = replyTo(request)
+    const [first] = post.messages
+    const asked = !post.batch && first?.kind === 'request' && first.method === 'initialize' ? first : undefined
+    initialize(link, {
+      ...IGNORED,
+      answer(_id, text, errorCode) {
+        if (errorCode !== undefined) return refused(text, errorCode)
+        link.send(INITIALIZED, NO_HEADERS, IGNORED)
+        if (res.destroyed) return
+        if (asked) reply.answer(asked.id, welcome(asked, text), undefined)
+        else link.send(post, NO_HEADERS, reply)
+      },
+      failed: (error) => reply.failed(error),
+    })
+
+    /** The server would not be initialised: that is the answer to whatever was asked. */
+    function refused(text: Text, errorCode: number): void {
+      const error = messageIn(text)['error']
+      for (const id of requestIdsOf(post)) reply.answer(id, JSON.stringify({ jsonrpc: '2.0', id, error }), errorCode)
+    }
+  }
+
+  function replyTo({ req, res, caller, reads, post }: SessionlessRequest): Reply {
+    const reply: PostReply = createPostReply({
+      res,
+      expected: requestIdsOf(post),
+      batch: post.batch,
+      era: 'legacy',
+      takesStream: takes(req, 'text/event-stream'),
+      streamAlways: false,
+      openStream() {
+        const writer = writers.open(res, ': open\n\n')
+        return { send: (text) => writer.write(eventOf(text)), finish: writer.end }
+      },
+      aside: () => log.debug('a message was dropped: the client takes no event stream'),
+      headers: () => undefined,
+      done: () => patience.over(reply),
+    })
+    res.once('close', () => patience.over(reply))
+    patience.begin(reply)
+    return reads ? gate.filtered(caller, post, reply) : reply
+  }
+}
+
+/** No place for others: it ends with its answer. */
+const IN_USE: Holder = { idleSinceMs: () => undefined, end: () => {} }
+
+/** What is asked of the server in the name of all who share it. */
+const VERSION = '2025-11-25'
+const INITIALIZE = 'openmcp:initialize'
+const INITIALIZED: Post = {
+  messages: [{ kind: 'notification', method: 'notifications/initialized', body: { jsonrpc: '2.0', method: 'notifications/initialized' } }],
+  batch: false,
+}
+/** They speak of a session, or of a request by an id that somebody else may use as well. */
+const OF_SESSIONS = new Set(['notifications/initialized', 'notifications/cancelled', 'notifications/roots/list_changed'])
+
+/** The first of those who share the server is heard by it; the others get the same answer. */
+function initialize(link: Link, reply: Reply): void {
+  const params = { protocolVersion: VERSION, capabilities: {}, clientInfo: { name: 'openmcp', version: '1' } }
+  const body = { jsonrpc: '2.0', id: INITIALIZE, method: 'initialize', params }
+  link.send({ messages: [{ kind: 'request', id: INITIALIZE, method: 'initialize', body }], batch: false }, NO_HEADERS, reply)
+}
+
+function checkVersion(version: string | undefined): void {
+  if (version === undefined || LEGACY_VERSIONS.has(version)) return
+  throw new OpenMcpError('invalid_request', 'unsupported MCP-Protocol-Version', { hint: `revisions up to ${VERSION} are spoken here, and 2026-07-28` })
+}
+
+/**
+ * The server's own answer, for this client: in the revision that it asked for, where that is an older one (each adds to the one
+ * before), and without a promise to tell of changes, which nobody could be told of.
+ */
+function welcome(asked: RequestMessage, text: Text): string {
+  const { result } = messageIn(text)
+  const { protocolVersion, capabilities, ...others } = isObject(result) ? result : {}
+  const wanted = paramsOf(asked)?.['protocolVersion']
+  const isOlder = typeof wanted === 'string' && LEGACY_VERSIONS.has(wanted) && typeof protocolVersion === 'string' && wanted < protocolVersion
+  const kept = Object.entries(isObject(capabilities) ? capabilities : {}).map(([name, value]) => [name, isObject(value) ? withoutNews(value) : value])
+  return JSON.stringify({
+    jsonrpc: '2.0',
+    id: asked.id,
+    result: { protocolVersion: isOlder ? wanted : protocolVersion, capabilities: Object.fromEntries(kept), ...others },
+  })
+}
+
+function withoutNews({ listChanged: _changed, subscribe: _subscribe, ...kept }: JsonObject): JsonObject {
+  return kept
+}
+
+function messageIn(text: Text): JsonObject {
+  const value = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
+  return isObject(value) ? value : {}
+}
