@@ -92,9 +92,9 @@ function connectPipes(
     endOf: pool.endOf,
     async close(graceSeconds) {
       clearTimeout(idle)
+      place?.giveBack()
       await Promise.all([pool.close(graceSeconds), spare?.close(graceSeconds)])
     },
-      place?.giveBack()
   }
 }
 
