@@ -6,33 +6,16 @@ import Pool from 'undici/lib/dispatcher/pool.js'
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { ForwardedHeaders, ResponseHead } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
+import type { AnswerHandler, ClientRequest } from './http-request.ts'
 import type { Credential, CredentialRefusal } from './options.ts'
+import { createFollower, type Redirected, type SendOnce } from './redirects.ts'
+import { whyUnreachable } from './unreachable.ts'
+import { connectorOf, type Way } from './way.ts'
 
 export interface HttpClient {
   /** Sends one request. Returns what ends it early; after that the handler hears nothing more. */
   request(request: ClientRequest, handler: AnswerHandler): () => void
   close(): Promise<void>
-}
-
-export interface ClientRequest {
-  method: 'POST' | 'GET' | 'DELETE'
-  url: URL
-  headers: ForwardedHeaders
-  body?: string | Buffer | undefined
-  /** A stream that may be silent for long. */
-  endless?: boolean
-}
-
-export interface AnswerHandler {
-  head(status: number, headers: ResponseHead, flow: Flow): void
-  chunk(bytes: Buffer): void
-  end(): void
-  failed(error: OpenMcpError): void
-}
-
-interface Flow {
-  pause(): void
-  resume(): void
 }
 
 /** Headers of an answer that may be passed on to a client. */
@@ -47,15 +30,22 @@ export const PASSED_DOWN = [
   'tracestate',
 ]
 
-/** `lookup` says where the name may lead, when it was not the operator who named it. */
-export function createHttpClient(origin: string, own: ForwardedHeaders, limits: Limits, credential?: Credential, lookup?: LookupFunction): HttpClient {
+/** How an upstream is reached, beside its address. */
+export interface Reach {
+  credential?: Credential | undefined
+  way?: Way | undefined
+  /** Says where the name may lead, when it was not the operator who named it: then no proxy looks the name up instead. */
+  lookup?: LookupFunction | undefined
+}
+
+export function createHttpClient(origin: string, own: ForwardedHeaders, limits: Limits, { credential, way, lookup }: Reach = {}): HttpClient {
   const waitMs = limits.timeoutSeconds * 1000
   const pool = new Pool(origin, {
     connections: null,
     pipelining: 1,
     headersTimeout: waitMs,
     bodyTimeout: waitMs,
-    connect: { timeout: limits.connectSeconds * 1000, ...(lookup && { lookup }) },
+    connect: way && !lookup ? connectorOf(way, limits) : { timeout: limits.connectSeconds * 1000, ...(lookup && { lookup }) },
     maxHeaderSize: 64 * 1024,
   })
   const ownPairs = Object.entries(own).flat()
@@ -66,7 +56,7 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
   })
   const pathOf = remembered((url: URL) => url.pathname + url.search)
 
-  const send: Send = ({ method, url, headers, body, endless }, more, handler, onUnauthorized) => {
+  const send: Send = ({ method, url, headers, body, endless }, more, handler, { unauthorized, redirected }) => {
     let controller: Dispatcher.DispatchController | undefined
     let stopped = false
     const stop = (): void => {
@@ -83,11 +73,13 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
         },
         onResponseStart(flow, status, answered) {
           if (stopped || status < 200) return
-          if (status !== 401 || !onUnauthorized) return handler.head(status, headOf(answered), flow)
+          const isRedirect = status >= 300 && status < 400
+          if (!isRedirect && (status !== 401 || !unauthorized)) return handler.head(status, headOf(answered), flow)
           stopped = true
           // Its body is read to its end where that is near, so that the connection can be used again.
           if (endless || !(Number(oneOf(answered, 'content-length')) <= UNREAD_BYTES)) flow.abort(new Error('nobody reads this'))
-          onUnauthorized({ status, challenge: oneOf(answered, 'www-authenticate'), nonce: oneOf(answered, 'dpop-nonce') })
+          if (isRedirect) redirected(status, oneOf(answered, 'location'))
+          else unauthorized?.({ status, challenge: oneOf(answered, 'www-authenticate'), nonce: oneOf(answered, 'dpop-nonce') })
         },
         onResponseData(_flow, chunk) {
           if (!stopped) handler.chunk(chunk)
@@ -104,7 +96,10 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
   }
 
   return {
-    request: credential ? withCredential(send, credential) : (request, handler) => send(request, undefined, handler),
+    request: createFollower(
+      origin,
+      credential ? withCredential(send, credential) : (request, handler, redirected) => send(request, undefined, handler, { redirected }),
+    ),
     async close() {
       await pool.destroy()
     },
@@ -113,14 +108,19 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
 
 type Unauthorized = Omit<CredentialRefusal, 'sent'>
 
-/** With `onUnauthorized` a 401 goes there, and the handler hears nothing of it. */
-type Send = (request: ClientRequest, more: ForwardedHeaders | undefined, handler: AnswerHandler, onUnauthorized?: (refusal: Unauthorized) => void) => () => void
+/** What is no answer goes here, and the handler hears nothing of it. Without `unauthorized` a 401 is an answer. */
+interface NoAnswer {
+  redirected: Redirected
+  unauthorized?: (refusal: Unauthorized) => void
+}
+
+type Send = (request: ClientRequest, more: ForwardedHeaders | undefined, handler: AnswerHandler, noAnswer: NoAnswer) => () => void
 
 const UNREAD_BYTES = 64 * 1024
 
 /** Each request carries what the credential gives for it. One that is answered 401 is sent once more, if there is something new to prove with. */
-function withCredential(send: Send, credential: Credential): HttpClient['request'] {
-  return (request, handler) => {
+function withCredential(send: Send, credential: Credential): SendOnce {
+  return (request, handler, redirected) => {
     let stopped = false
     let stop = (): void => {}
     const fail = (thrown: unknown): void => {
@@ -128,12 +128,12 @@ function withCredential(send: Send, credential: Credential): HttpClient['request
     }
     const first = async (): Promise<void> => {
       const sent = await credential.headers(request)
-      if (!stopped) stop = send(request, sent, handler, (refusal) => void again({ ...refusal, sent }).catch(fail))
+      if (!stopped) stop = send(request, sent, handler, { redirected, unauthorized: (refusal) => void again({ ...refusal, sent }).catch(fail) })
     }
     const again = async (refusal: CredentialRefusal): Promise<void> => {
       if (!(await credential.refused(request, refusal))) throw refusedBy(refusal.status)
       const sent = await credential.headers(request)
-      if (!stopped) stop = send(request, sent, handler)
+      if (!stopped) stop = send(request, sent, handler, { redirected })
     }
     void first().catch(fail)
     return () => {
@@ -186,7 +186,8 @@ function failureOf(cause: unknown, origin: string, limits: Limits): OpenMcpError
   }
   const reached = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(code)
   if (reached) return new OpenMcpError('upstream_broke', `the upstream ${origin} closed the connection before its answer ended`, { cause })
-  return new OpenMcpError('upstream_unreachable', `the upstream ${origin} cannot be reached: ${wordsOf(code, cause)}`, { cause })
+  const { why, hint } = whyUnreachable(cause)
+  return new OpenMcpError('upstream_unreachable', `the upstream ${origin} cannot be reached: ${why}`, { ...(hint !== undefined && { hint }), cause })
 }
 
 /** Failures from before a request could have left: whoever sends it again sends it once. */
@@ -195,18 +196,6 @@ const BEFORE_SENDING = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOST
 /** Whether the upstream cannot have heard of the request that failed so. */
 export function wasNeverSent({ code, cause }: OpenMcpError): boolean {
   return code === 'upstream_unreachable' && cause instanceof Error && 'code' in cause && BEFORE_SENDING.has(String(cause.code))
-}
-
-function wordsOf(code: string, cause: unknown): string {
-  const words: Record<string, string> = {
-    ECONNREFUSED: 'nothing listens there',
-    ENOTFOUND: 'no such host',
-    EAI_AGAIN: 'the host name could not be looked up',
-    UND_ERR_CONNECT_TIMEOUT: 'it does not answer',
-    ETIMEDOUT: 'it does not answer',
-    EHOSTUNREACH: 'no route to the host',
-  }
-  return words[code] ?? (code === '' ? (cause instanceof Error ? cause.message : 'unknown reason') : code)
 }
 
 /** The failure of an upstream that wants a credential: ours to have, so it is never passed on as a 401 to the client. */

@@ -8,6 +8,7 @@ import type { MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { OpenSealed } from '../protocol/sealed-session.ts'
 import type { ChildCommand } from './child.ts'
+import type { Way } from './way.ts'
 
 export interface CommandServer extends ChildCommand {
   kind: 'command'
@@ -27,6 +28,7 @@ export interface RemoteServer {
   fallbacks?: readonly (readonly URL[])[]
   /** How a request is sent again that may be. */
   retry?: Retry
+  way?: Way
 }
 
 export interface Retry {
@@ -44,6 +46,7 @@ export interface SocketServer {
   url: URL
   /** Sent when a WebSocket is opened. */
   headers: Readonly<Record<string, string>>
+  way?: Way
 }
 
 /** A server that is spoken to in sealed messages. Who it is and who we are to it is known to `find`. */

@@ -18,7 +18,7 @@ export async function findRemote(target: RemoteServer, options: ConnectOptions):
 async function findOne(target: RemoteServer, options: ConnectOptions): Promise<Remote> {
   const [first] = target.urls
   if (!first) throw new OpenMcpError('internal', 'a remote target without a URL')
-  const client = createHttpClient(first.origin, lowerCased(target.headers), options.limits, options.credential)
+  const client = createHttpClient(first.origin, lowerCased(target.headers), options.limits, { credential: options.credential, way: target.way })
   try {
     if (target.transport === 'http') return streamableHttp(client, first, target.retry ?? RETRY, options)
     if (target.transport === 'sse') return sse(client, target.urls.at(-1) ?? first, options)

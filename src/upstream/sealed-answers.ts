@@ -4,7 +4,8 @@ import type { CarriedPiece, SealedRequest } from '../protocol/carried.ts'
 import { createEventReader } from '../protocol/event-stream.ts'
 import type { ResponseHead } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { PASSED_DOWN, type AnswerHandler } from './http-client.ts'
+import { PASSED_DOWN } from './http-client.ts'
+import type { AnswerHandler } from './http-request.ts'
 import type { Outcome } from './sealed-once.ts'
 
 export interface Answering {

@@ -15,7 +15,7 @@ import { askOnce, type Outcome } from './sealed-once.ts'
 export async function findSealedRemote(find: FindSealedPeer, options: ConnectOptions): Promise<Remote> {
   const { limits, log } = options
   const { url, lookup, open } = await find()
-  const http = createHttpClient(url.origin, {}, limits, undefined, lookup)
+  const http = createHttpClient(url.origin, {}, limits, { lookup })
   const way = open((text) => askFor(http, url, text, limits))
   try {
     await way.relate()

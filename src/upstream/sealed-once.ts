@@ -4,7 +4,7 @@ import { errorText } from '../protocol/answer.ts'
 import type { CarriedRequest, SealedRequest, SealedWay } from '../protocol/carried.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isId, isObject, type JsonObject } from '../protocol/message.ts'
-import type { AnswerHandler } from './http-client.ts'
+import type { AnswerHandler } from './http-request.ts'
 
 /** `silent`: nobody said anything. `forgotten`: the session is over, and whoever ended it does not know what was done in it. */
 export type Outcome = 'over' | 'silent' | 'forgotten'

@@ -18,12 +18,10 @@ export function several(target: RemoteServer, options: ConnectOptions): Remote {
     const [url] = urls
     if (!url) throw new OpenMcpError('internal', 'a remote target without a URL')
     const isOurs = url.origin === first?.origin || target.others?.includes(urls) === true
-    const client = createHttpClient(
-      url.origin,
-      isOurs ? lowerCased(target.headers) : {},
-      options.limits,
-      url.origin === first?.origin ? options.credential : undefined,
-    )
+    const client = createHttpClient(url.origin, isOurs ? lowerCased(target.headers) : {}, options.limits, {
+      credential: url.origin === first?.origin ? options.credential : undefined,
+      way: target.way,
+    })
     clients.push(client)
     return lookedAt(() => httpAmong(client, urls, target.transport, options))
   }

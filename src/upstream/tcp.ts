@@ -5,6 +5,7 @@ import { OpenMcpError } from '../errors.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createLineReader } from '../protocol/lines.ts'
 import type { OpenedPipe, PipeEvents } from './pipe.ts'
+import { whyUnreachable } from './unreachable.ts'
 
 /** A connection that was cut without a word is found out by asking (RFC 9293 §3.8.4); the operating system's own default is two hours. */
 const KEEP_ALIVE_MS = 30_000
@@ -33,11 +34,11 @@ export function openTcp(url: URL, events: PipeEvents, limits: Limits): OpenedPip
       resolve()
     })
     socket.once('close', () => reject(unreachable(url, 'the connection was closed')))
-    socket.once('error', (cause) => reject(unreachable(url, cause.message)))
+    socket.once('error', (cause) => reject(unreachable(url, whyUnreachable(cause).why, cause)))
   })
   started.catch(() => {}) // told through `ended` as well
   socket.on('data', (chunk) => lines.feed(chunk))
-  socket.on('error', (cause) => end(isOpen ? broke(url, cause) : unreachable(url, wordsOf(cause), cause)))
+  socket.on('error', (cause) => end(isOpen ? broke(url, cause) : unreachable(url, whyUnreachable(cause).why, cause)))
   // What it has said last without a line break is a message, too.
   socket.once('end', () => lines.end())
   socket.once('close', () => end(broke(url)))
@@ -65,17 +66,4 @@ function unreachable({ host }: URL, why: string, cause?: Error): OpenMcpError {
 
 function broke({ host }: URL, cause?: Error): OpenMcpError {
   return new OpenMcpError('upstream_broke', `the upstream ${host} closed the connection`, { cause })
-}
-
-const WORDS = new Map([
-  ['ECONNREFUSED', 'nothing listens there'],
-  ['ENOTFOUND', 'no such host'],
-  ['EAI_AGAIN', 'the host name could not be looked up'],
-  ['ETIMEDOUT', 'it does not answer'],
-  ['EHOSTUNREACH', 'no route to the host'],
-])
-
-function wordsOf(cause: Error): string {
-  const code = 'code' in cause ? String(cause.code) : ''
-  return WORDS.get(code) ?? (code === '' ? cause.message : code)
 }

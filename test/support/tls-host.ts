@@ -24,10 +24,11 @@ export interface TlsHost {
   stop(): Promise<void>
 }
 
-export async function tlsHost(): Promise<TlsHost> {
+/** `name`: for whom the certificate is; otherwise for the address that it listens on. */
+export async function tlsHost({ name }: { name?: string } = {}): Promise<TlsHost> {
   const directory = await mkdtemp(join(tmpdir(), 'openmcp-tls-'))
   const [certificate, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')]
-  const named = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2']
+  const named = ['-subj', '/CN=localhost', '-addext', `subjectAltName=${name === undefined ? 'IP:127.0.0.1' : `DNS:${name}`}`, '-days', '2']
   execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', certificate, ...named], {
     stdio: 'ignore',
   })

@@ -45,7 +45,7 @@ const asksForToken: RequestListener = (req, res) => {
 /** Everything that reached the handler, in order. */
 async function answerOf(origin: string, credential?: Credential, more: { method?: 'POST' | 'GET'; own?: Record<string, string> } = {}): Promise<unknown[]> {
   const { method = 'POST', own = {} } = more
-  const client = createHttpClient(origin, own, DEFAULT_LIMITS, credential)
+  const client = createHttpClient(origin, own, DEFAULT_LIMITS, { credential })
   await forThisTest({ stop: () => client.close() })
   const heard: unknown[] = []
   await new Promise<void>((resolve) => {
@@ -154,7 +154,7 @@ describe('a request to an upstream that wants a credential', () => {
       headers: () => new Promise((resolve) => (give = () => resolve({ authorization: 'Bearer good' }))),
       refused: async () => false,
     }
-    const client = createHttpClient(origin, {}, DEFAULT_LIMITS, credential)
+    const client = createHttpClient(origin, {}, DEFAULT_LIMITS, { credential })
     await forThisTest({ stop: () => client.close() })
     const heard: unknown[] = []
     const note = (what: unknown): void => void heard.push(what)

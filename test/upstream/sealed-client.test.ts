@@ -7,7 +7,8 @@ import { parseVid } from '../../src/identity/vid.ts'
 import type { ResponseHead } from '../../src/protocol/exchange.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { tmcpPeer } from '../../src/tsp/tmcp-client.ts'
-import { createHttpClient, type ClientRequest, type HttpClient } from '../../src/upstream/http-client.ts'
+import { createHttpClient, type HttpClient } from '../../src/upstream/http-client.ts'
+import type { ClientRequest } from '../../src/upstream/http-request.ts'
 import { createSealedClient, findSealedRemote } from '../../src/upstream/sealed-http.ts'
 import { jsonOf } from '../support/json.ts'
 import { callMessage, initializeMessage } from '../support/openmcp.ts'
@@ -221,7 +222,7 @@ async function clientOf({ own = someVid(), ...options }: Parameters<typeof seale
 }> {
   const node = await sealedNode({ trusted: [own.vid], ...options })
   const { url, lookup } = await tmcpPeer({ own, remote: parseVid(node.vid), resolver: resolver(), near: { trustLoopback: true }, log: QUIET })()
-  const http = createHttpClient(url.origin, {}, LIMITS, undefined, lookup)
+  const http = createHttpClient(url.origin, {}, LIMITS, { lookup })
   onTestFinished(() => http.close())
   const { way } = handPeer(own, node)
   await way.relate()
