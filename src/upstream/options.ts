@@ -77,17 +77,17 @@ export interface ConnectOptions {
   name: string
   /** What the upstream is told about who we are. None: what the target's own headers say. */
   credential?: Credential | undefined
-  /** What the child of this caller has in its environment beside what all have. */
   /** Served without sessions: what each would have of its own, those of one owner share. */
   stateless?: boolean | undefined
+  /** What the child of this caller has in its environment beside what all have. */
   variablesOf?: ((caller: Caller | undefined) => Readonly<Record<string, string>>) | undefined
+  /** Children, and connections of their own, of other servers count with these. Undefined: these are all. */
+  cap?: Cap | undefined
 }
 
 /** Proves us to an upstream. Asked for each request; gives nothing while the upstream wants nothing. */
 export interface Credential {
   headers(request: CredentialRequest): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
-  /** Children, and connections of their own, of other servers count with these. Undefined: these are all. */
-  cap?: Cap | undefined
   /** The upstream has answered 401. True: the request is worth one more try. Fails when there is no credential to be had. */
   refused(request: CredentialRequest, refusal: CredentialRefusal): Promise<boolean>
 }
