@@ -34,9 +34,9 @@ export function several(target: RemoteServer, options: ConnectOptions): Remote {
   const remote = overHttp(endpoints, target.retry ?? RETRY, options)
   return {
     ...remote,
-      await remote.close(graceSeconds)
     async close(graceSeconds) {
       clearInterval(prober)
+      await remote.close(graceSeconds)
       await Promise.all(clients.map((client) => client.close()))
     },
   }
