@@ -14,6 +14,7 @@ import { parseHeaderName } from './headers.ts'
 import { keysDirectory } from './home.ts'
 import { textOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
+import { aggregateOf, namedServersOf, toolRulesOf } from './named-servers.ts'
 import { RUN_OPTIONS } from './option-table.ts'
 import { proofOf } from './proof-options.ts'
 import { parsePublish, upstreamOf, type Publish } from './publish.ts'
@@ -65,7 +66,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   const { servers: entries, warnings } = config ?? NO_CONFIG
   reading.warnings.push(...warnings)
   // What cannot be read may name servers.
-  const hasServers = entries.size > 0 || (config === undefined && args.given.has('config'))
+  const hasServers = entries.size > 0 || (config === undefined && args.given.has('config')) || args.given.has('named-server')
   const endpoints = endpointsOf(reading)
   const published = reading.mistakes.attempt(() => publishOf(args, hasServers, endpoints[0]))
   if (published !== undefined) refuseUseless(reading, RUN_OPTIONS, whatIsThere(args, published))
@@ -75,9 +76,9 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   const security = published && securityOf(reading, isServed ? listen : undefined, config ?? NO_CONFIG)
   const proof = target && proofOf(reading, target)
   const shared = { isolation: isolationOf(reading) ?? 'session', limits: limitsOf(reading) }
-  const file = allOf(reading, 'config')[0]?.value ?? ''
   const isStateless = allOf(reading, 'stateless').length > 0
-  const servers = configuredServers(entries, {
+  const file = allOf(reading, 'config')[0]?.value ?? ''
+  const configured = configuredServers(entries, {
     file,
     machine,
     mistakes: reading.mistakes,
@@ -85,18 +86,22 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
     defaults: shared,
     keys: keysDirectory(reading),
   })
+  const servers = [...namedServersOf(reading, shared), ...configured]
+  // On stdio there is one place, and it is for all of them.
+  const isAggregate = config?.aggregate === true || (published !== undefined && !target && !isServed)
   const options: OpenMcpOptions = {
     ...(target && { target }),
-    ...(config?.aggregate === true && { aggregate: { name: 'openmcp', version: readVersion() } }),
+    ...aggregateOf(reading, isAggregate, target, readVersion),
+    ...toolRulesOf(reading, target),
     ...(isServed && { listen }),
     ...(security && { security }),
     name: oneOf(reading, 'name', parseName) ?? 'default',
     ...shared,
+    ...(isStateless && { stateless: true }),
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
   }
   reading.mistakes.throwIfAny()
   return { options, servers, warnings: reading.warnings, ...(proof && { proof }) }
-    ...(isStateless && { stateless: true }),
 }
 
 function unread(): never {
@@ -125,7 +130,7 @@ function publishOf(args: Arguments, hasServers: boolean, endpoint: readonly URL[
     throw new OpenMcpError('usage', `${publish.as} and an upstream are two words where one belongs`, { hint: `write -p PORT:${shownTarget(word)}` })
   }
   if (publish !== undefined) return parsePublish(publish.value, { hasCommand: args.kind === 'command', hasServers })
-  if (args.kind === 'command') return {}
+  if (args.kind === 'command' || hasServers) return {}
   // An option that was refused may have been the one that says what to run.
   if (args.mistakes.length > 0) return undefined
   throw new OpenMcpError('usage', 'nothing to run: there is neither a COMMAND nor an upstream', {
@@ -251,13 +256,13 @@ function isolationOf(reading: Reading): OpenMcpOptions['isolation'] | undefined 
   if (isolation === 'identity' && !isSecured(reading)) {
     reading.mistakes.add(new OpenMcpError('usage', '--isolation identity needs to know who calls', { hint: 'add --security, or use --isolation session' }))
   }
+  if (isolation === 'session' && allOf(reading, 'stateless').length > 0) {
+    reading.mistakes.add(new OpenMcpError('usage', '--stateless makes no session, and --isolation session one child for each', { hint: 'drop one of them' }))
+  }
   return isolation
 }
 
 function levelOf(reading: Reading): LogLevel {
-  if (isolation === 'session' && allOf(reading, 'stateless').length > 0) {
-    reading.mistakes.add(new OpenMcpError('usage', '--stateless makes no session, and --isolation session one child for each', { hint: 'drop one of them' }))
-  }
   const level = oneOf(reading, 'log-level', (text, as) => parseChoice(text, as, ['error', 'warn', 'info', 'debug']))
   if (allOf(reading, 'debug').length === 0) return level ?? 'info'
   if (level !== undefined && level !== 'debug')

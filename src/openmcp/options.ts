@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { SecurityOptions } from '../oauth/options.ts'
 import type { Log, LogFormat, LogLevel } from '../observe/log.ts'
 import type { Limits } from '../protocol/limits.ts'
+import type { ToolRules } from '../relay/tools-gate.ts'
 import type { Credential } from '../upstream/options.ts'
 import type { VidTarget } from './sealed-out.ts'
 import type { NamedServer } from './servers.ts'
@@ -67,8 +68,10 @@ export interface OpenMcpOptions {
   servers?: readonly NamedServer[]
   /** Where there is none at the root: all of them as one there, with joined names. */
   aggregate?: { name: string; version: string }
-  /** None: served on our own stdin and stdout. */
+  /** None: served on our own stdin and stdout, where there is one place: for `target`, or for all of `servers` as one. */
   listen?: ListenOptions
+  /** Of the server at the root. Undefined: every tool that it has. */
+  tools?: ToolRules
   /** What the server is called in the log and on /status. */
   name: string
   /** One child (or upstream connection) per session, one per identity, or one for all. */
