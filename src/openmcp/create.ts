@@ -1,0 +1,166 @@
+// openmcp for programs: few options, each with a default that is safe, and what is refused on the command line is refused here.
+import { join, resolve } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+
+import { OpenMcpError } from '../errors.ts'
+import type { SecurityOptions } from '../oauth/options.ts'
+import type { Log } from '../observe/log.ts'
+import { openmcp } from '../openmcp.ts'
+import type { Limits } from '../protocol/limits.ts'
+import { isServerName } from '../protocol/server-path.ts'
+import { endChildrenWithUs } from './exit.ts'
+import { checkedOperatorKey } from './operator-key.ts'
+import type { ListenOptions, OpenMcpOptions } from './options.ts'
+import type { Changes, NamedServer } from './servers.ts'
+import { checkRules, limitsOf, logOf, refuseUnknown, targetOf, type ServerSettings, type ServingSettings } from './settings.ts'
+
+export interface OpenMcpSettings {
+  /** The server at the root: `/mcp` and `/sse`. */
+  server?: ServerSettings
+  /** Beside it, by name, each at `/servers/NAME/mcp` and `/servers/NAME/sse`. */
+  servers?: Readonly<Record<string, NamedSettings>>
+  /** Without `server`: all of `servers` as one at the root, which tells clients this name and version. */
+  aggregate?: { name: string; version: string }
+  /** Where to listen. Undefined: a free port of loopback. `stdio`: on our own stdin and stdout, and only `server`. */
+  listen?: ListenSettings | 'stdio'
+  /** Undefined: nobody is asked who they are, and only loopback is listened on. */
+  security?: SecuritySettings
+  /** What the server at the root is called in the log and on /status. */
+  name?: string
+  isolation?: ServingSettings['isolation']
+  limits?: Partial<Limits>
+  /** What is taken from the process, unless it comes from here. Undefined `log`: warnings and errors, on stderr. */
+  io?: { stdin?: Readable; stdout?: Writable; log?: Log; now?: () => number }
+}
+
+export type NamedSettings = ServerSettings & ServingSettings
+
+/** See `ListenOptions` for each. All may be left out. */
+export type ListenSettings = Partial<ListenOptions>
+
+export interface SecuritySettings {
+  /** A directory for keys and for what was decided about whom; made when it is not there. `OPENMCP_HOME` of `openmcp trust` and its like. */
+  home: string
+  /** Who may come in, beside those whom `openmcp trust` let in. */
+  trust?: SecurityOptions['trust']['identities']
+  /** Keys that let in whoever holds one. Each at least 32 characters, by chance. */
+  apiKeys?: readonly string[]
+  /** Seconds that a token lives: 900, unless told; 60 to 3600. */
+  tokenSeconds?: number
+  dpop?: SecurityOptions['dpop']
+}
+
+export interface RunningOpenMcp {
+  /** Where the root is served; undefined on stdio. */
+  readonly url: URL | undefined
+  /** With `security`, when nobody is trusted yet: whoever redeems this link is, once, within 15 minutes. It is a secret. */
+  readonly enrolment: URL | undefined
+  /** Settles when there is nothing left to serve: on stdio the client left, or, with the reason, the server ended. Never while listening. */
+  readonly ended: Promise<OpenMcpError | undefined>
+  /**
+   * These named servers instead of those that there are. What did not change keeps its sessions; what is gone is gone within a second,
+   * with routes, sessions and children. Refused as a whole, with nothing changed.
+   */
+  apply(servers: Readonly<Record<string, NamedSettings>>): Promise<Changes>
+  /** Takes no new client, lets calls in flight finish (`limits.drainSeconds`), ends the rest with all children. Safe to repeat. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a proxy. Fails with an `OpenMcpError`: `usage` for options that make no sense or would let in everybody (as the command line
+ * does, with exit code 2), `command_not_found`, `port_taken`, or what else can be known at start. It hears no signals: call `close`.
+ */
+export async function createOpenMcp(settings: OpenMcpSettings): Promise<RunningOpenMcp> {
+  const { server, servers = {}, aggregate, listen = {}, security, name = 'default', isolation = 'session', limits, io = {}, ...more } = settings
+  refuseUnknown(more, 'createOpenMcp')
+  if (!server && Object.keys(servers).length === 0 && !aggregate)
+    throw new OpenMcpError('usage', 'there is no server', { hint: 'name one as server, or some as servers' })
+  const shared: Shared = { isolation, limits: limitsOf(limits) }
+  refuseWithoutCallers(isolation, security)
+  if (security && listen !== 'stdio' && listen.insecureNoAuth) throw new OpenMcpError('usage', 'security asks everybody, and insecureNoAuth nobody')
+  const options: OpenMcpOptions = {
+    ...(server && { target: targetOf(server, 'server') }),
+    ...(aggregate && { aggregate }),
+    servers: namedServers(servers, shared, security),
+    ...(listen !== 'stdio' && { listen: listenOf(listen) }),
+    ...(security && { security: securityOf(security) }),
+    name,
+    ...shared,
+    log: { level: 'warn', format: 'text' },
+  }
+  endChildrenWithUs()
+  const { stdin = process.stdin, stdout = process.stdout, now = Date.now } = io
+  const running = await openmcp(options, { stdin, stdout, log: logOf(io.log), now })
+  return {
+    url: running.url,
+    enrolment: running.enrolment,
+    ended: running.ended,
+    apply: async (next) => running.apply(namedServers(next, shared, security)),
+    close: () => running.close(),
+  }
+}
+
+type Shared = Pick<OpenMcpOptions, 'isolation' | 'limits'>
+
+function namedServers(servers: Readonly<Record<string, NamedSettings>>, shared: Shared, security: SecuritySettings | undefined): NamedServer[] {
+  return Object.entries(servers).map(([name, { isolation = shared.isolation, tools, limits, ...server }]) => {
+    const at = `servers.${name}`
+    if (!isServerName(name)) throw new OpenMcpError('usage', `${JSON.stringify(name)} is no name for a server`)
+    refuseWithoutCallers(isolation, security)
+    if (tools) checkRules(tools, at)
+    return {
+      name,
+      target: targetOf(server, at),
+      isolation,
+      limits: limitsOf({ ...shared.limits, ...limits }),
+      ...(tools && { tools }),
+    }
+  })
+}
+
+function listenOf(given: ListenSettings): ListenOptions {
+  const {
+    host = '127.0.0.1',
+    port = 0,
+    tls,
+    allowHosts = [],
+    allowOrigins = [],
+    exposeHeaders = [],
+    pathPrefix = '',
+    publicUrl,
+    insecureNoAuth = false,
+    ...more
+  } = given
+  refuseUnknown(more, 'listen')
+  return {
+    host,
+    port,
+    ...(tls && { tls }),
+    // What clients call it by is ours.
+    allowHosts: publicUrl ? [...allowHosts, publicUrl.host] : allowHosts,
+    allowOrigins: publicUrl ? [...allowOrigins, publicUrl.origin] : allowOrigins,
+    exposeHeaders,
+    pathPrefix,
+    ...(publicUrl && { publicUrl }),
+    insecureNoAuth,
+  }
+}
+
+function securityOf({ home, trust = [], apiKeys = [], tokenSeconds = 900, dpop = 'optional', ...more }: SecuritySettings): SecurityOptions {
+  refuseUnknown(more, 'security')
+  if (!(tokenSeconds >= 60 && tokenSeconds <= 3600)) throw new OpenMcpError('usage', 'security.tokenSeconds is not from 60 to 3600')
+  return {
+    keys: resolve(home, 'keys'),
+    store: `file:${join(resolve(home), 'store.db')}`,
+    trust: { identities: trust, issuers: [], selfIssued: true },
+    apiKeys: apiKeys.map((key, index) => checkedOperatorKey(key, `security.apiKeys[${index}]`)),
+    tokenSeconds,
+    dpop,
+    trustLoopback: false,
+    didSeconds: 60,
+  }
+}
+
+function refuseWithoutCallers(isolation: ServingSettings['isolation'], security: SecuritySettings | undefined): void {
+  if (isolation === 'identity' && !security) throw new OpenMcpError('usage', 'isolation identity needs to know who calls', { hint: 'add security' })
+}
