@@ -97,6 +97,8 @@ describe('the examples', () => {
       'docs/api-keys.md: json',
       'docs/configuration.md: jsonc',
       'docs/configuration.md: jsonc',
+      'docs/library.md: ts',
+      'docs/library.md: ts',
       'docs/security.md: ts',
       'docs/security.md: json',
       'docs/security.md: json',

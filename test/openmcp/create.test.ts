@@ -33,7 +33,7 @@ async function temporary(): Promise<string> {
 describe('a server', () => {
   test('is served on a free port of loopback when nothing else is said, with no more of our environment than it needs', async () => {
     process.env['OPENMCP_LIBRARY_SECRET'] = 'ours'
-    onTestFinished(() => delete process.env['OPENMCP_LIBRARY_SECRET'])
+    onTestFinished(() => void delete process.env['OPENMCP_LIBRARY_SECRET'])
     const { url } = await running({ server: { ...SERVER, env: { GIVEN: 'theirs' } } })
     expect(url?.hostname).toBe('127.0.0.1')
     const { env } = await (await openSession(new URL(url ?? ''))).call('who')
