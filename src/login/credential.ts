@@ -5,7 +5,7 @@ import { parseChallenge } from './challenge.ts'
 import type { DpopKey } from './dpop-key.ts'
 
 export interface UpstreamCredential {
-  /** Nothing until the upstream has wanted a token; then a fresh one, and with a key a proof for this request alone. */
+  /** Nothing until the upstream has wanted a token (unless it is had before); then a fresh one, and with a key a proof for this request alone. */
   headers(request: CredentialRequest): Promise<Readonly<Record<string, string>>>
   /** Whether it is worth asking once more. Fails with `login_failed` when no token can be had. */
   refused(request: CredentialRequest, refusal: CredentialRefusal): Promise<boolean>
@@ -51,6 +51,8 @@ export interface CredentialOptions {
   /** The token goes to this origin alone. */
   resource: URL
   source: TokenSource
+  /** The first request carries a token already: whoever says outright who we are does not wait to be asked. */
+  isEager?: boolean
   now: () => number
   log: Log
 }
@@ -70,7 +72,7 @@ const SOON_MS = 5000
 /** After a login that failed nobody is asked again for that long. */
 const REST_MS = 1000
 
-export function createCredential({ resource, source, now, log }: CredentialOptions): UpstreamCredential {
+export function createCredential({ resource, source, isEager = false, now, log }: CredentialOptions): UpstreamCredential {
   let held: Held | undefined
   let login: Promise<Held> | undefined
   let failure: { error: unknown; atMs: number } | undefined
@@ -100,9 +102,9 @@ export function createCredential({ resource, source, now, log }: CredentialOptio
     }
   }
 
-  /** The held token while it is good. From some time before its end a new one is fetched beside the calls, not before them. */
+  /** The token while it is good. From some time before its end a new one is fetched beside the calls, not before them. */
   async function current(): Promise<Held | undefined> {
-    if (!held) return undefined
+    if (!held) return isEager ? renew('due') : undefined
     if (now() >= held.expiresAtMs) return renew('due')
     if (now() >= held.refreshAtMs && now() >= (failure?.atMs ?? 0) + SOON_MS) {
       renew('due').catch((thrown: unknown) => {

@@ -26,6 +26,13 @@ export async function findIssuer(asked: URL, challenge: Challenge, fetch: Bounde
   return { server, resource: metadata.resource, scope: challenge.scope ?? metadata.scope }
 }
 
+/** The metadata of an issuer that a person named. Fails with `login_failed`. */
+export async function issuerNamed(issuer: URL, fetch: BoundedFetch): Promise<AuthorizationServer> {
+  const server = await issuerMetadata(issuer, fetch)
+  requireTokenEndpoint(server)
+  return server
+}
+
 interface ResourceMetadata {
   resource: string
   issuer: string
@@ -92,13 +99,18 @@ async function issuerMetadata(issuer: URL, fetch: BoundedFetch): Promise<Authori
   })
 }
 
-function refuseUnable(server: AuthorizationServer, resource: string): void {
-  const issuer = new URL(server.issuer)
-  const { token_endpoint: endpoint, protected_resources: resources } = server
+function requireTokenEndpoint({ issuer, token_endpoint: endpoint }: AuthorizationServer): void {
+  const url = new URL(issuer)
   if (typeof endpoint !== 'string' || !URL.canParse(endpoint)) {
-    throw new OpenMcpError('login_failed', `the issuer ${shownUrl(issuer)} does not say where it gives tokens`)
+    throw new OpenMcpError('login_failed', `the issuer ${shownUrl(url)} does not say where it gives tokens`)
   }
-  requireSafe(new URL(endpoint), issuer.hostname, `where the issuer ${shownUrl(issuer)} gives tokens`)
+  requireSafe(new URL(endpoint), url.hostname, `where the issuer ${shownUrl(url)} gives tokens`)
+}
+
+function refuseUnable(server: AuthorizationServer, resource: string): void {
+  requireTokenEndpoint(server)
+  const issuer = new URL(server.issuer)
+  const { protected_resources: resources } = server
   // RFC 9728 §4: an issuer that lists its resources, and not this one, is named by somebody who is not among them.
   if (Array.isArray(resources) && !resources.includes(resource)) {
     throw new OpenMcpError('login_failed', `the issuer ${shownUrl(issuer)} does not count ${shownUrl(new URL(resource))} among its resources`)

@@ -40,6 +40,11 @@ export interface WrongLogin {
   lifeSeconds?: number | null
   /** Refresh tokens are none, or stay the same. */
   refresh?: 'none' | 'rotating'
+  /** What the resource is called here; null: it must not be named. */
+  indicator?: string | null
+  /** Clients that get tokens by themselves, with their secrets, and in which way alone these are taken. */
+  clients?: Readonly<Record<string, string>>
+  secretBy?: 'basic' | 'post'
 }
 
 interface Grant {
@@ -50,7 +55,7 @@ interface Grant {
 }
 
 export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> {
-  const { refresh = 'rotating' } = wrong
+  const { refresh = 'rotating', clients = {}, secretBy = 'basic' } = wrong
   const asked: string[] = []
   const authorizations: URLSearchParams[] = []
   const registrations: unknown[] = []
@@ -63,10 +68,12 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
   let count = 0
   let origin = ''
 
+  const indicator = (): string | null => (wrong.indicator === undefined ? `${origin}/mcp` : wrong.indicator)
+
   function authorize(query: URLSearchParams, res: ServerResponse): void {
     authorizations.push(query)
     const redirectUri = query.get('redirect_uri') ?? ''
-    const wellFormed = query.get('response_type') === 'code' && query.get('code_challenge_method') === 'S256' && query.get('resource') === `${origin}/mcp`
+    const wellFormed = query.get('response_type') === 'code' && query.get('code_challenge_method') === 'S256' && query.get('resource') === indicator()
     if (!wellFormed || !/^http:\/\/127\.0\.0\.1:\d+\/callback$/.test(redirectUri)) return send(res, 400, '<h1>no</h1>')
     const code = `code-${++count}-canary`
     const scope = query.get('scope') ?? undefined
@@ -82,9 +89,15 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
   function token(form: Record<string, string>, headers: IncomingHttpHeaders, res: ServerResponse): void {
     forms.push({ ...form, ...(headers.authorization !== undefined && { authorization: headers.authorization }) })
     if (wrong.token?.(res, { form, origin }) === true) return
-    if (form['resource'] !== `${origin}/mcp`) return send(res, 400, { error: 'invalid_target' })
+    if ((form['resource'] ?? null) !== indicator()) return send(res, 400, { error: 'invalid_target' })
     let scope: string | undefined
-    if (form['grant_type'] === 'authorization_code') {
+    if (form['grant_type'] === 'client_credentials') {
+      const basic = Buffer.from(/^Basic (.+)$/.exec(headers.authorization ?? '')?.[1] ?? '', 'base64').toString()
+      const [id = '', secret] =
+        secretBy === 'basic' ? basic.split(':').map((part) => decodeURIComponent(part.replaceAll('+', ' '))) : [form['client_id'], form['client_secret']]
+      if (secret === undefined || clients[id] !== secret) return send(res, 401, { error: 'invalid_client', error_description: `not ${secret}` })
+      ;({ scope } = form)
+    } else if (form['grant_type'] === 'authorization_code') {
       const grant = codes.get(form['code'] ?? '')
       codes.delete(form['code'] ?? '')
       const challenge = createHash('sha256')
@@ -108,7 +121,7 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
       access_token: accessToken,
       token_type: headers['dpop'] === undefined ? 'Bearer' : 'DPoP',
       ...(lifeSeconds !== null && { expires_in: lifeSeconds }),
-      ...(refresh === 'rotating' && { refresh_token: refreshToken }),
+      ...(refresh === 'rotating' && form['grant_type'] !== 'client_credentials' && { refresh_token: refreshToken }),
       ...(scope !== undefined && { scope }),
     })
   }
