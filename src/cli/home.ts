@@ -16,9 +16,11 @@ export function storeUrl(reading: Home): string {
   return oneOf(reading, 'store', (text, as) => parseStore(text, as, reading.machine)) ?? `file:${join(reading.machine.home, 'store.db')}`
 }
 
-/** What people have logged in for (openmcp login). */
-export function loginsDirectory({ home }: Pick<Machine, 'home'>): string {
-  return join(home, 'logins')
+/** What people have logged in for (openmcp login). MCP_REMOTE_CONFIG_DIR is how mcp-remote and rmcp-proxy are told; OPENMCP_HOME goes first. */
+export function loginsDirectory({ home, env, resolve }: Pick<Machine, 'home' | 'env' | 'resolve'>): string {
+  const theirs = env['MCP_REMOTE_CONFIG_DIR'] ?? ''
+  // A directory of our own below it: theirs is open to others as often as not.
+  return (env['OPENMCP_HOME'] ?? '') === '' && theirs !== '' ? join(resolve(theirs), 'openmcp') : join(home, 'logins')
 }
 
 /** Where what people have logged in for is kept; undefined when a header says already who we are. */

@@ -9,9 +9,10 @@ import type { Invitation, Person } from '../login/wait-for-code.ts'
 import { shownUrl } from '../login/shown-url.ts'
 import { parseTarget } from '../protocol/target.ts'
 import type { Arguments } from './arguments.ts'
+import { clientSecretOf, parseClientId } from './client-options.ts'
 import { loginsDirectory } from './home.ts'
 import type { Io } from './io.ts'
-import { machineOf, textOf } from './machine.ts'
+import { machineOf } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { openBrowser } from './open-browser.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
@@ -28,6 +29,7 @@ export async function login(args: Arguments, io: Io): Promise<number> {
   const logins = createLogins({ directory: loginsDirectory(reading.machine), now })
   if (args.given.has('list')) return list(reading, logins, io)
   const { resource, client, scope, bound, seconds, mayOpen } = loginOptions(reading)
+  for (const warning of reading.warnings) warn(io, warning)
   const ending = new AbortController()
   const late = new OpenMcpError('timeout', `nobody logged in within ${seconds} s`, { hint: '--timeout SECONDS waits longer' })
   const timer = setTimeout(() => ending.abort(late), seconds * 1000)
@@ -71,27 +73,16 @@ function targetOf({ args, mistakes }: Reading): URL | undefined {
 }
 
 function clientOf(reading: Reading): ClientChoice {
-  const { machine, mistakes } = reading
+  const { mistakes } = reading
   const id = oneOf(reading, 'client-id', parseClientId)
-  const secret = oneOf(reading, 'client-secret-file', (path, as) => parseSecret(textOf(machine, as, path), as))
   const metadataUrl = oneOf(reading, 'client-metadata-url', parseMetadataUrl)
-  const [secretFile, document] = [allOf(reading, 'client-secret-file').length > 0, allOf(reading, 'client-metadata-url').length > 0]
-  const named = allOf(reading, 'client-id').length > 0
-  if (secretFile && !named) mistakes.add(new OpenMcpError('usage', '--client-secret-file is for --client-id', { hint: '--client-id ID' }))
-  if (document && named) mistakes.add(new OpenMcpError('usage', '--client-id and --client-metadata-url both say who we are', { hint: 'drop one of them' }))
-  return { id, secret, metadataUrl }
-}
-
-function parseClientId(text: string, as: string): string {
-  if (/^[\x21-\x7e]{1,2048}$/.test(text)) return text
-  throw new OpenMcpError('usage', `${as} takes the name that the issuer gave the client`)
-}
-
-/** Nothing of the text is repeated in a refusal. */
-function parseSecret(text: string, as: string): string {
-  const secret = text.trim()
-  if (/^[\x20-\x7e]{1,2048}$/.test(secret)) return secret
-  throw new OpenMcpError('usage', `${as}: the file holds no secret of a client`, { hint: 'one line with the secret and nothing else' })
+  const isNamed = allOf(reading, 'client-id').length > 0
+  const typed = isNamed ? undefined : ['client-secret', 'client-secret-file'].flatMap((name) => allOf(reading, name))[0]
+  if (typed) mistakes.add(new OpenMcpError('usage', `${typed.as} is for --client-id`, { hint: '--client-id ID' }))
+  if (isNamed && allOf(reading, 'client-metadata-url').length > 0) {
+    mistakes.add(new OpenMcpError('usage', '--client-id and --client-metadata-url both say who we are', { hint: 'drop one of them' }))
+  }
+  return { id, secret: isNamed || typed ? clientSecretOf(reading) : undefined, metadataUrl }
 }
 
 function parseMetadataUrl(text: string, as: string): URL {

@@ -45,7 +45,9 @@ function warnOfSecrets(name: string, args: readonly string[], { warnings }: Read
   })
   if (secret === undefined) return
   const shown = secret.replace(/=.*$/s, '')
-  warnings.push(`--named-server ${name}: ${shown}: other programs of this machine can read a command line; the 'env' of a server in --config FILE keeps a secret off it`)
+  warnings.push(
+    `--named-server ${name}: ${shown}: other programs of this machine can read a command line; the 'env' of a server in --config FILE keeps a secret off it`,
+  )
 }
 
 /** All servers as one where nothing else is. */

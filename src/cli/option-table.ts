@@ -38,6 +38,16 @@ const SEVERAL = {
   'retry-delay': { value: 'MS', needs: 'upstream' },
 } satisfies Record<string, OptionRule>
 
+/** The client that we are to an upstream. */
+const CLIENT = {
+  'client-id': { value: 'ID', needs: 'upstream' },
+  'client-secret': { value: 'SECRET', needs: 'upstream' },
+  'client-secret-file': { value: 'FILE', needs: 'upstream' },
+  'token-url': { value: 'URL', needs: 'upstream' },
+  'oauth-scope': { value: "'SCOPE SCOPE'", needs: 'upstream' },
+  resource: { value: 'URL|none', needs: 'upstream' },
+} satisfies Record<string, OptionRule>
+
 const LISTEN = {
   'allow-origin': { value: 'ORIGIN', repeats: true, needs: 'port' },
   'allow-host': { value: 'HOST', repeats: true, needs: 'port' },
@@ -96,6 +106,7 @@ export const RUN_OPTIONS: OptionTable = table({
   publish: { short: 'p', value: 'PUBLISH' },
   ...TARGET,
   ...SEVERAL,
+  ...CLIENT,
   isolation: { value: 'session|identity|shared' },
   stateless: { needs: 'port' },
   name: { value: 'NAME' },
@@ -116,6 +127,7 @@ export const RUN_OPTIONS: OptionTable = table({
 /** To a server that is named by a DID we are somebody. */
 export const TEST_OPTIONS: OptionTable = table({
   ...TARGET,
+  ...CLIENT,
   id: { value: 'NAME', needs: 'tsp' },
   keys: { value: 'DIR', needs: 'tsp' },
   'tsp-listen': { value: 'HOST:PORT', needs: 'tsp' },
@@ -156,6 +168,7 @@ export const TOKEN_OPTIONS: OptionTable = table({
 
 export const LOGIN_OPTIONS: OptionTable = table({
   'client-id': { value: 'ID' },
+  'client-secret': { value: 'SECRET' },
   'client-secret-file': { value: 'FILE' },
   'client-metadata-url': { value: 'URL' },
   scope: { value: "'SCOPE SCOPE'" },

@@ -53,7 +53,7 @@ export function remoteTarget(
   const socket = url && isSocket(url) ? url : undefined
   const fit = socket ? ['auto', socket.protocol === 'tcp:' ? 'tcp' : 'ws'] : ['auto', 'http', 'sse']
   const transport = transportOf(reading, fit, socket ? `the upstream is ${socket.protocol}//` : 'an upstream speaks http or sse')
-  const headers = headersOf(reading)
+  const headers = { ...headersOf(reading), ...(socket?.protocol !== 'tcp:' && tokenOf(reading)) }
   warnOfUrl(url, Object.keys(headers).length > 0, reading)
   if (socket && Object.keys(several).length > 0) {
     reading.mistakes.add(
@@ -136,6 +136,13 @@ function parsePassed(text: string, as: string): string {
 }
 
 const HEADER_VARIABLE = 'OPENMCP_HEADER'
+const TOKEN_VARIABLE = 'API_ACCESS_TOKEN'
+
+/** Undefined: nobody has said who we are by a header. */
+export function saysWho({ machine }: Pick<Reading, 'machine'>, headers: Readonly<Record<string, string>>): string | undefined {
+  if (!('authorization' in headers)) return undefined
+  return (machine.env[TOKEN_VARIABLE] ?? '') === '' ? 'a header authorization' : TOKEN_VARIABLE
+}
 
 function headersOf(reading: Reading): Record<string, string> {
   const { machine, mistakes, warnings } = reading
@@ -157,6 +164,17 @@ function headersOf(reading: Reading): Record<string, string> {
   const inEnv = machine.env[HEADER_VARIABLE] ?? ''
   if (inEnv !== '') for (const header of mistakes.attempt(() => [parseHeader(inEnv, HEADER_VARIABLE)]) ?? []) add(HEADER_VARIABLE, header)
   return Object.fromEntries(headers)
+}
+
+/** As mcp-proxy has it: for the upstream that is typed, in the place of whatever else says who we are by a header. */
+function tokenOf({ machine, mistakes, warnings }: Reading): { authorization?: string } {
+  const token = machine.env[TOKEN_VARIABLE] ?? ''
+  if (token === '') return {}
+  if (!/^[\x21-\x7e]{1,8192}$/.test(token)) {
+    mistakes.add(new OpenMcpError('usage', `${TOKEN_VARIABLE} holds what is no token`, { hint: "the token alone, without 'Bearer'" }))
+  }
+  warnings.push(`${TOKEN_VARIABLE} is set: it goes to the upstream as its header authorization, before any other`)
+  return { authorization: `Bearer ${token}` }
 }
 
 function warnOfUrl(url: URL | undefined, hasHeaders: boolean, { mistakes, warnings }: Reading): void {

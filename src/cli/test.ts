@@ -8,12 +8,13 @@ import { inspectCommand } from './inspect/command.ts'
 import { inspectRemote } from './inspect/remote.ts'
 import { inspectSocket } from './inspect/socket.ts'
 import type { Io } from './io.ts'
-import { keptLogins } from './home.ts'
 import { machineOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { TEST_OPTIONS } from './option-table.ts'
+import { proofOf } from './proof-options.ts'
 import { upstreamOf } from './publish.ts'
 import { commandTarget, oneOf, refuseUseless, remoteTarget, type Reading } from './target-options.ts'
+import type { Proof } from './upstream-login.ts'
 import { parseSeconds } from './values.ts'
 import { clean, print, warn } from './terminal.ts'
 import { vidTarget } from './vid-target.ts'
@@ -24,7 +25,7 @@ const NOTHING = { port: false, security: false, proof: false }
 /** Prints what the server is on stdout. Throws, in words, when there is none to be reached in time. */
 export async function test(args: Arguments, io: Io, now: () => number = () => performance.now()): Promise<number> {
   const machine = machineOf(io)
-  const { target, seconds, warnings } = testOptions(args, machine)
+  const { target, proof, seconds, warnings } = testOptions(args, machine)
   for (const warning of warnings) warn(io, warning)
   const found = await withDeadline(seconds, (signal) => {
     if (target.kind === 'command')
@@ -32,7 +33,7 @@ export async function test(args: Arguments, io: Io, now: () => number = () => pe
     if (target.kind === 'socket') return inspectSocket(target, { fetch: globalThis.fetch, signal, now })
     // It loads what a proxy takes.
     if (target.kind === 'vid') return import('./inspect/vid.ts').then(({ inspectVid }) => inspectVid(target, seconds, { fetch: globalThis.fetch, signal, now }))
-    return fetchFor(target, machine, io).then((fetch) => inspectRemote(target, { fetch, signal, now }))
+    return fetchFor(proof, machine, io).then((fetch) => inspectRemote(target, { fetch, signal, now }))
   })
   await print(io, shown(found))
   return 0
@@ -40,6 +41,7 @@ export async function test(args: Arguments, io: Io, now: () => number = () => pe
 
 export interface TestOptions {
   target: CommandTarget | RemoteTarget | SocketTarget | VidTarget
+  proof?: Proof | undefined
   seconds: number
   warnings: readonly string[]
 }
@@ -55,18 +57,18 @@ export function testOptions(args: Arguments, machine: Machine): TestOptions {
   const there = { ...NOTHING, command: args.kind === 'command', upstream: args.kind === 'upstream', tsp: vid !== undefined }
   if (args.kind !== 'none') refuseUseless(reading, TEST_OPTIONS, there)
   const target = args.kind === 'command' ? commandTarget(reading) : vid ? vidTarget(reading, vid, false) : remoteTarget(reading, urls)
+  const proof = proofOf(reading, target)
   const seconds = oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS
   mistakes.throwIfAny()
-  return { target, seconds, warnings }
+  return { target, proof, seconds, warnings }
 }
 
-/** With what a person's login has left, where the server asks for it. */
-async function fetchFor(target: RemoteTarget, machine: Machine, { stderr }: Io): Promise<typeof globalThis.fetch> {
-  const logins = keptLogins(target, machine)
-  if (!logins) return globalThis.fetch
-  const [{ keptCredentialFor }, { fetchWith }] = await Promise.all([import('./upstream-login.ts'), import('../login/credential-fetch.ts')])
+/** With what proves us, such as what a person's login has left, where the server asks for it. */
+async function fetchFor(proof: Proof | undefined, machine: Machine, { stderr }: Io): Promise<typeof globalThis.fetch> {
+  if (!proof) return globalThis.fetch
+  const [{ credentialOf }, { fetchWith }] = await Promise.all([import('./upstream-login.ts'), import('../login/credential-fetch.ts')])
   const log = createLog({ level: 'warn', format: 'text', write: (line) => void stderr.write(line), now: machine.now })
-  return fetchWith(keptCredentialFor(logins, log), globalThis.fetch)
+  return fetchWith(await credentialOf(proof, log), globalThis.fetch)
 }
 
 async function withDeadline<T>(seconds: number, act: (signal: AbortSignal) => Promise<T>): Promise<T> {

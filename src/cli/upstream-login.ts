@@ -1,12 +1,34 @@
-// Who we are to an upstream that asks: an identity of ours (--id NAME), else what a person's login has left (openmcp login).
+// Who we are to an upstream: an identity of ours (--id NAME), a client with its secret (--client-id ID), else what a person's login has left
+// (openmcp login).
 import { createCredential, type TokenSource, type UpstreamCredential } from '../login/credential.ts'
 import type { Log } from '../observe/log.ts'
 
-export type Proof = { login: UpstreamLogin } | { logins: KeptLogins }
+export type Proof = { login: UpstreamLogin } | { logins: KeptLogins } | { client: ClientLogin }
 
 /** Fails when there is no such identity. */
 export async function credentialOf(proof: Proof, log: Log): Promise<UpstreamCredential> {
-  return 'login' in proof ? credentialFor(proof.login, log) : keptCredentialFor(proof.logins, log)
+  if ('login' in proof) return credentialFor(proof.login, log)
+  return 'client' in proof ? clientCredentialFor(proof.client, log) : keptCredentialFor(proof.logins, log)
+}
+
+export interface ClientLogin {
+  readonly id: string
+  readonly secret: string
+  /** Where the token goes, and nowhere else. */
+  readonly address: URL
+  /** Where tokens are asked for, or whose metadata says so. Neither: the upstream says whose. */
+  readonly tokenUrl?: URL | undefined
+  readonly issuer?: URL | undefined
+  readonly scope?: string | undefined
+  /** In place of the upstream's own URL; `none`: not sent. */
+  readonly resource?: string | undefined
+}
+
+async function clientCredentialFor({ address, ...client }: ClientLogin, log: Log): Promise<UpstreamCredential> {
+  const { clientToken } = await import('../login/client-token.ts')
+  const now = Date.now
+  const isEager = client.tokenUrl !== undefined || client.issuer !== undefined
+  return createCredential({ resource: address, source: clientToken({ ...client, fetch: globalThis.fetch, now }), isEager, now, log })
 }
 
 export interface UpstreamLogin {
