@@ -1,8 +1,7 @@
-// Servers that people run, unmodified: the reference server of the project, and one in another language.
+// A server that people run, unmodified: the reference server of the project, which does everything there is.
 import { beforeAll, describe, expect, test } from 'vitest'
-import { ELICITED, LEGACY_WAYS_IN, MODERN_WAYS_IN, ROOTS, SAMPLED, type Caller } from '../support/clients.ts'
+import { ELICITED, LEGACY_WAYS_IN, ROOTS, SAMPLED, type Caller } from '../support/clients.ts'
 import { at, type Json } from '../support/json.ts'
-import { findPython, pythonServer } from '../support/python.ts'
 import { WAYS_OUT, everything, type WayOut } from '../support/servers.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { until } from '../support/until.ts'
@@ -43,36 +42,5 @@ describe.each(WAYS_OUT)('server-everything over %s', (wayOut) => {
     expect(at(await client.request('prompts/get', { name: 'args-prompt', arguments: { city: 'Ulm' } }), 'messages', 0, 'content', 'text')).toContain('Ulm')
     const completion = { ref: { type: 'ref/prompt', name: 'completable-prompt' }, argument: { name: 'department', value: 'E' } }
     expect(at(await client.request('completion/complete', completion), 'completion', 'values')).toContain('Engineering')
-  })
-})
-
-const python = findPython()
-const untested = python.missing === undefined ? '' : ` (not tested: ${python.missing})`
-const skips = python.missing !== undefined && process.env['OPENMCP_TEST_REQUIRE_ALL'] !== '1'
-// Of the ways in those of one SDK for each era: what they do with each other the matrix has shown.
-const pythonWaysIn = [...LEGACY_WAYS_IN.filter(({ name }) => name.endsWith('v1')), ...MODERN_WAYS_IN.map((way) => ({ ...way, name: `${way.name}, both eras` }))]
-
-describe.each(WAYS_OUT)(`a server on the official Python SDK over %s${untested}`, (wayOut) => {
-  let server: WayOut
-  beforeAll(async () => {
-    server = await pythonServer(python, wayOut)
-    return server.stop
-  })
-
-  test.skipIf(skips).each(pythonWaysIn)('serves a client over $name', async ({ connect }) => {
-    const client = await forThisTest(connect(server.served))
-    const call = (name: string, args: Json = {}, meta: Json = {}): Promise<Json> => client.request('tools/call', { name, arguments: args, _meta: meta })
-
-    expect(at(await client.request('tools/list'), 'tools')).toHaveLength(4)
-    expect(textIn(await call('add', { a: 2, b: 3 }))).toBe('5')
-    expect(await call('fail')).toMatchObject({ isError: true })
-    expect(at(await client.request('resources/read', { uri: 'note://ann' }), 'contents', 0, 'text')).toBe('a note for ann with an umlaut: ü')
-    expect(textIn(await call('steps', { count: 5 }, { progressToken: 'mine' }))).toBe('done')
-    const steps = heard(client, 'notifications/progress').map(({ params }) => [at(params, 'progressToken'), at(params, 'progress')])
-    expect(steps).toEqual([1, 2, 3, 4, 5].map((step) => ['mine', step]))
-    // In the revision of 2026-07-28 a server cannot ask in the middle of a call, as this one's tool does: its own words say so.
-    const greeting: unknown = await call('greet').then(textIn, String)
-    expect(greeting).toMatch(client.revision === '2026-07-28' ? /no back-channel/ : /^Hello, ann!$/)
-    await expect(client.request('resources/read', { uri: 'none://at-all' })).rejects.toThrow(/none:\/\/at-all|not found|unknown/i)
   })
 })

@@ -23,9 +23,14 @@ export interface Proxy extends Program {
 }
 
 /** `openmcp run -p 0`, listening. */
-export async function serve({ host, options = [], upstream, command, ...surroundings }: Served): Promise<Proxy> {
+export function serve({ host, options = [], upstream, command, ...surroundings }: Served): Promise<Proxy> {
   const published = [host, '0', upstream].filter((part) => part !== undefined).join(':')
-  const program = startProgram(process.execPath, [PROGRAM, 'run', ...options, '-p', published, ...commandLine(command)], surroundings)
+  return listening(['run', ...options, '-p', published, ...commandLine(command)], surroundings)
+}
+
+/** What is typed, listening. */
+export async function listening(words: readonly string[], surroundings: ProgramOptions = {}): Promise<Proxy> {
+  const program = startProgram(process.execPath, [PROGRAM, ...words], surroundings)
   try {
     const [, href = ''] = await program.says(/listening on (https?:\S+)/)
     const url = new URL(href)
@@ -48,7 +53,12 @@ export interface StdioProxy extends Program {
 /** `openmcp run` without a port: on our own stdin and stdout. */
 export function serveOnStdio({ options = [], upstream, command, ...surroundings }: Served): StdioProxy {
   const published = upstream === undefined ? [] : ['-p', upstream]
-  const program = startProgram(process.execPath, [PROGRAM, 'run', ...options, ...published, ...commandLine(command)], surroundings)
+  return onStdio(['run', ...options, ...published, ...commandLine(command)], surroundings)
+}
+
+/** What is typed, on our own stdin and stdout. */
+export function onStdio(words: readonly string[], surroundings: ProgramOptions = {}): StdioProxy {
+  const program = startProgram(process.execPath, [PROGRAM, ...words], surroundings)
   const messages = (): Json[] => program.stdout.flatMap((line) => [JSON.parse(line)].flat()).map(jsonOf)
   return Object.assign(program, {
     send: (message: Json | Json[]) => program.write(`${JSON.stringify(message)}\n`),

@@ -1,4 +1,4 @@
-// A Python that has the official MCP package: a virtual environment of its own, made once and kept beside node_modules.
+// Pythons that have what people run in that language: virtual environments of their own, made once and kept beside node_modules.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,10 +6,12 @@ import { fileURLToPath } from 'node:url'
 import type { WayOut, WayOutName } from './servers.ts'
 import { startProgram } from './program.ts'
 
-const MCP_VERSION = '2.3.0'
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/openmcp-test', import.meta.url))
-const HOME = join(CACHE, `python-mcp-${MCP_VERSION}`)
 const SERVER = fileURLToPath(new URL('python-server.py', import.meta.url))
+/** The official SDK, and a reference server on it. */
+const SERVERS = ['mcp==2.3.0', 'mcp-server-time==2026.10.19']
+/** The other proxy of this name lives on the SDK before that. */
+const PROXY = ['mcp-proxy==0.12.0', 'mcp==1.30.0']
 
 export interface Python {
   interpreter: string
@@ -17,16 +19,27 @@ export interface Python {
   missing?: string
 }
 
-/** Makes the environment when it is not there. Needs python3 with venv, and the package index once. */
+/** With servers on the official SDK. */
 export function findPython(): Python {
-  const interpreter = join(HOME, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python3')
-  const complete = join(HOME, 'complete')
+  return pythonWith(SERVERS)
+}
+
+/** With sparfenyuk/mcp-proxy. */
+export function findPythonProxy(): Python {
+  return pythonWith(PROXY)
+}
+
+/** Makes the environment when it is not there. Needs python3 with venv, and the package index once. */
+function pythonWith(packages: readonly string[]): Python {
+  const home = join(CACHE, `python-${packages.join('-').replaceAll('==', '-')}`)
+  const interpreter = join(home, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python3')
+  const complete = join(home, 'complete')
   if (existsSync(complete)) return { interpreter }
   mkdirSync(CACHE, { recursive: true })
-  rmSync(HOME, { recursive: true, force: true })
+  rmSync(home, { recursive: true, force: true })
   const steps: [string, string[]][] = [
-    ['python3', ['-m', 'venv', HOME]],
-    [interpreter, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', '--timeout', '10', '--retries', '1', `mcp==${MCP_VERSION}`]],
+    ['python3', ['-m', 'venv', home]],
+    [interpreter, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', '--timeout', '10', '--retries', '1', ...packages]],
   ]
   for (const [command, args] of steps) {
     const { status, error, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 120_000 })
