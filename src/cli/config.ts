@@ -1,15 +1,14 @@
 // `openmcp config`: what a configuration means, before it is run.
-import { dirname, resolve } from 'node:path'
 import { importConfig } from '../config/import.ts'
 import { configSchema } from '../config/schema.ts'
-import { createAt } from '../config/shape.ts'
+import { createAt, type Finding } from '../config/shape.ts'
 import { readSource } from '../config/source.ts'
 import { OpenMcpError } from '../errors.ts'
 import { readArguments, type Arguments } from './arguments.ts'
 import { parseConfig } from './config-file.ts'
 import { RUN_OPTIONS } from './option-table.ts'
 import type { Io } from './io.ts'
-import { machineOf, textOf } from './machine.ts'
+import { besideFile, machineOf, textOf } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { runOptions } from './run-options.ts'
 import { subcommandOf, type Subcommand } from './subcommand.ts'
@@ -35,8 +34,9 @@ export async function config(args: Arguments, io: Io): Promise<number> {
 /** Nothing is filled in on the way: a secret stays where it was kept. */
 async function bringOver(file: string, io: Io): Promise<number> {
   const told: OpenMcpError[] = []
-  const at = createAt({ mistake: (path, words) => void told.push(new OpenMcpError('usage', `${file}: ${path} ${words}`)), warning: () => {} })
-  const source = readSource(textOf(machineOf(io), 'FILE', file), at)
+  const mistake = ({ path, words, line }: Finding): void =>
+    void told.push(new OpenMcpError('usage', `${file}${line === undefined ? '' : `:${line}`}: ${path === '' ? '' : `${path}: `}${words}`))
+  const source = readSource(textOf(machineOf(io), 'FILE', file), createAt({ mistake, warning: () => {} }))
   createMistakes(told).throwIfAny()
   const imported = importConfig(source?.value)
   if (!imported) {
@@ -52,8 +52,8 @@ async function bringOver(file: string, io: Io): Promise<number> {
 /** As `run` would read it, so that what is right here is right there: with its environment and its files. */
 async function validate(file: string, io: Io): Promise<number> {
   const machine = machineOf(io)
-  const readText = (path: string): string => machine.readText(resolve(dirname(machine.resolve(file)), path))
-  const { isSecured } = parseConfig(textOf(machine, 'FILE', file), file, { env: machine.env, readText })
+  const beside = besideFile(machine, file)
+  const { isSecured } = parseConfig(textOf(machine, 'FILE', file), file, { env: machine.env, readText: (path) => machine.readText(beside(path)) })
   const typed = ['--config', file, '-p', '0', ...(isSecured ? ['--security'] : [])]
   const { servers, warnings } = runOptions(readArguments(typed, RUN_OPTIONS), machine, parseConfig)
   for (const warning of warnings) warn(io, warning)

@@ -12,8 +12,11 @@ export function keysDirectory(reading: Home): string {
   return oneOf(reading, 'keys', (path) => reading.machine.resolve(path)) ?? join(reading.machine.home, 'keys')
 }
 
-export function storeUrl(reading: Home): string {
-  return oneOf(reading, 'store', (text, as) => parseStore(text, as, reading.machine)) ?? `file:${join(reading.machine.home, 'store.db')}`
+/** `configured`: what a file says of it, and where. */
+export function storeUrl(reading: Home, configured?: { text: string; as: string; beside(path: string): string }): string {
+  const typed = oneOf(reading, 'store', (text, as) => parseStore(text, as, reading.machine))
+  const filed = configured && reading.mistakes.attempt(() => parseStore(configured.text, configured.as, { resolve: configured.beside }))
+  return typed ?? filed ?? `file:${join(reading.machine.home, 'store.db')}`
 }
 
 /** What people have logged in for (openmcp login). MCP_REMOTE_CONFIG_DIR is how mcp-remote and rmcp-proxy are told; OPENMCP_HOME goes first. */
@@ -36,7 +39,7 @@ export function sharedStoreUrl(reading: Home): string {
   return url
 }
 
-function parseStore(text: string, as: string, machine: Machine): string {
+function parseStore(text: string, as: string, machine: Pick<Machine, 'resolve'>): string {
   if (text === 'memory:') return text
   const hint = `${as} takes file:PATH or memory:`
   if (/^rediss?:/i.test(text)) throw new OpenMcpError('unavailable_option', `${as}: a Redis store is not built yet`, { hint })

@@ -28,6 +28,14 @@ export function createMistakes(found: readonly OpenMcpError[] = []): Mistakes {
   }
 }
 
+/** The mistakes that were told as one failure, each once; of any other failure itself. */
+export function mistakesIn(error: OpenMcpError): readonly OpenMcpError[] {
+  const all: readonly unknown[] = Array.isArray(error.cause) ? error.cause : []
+  const mistakes = all.filter((each) => each instanceof OpenMcpError)
+  const first = new Map(mistakes.toReversed().map((each) => [each.message, each]))
+  return mistakes.length === 0 ? [error] : mistakes.filter((each) => first.get(each.message) === each)
+}
+
 function joined(all: readonly OpenMcpError[]): OpenMcpError {
   const hint = distinct(all.map((mistake) => mistake.hint))
   return new OpenMcpError(all.every(isNotBuilt) ? 'unavailable_option' : 'usage', distinct(all.map((mistake) => mistake.message)), {

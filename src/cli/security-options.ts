@@ -4,20 +4,27 @@ import type { ListenOptions, SecurityOptions } from '../openmcp.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import { apiKeysOf, refuseUnusedApiKey } from './api-keys.ts'
 import type { Filling } from '../config/fill.ts'
+import { TOKEN_SECONDS } from '../config/limit-table.ts'
 import type { Config } from './config-file.ts'
 import { keysDirectory, storeUrl } from './home.ts'
+import { besideFile } from './machine.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
 import { hasTsp, tspOf } from './tsp-options.ts'
-import { TOKEN_SECONDS, parseChoice, parseCount, parseName, parseServerUrl } from './values.ts'
+import { parseChoice, parseCount, parseName, parseServerUrl } from './values.ts'
 
 /** Reads the text of a file as configuration; only a command line that names one loads what that takes. */
 export type ReadConfig = (text: string, file: string, filling: Filling) => Config
 
 export const NO_CONFIG: Config = {
+  file: '',
   servers: new Map(),
   isSecured: false,
   aggregate: false,
   warnings: [],
+  mistakes: [],
+  filled: [],
+  value: undefined,
+  where: () => '',
   identities: [],
   issuers: [],
   selfIssued: undefined,
@@ -51,10 +58,10 @@ export function securityOf(reading: Reading, listen: ListenOptions | undefined, 
         hint: 'add -p PORT; --id NAME proves us to an upstream',
       }),
     )
-  const { identities, issuers, selfIssued } = config
+  const { identities, issuers, selfIssued, store, file, where } = config
   return {
     keys: keysDirectory(reading),
-    store: storeUrl(reading),
+    store: storeUrl(reading, store === undefined ? undefined : { text: store, as: where('store'), beside: besideFile(reading.machine, file) }),
     trust: { identities, issuers, selfIssued: selfIssued ?? true },
     apiKeys: apiKeysOf(reading),
     tokenSeconds: oneOf(reading, 'token-life', (text, as) => parseCount(text, as, TOKEN_SECONDS)) ?? config.tokenSeconds ?? DEFAULT_TOKEN_SECONDS,

@@ -1,5 +1,6 @@
 // The two streams: results go to stdout, words for people to stderr.
 import { toOpenMcpError } from '../errors.ts'
+import { mistakesIn } from './mistakes.ts'
 import { printable, scrub } from '../observe/log.ts'
 import type { Io } from './io.ts'
 
@@ -25,9 +26,13 @@ export function warn({ stderr }: Words, text: string): void {
 /** What failed, and a thing to try. With `debug` also where; without it never a stack. */
 export function tellFailure({ stderr }: Words, thrown: unknown, { debug }: { debug: boolean }): void {
   const error = toOpenMcpError(thrown)
-  const hint = error.code === 'internal' ? '--debug shows where; please report it' : error.hint
-  stderr.write(`openmcp: error: ${clean(error.message)}\n`)
-  if (hint !== undefined) stderr.write(`openmcp: hint: ${clean(hint)}\n`)
+  const parts = mistakesIn(error)
+  for (const [index, { code, message, hint: own }] of parts.entries()) {
+    const hint = code === 'internal' ? '--debug shows where; please report it' : own
+    stderr.write(`openmcp: error: ${clean(message)}\n`)
+    // What helps with several in a row is said behind the last of them.
+    if (hint !== undefined && hint !== parts[index + 1]?.hint) stderr.write(`openmcp: hint: ${clean(hint)}\n`)
+  }
   if (debug) for (const line of traceOf(thrown)) stderr.write(`openmcp: debug: ${clean(line)}\n`)
 }
 

@@ -1,17 +1,12 @@
 // Single values of options: text in, a checked value out. `as` is the option as it was typed.
 import { hostOf, originOf, pathPrefixOf, publicUrlOf, serverUrlOf } from '../config/addresses.ts'
+import { MAX_SECONDS, bytesOf, shownBytes } from '../config/limit-table.ts'
 import { OpenMcpError } from '../errors.ts'
-
-/** A timer of Node cannot wait longer. */
-const MAX_SECONDS = Math.floor((2 ** 31 - 1) / 1000)
 
 interface Range {
   from: number
   to: number
 }
-
-/** How long a token may live. */
-export const TOKEN_SECONDS: Range = { from: 60, to: 3600 }
 
 export function parseSeconds(text: string, as: string, { from }: Pick<Range, 'from'>): number {
   const seconds = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN
@@ -44,25 +39,12 @@ export function parseCount(text: string, as: string, { from, to }: Range): numbe
   throw new OpenMcpError('usage', `${as}: '${text}' is not a count`, { hint: `${as} takes a whole number from ${from} to ${to}` })
 }
 
-const UNITS = new Map([
-  ['', 1],
-  ['k', 1024],
-  ['m', 1024 ** 2],
-  ['g', 1024 ** 3],
-])
-
 export function parseBytes(text: string, as: string, { from, to }: Range): number {
-  const [, digits, unit = ''] = /^(\d+)([kmg]?)$/i.exec(text) ?? []
-  const bytes = digits === undefined ? Number.NaN : Number(digits) * (UNITS.get(unit.toLowerCase()) ?? Number.NaN)
+  const bytes = bytesOf(text) ?? Number.NaN
   if (bytes >= from && bytes <= to) return bytes
   throw new OpenMcpError('usage', `${as}: '${text}' is not a size`, {
     hint: `${as} takes bytes like 65536, 64k, 8m or 1g, from ${shownBytes(from)} to ${shownBytes(to)}`,
   })
-}
-
-function shownBytes(bytes: number): string {
-  const [unit, size] = [...UNITS].toReversed().find(([, each]) => bytes >= each && bytes % each === 0) ?? ['', 1]
-  return `${bytes / size}${unit}`
 }
 
 export function parseChoice<const T extends string>(text: string, as: string, choices: readonly T[]): T {

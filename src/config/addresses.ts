@@ -1,4 +1,5 @@
 // Hosts, origins, paths and URLs as people write them, for the command line and the file alike. Undefined: it is none.
+import { isIP, isIPv6 } from 'node:net'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 
 /** A web origin as browsers send it: scheme, host, and a port that is not the usual one. */
@@ -44,4 +45,11 @@ export function safeUrlOf(text: string): URL | undefined {
 function webUrlOf(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   return url?.protocol === 'http:' || url?.protocol === 'https:' ? url : undefined
+}
+
+/** An address to bind: of a network card, loopback's, or 0.0.0.0. Names are not looked up: what they resolve to could be any address. */
+export function bindHostOf(text: string): string | undefined {
+  if (text.toLowerCase() === 'localhost') return '127.0.0.1'
+  const bare = text.replace(/^\[(.*)\]$/, '$1')
+  return isIP(bare) !== 0 && (bare === text || isIPv6(bare)) && !bare.includes('%') ? bare : undefined
 }

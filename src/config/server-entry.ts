@@ -1,7 +1,10 @@
 // One entry of `mcpServers`, as Claude Desktop, mcp-proxy, mcpo and others write it, and what openmcp has beside that.
+import { OpenMcpError } from '../errors.ts'
 import { isServerName } from '../protocol/server-path.ts'
+import { isSocket, parseTarget } from '../protocol/target.ts'
 import { FORWARDING } from './header-forwarding.ts'
 import { OAUTH, type OAuthEntry } from './oauth-entry.ts'
+import { RETRY, type RetryEntry } from './retry.ts'
 import { about, choice, listOf, mapOf, meaning, number, object, text, yesOrNo, type At, type Members, type Shape } from './shape.ts'
 import { envName, headerOfCaller, identityName, toolGlobs, variableOfCaller, wrongEnvName, wrongHeaderName, wrongHeaderOfCaller } from './words.ts'
 
@@ -28,12 +31,15 @@ export interface CommandEntry extends Common {
   readonly headerToEnv: ReadonlyMap<string, string>
 }
 
+/** As `parseTarget` gives it. */
+type Upstream = readonly URL[]
+
 export interface RemoteEntry extends Common {
   readonly kind: 'remote'
-  /** Each as an UPSTREAM is typed. Several: sessions are shared out among them. */
-  readonly endpoints: readonly string[]
+  /** The URLs that each stands for, in the order to try them. Several: sessions are shared out among them. */
+  readonly endpoints: readonly Upstream[]
   /** Tried in this order while no endpoint answers. */
-  readonly fallbacks: readonly string[]
+  readonly fallbacks: readonly Upstream[]
   readonly transport: 'auto' | 'http' | 'sse' | 'tcp' | 'ws'
   readonly headers: ReadonlyMap<string, string>
   /** Headers of the caller that go up as they are. */
@@ -53,14 +59,6 @@ export interface TlsEntry {
   readonly verify: boolean
 }
 
-/** Undefined: what `run` says. */
-export interface RetryEntry {
-  readonly attempts: number | undefined
-  readonly delayMs: number | undefined
-  /** Whether a tool call is repeated, too, when the server says of the tool that this does no harm. */
-  readonly idempotent: boolean
-}
-
 /** Undefined: it is written down and switched off. */
 export type ServerEntry = CommandEntry | RemoteEntry | undefined
 
@@ -73,9 +71,9 @@ const MEMBERS = {
   passEnv: about('Names of our own variables that it gets.', listOf(envName())),
   cwd: about('The directory it runs in.', text({ to: 4096 })),
   headerToEnv: about("A header of the caller becomes a variable of that caller's own child.", mapOf(variableOfCaller(), wrongHeaderOfCaller)),
-  url: about('A remote server: http(s)://, tcp://, ws(s)://.', text({ to: 4096 })),
-  endpoints: about('Several of one kind, among which sessions are shared out.', listOf(text({ to: 4096 }), { to: 64 })),
-  fallback: about('What is tried, in this order, while none of them answers.', listOf(text({ to: 4096 }), { to: 16 })),
+  url: about('A remote server: http(s)://, tcp://, ws(s)://.', upstream()),
+  endpoints: about('Several of one kind, among which sessions are shared out.', listOf(upstream(), { to: 64 })),
+  fallback: about('What is tried, in this order, while none of them answers.', listOf(upstream(), { to: 16 })),
   type: about(
     'How it speaks. Left out: what is found there.',
     choice(['auto', 'stdio', 'http', 'sse', 'tcp', 'ws'], {
@@ -98,14 +96,7 @@ const MEMBERS = {
       verify: about('false: whoever answers is believed.', yesOrNo()),
     }),
   ),
-  retry: about(
-    'How a request is sent again that may be: a tool call only when it cannot have been heard of.',
-    object({
-      attempts: about('How often.', number({ from: 0, to: 100, whole: true })),
-      delayMs: about('Milliseconds before the first; doubled with each that follows.', number({ from: 0, to: 60_000, whole: true })),
-      idempotent: about('Also tool calls, when the server says of the tool that it only reads, or that a second call changes nothing.', yesOrNo()),
-    }),
-  ),
+  retry: RETRY,
   stateless: about('Whether every request stands for itself, without a session.', yesOrNo()),
   isolation: about('Who shares a child or a connection: nobody, the sessions of one identity, all.', choice(['session', 'identity', 'shared'])),
   timeout: about('Seconds a call may wait for any sign of its answer.', number({ from: 0, to: MAX_SECONDS, says: `must be seconds from 0 to ${MAX_SECONDS}` })),
@@ -123,12 +114,14 @@ const IDLE = Object.fromEntries(
   ]),
 )
 
-export const SERVER_ENTRY: Shape<{ entry: ServerEntry }> = meaning(
+const SERVER_ENTRY: Shape<{ entry: ServerEntry }> = meaning(
   object(MEMBERS, { aliases: { transportType: 'type', transport: 'type', disabled_tools: 'disabledTools', serverUrl: 'url' }, idle: IDLE }),
   entryOf,
 )
 
-export function wrongServerName(name: string): string | undefined {
+export const SERVERS = mapOf(SERVER_ENTRY, wrongServerName)
+
+function wrongServerName(name: string): string | undefined {
   return isServerName(name) ? undefined : 'is no name of a server: 1 to 64 letters, digits, spaces and @ _ . + : -'
 }
 
@@ -150,6 +143,7 @@ function entryOf(given: Given, at: At): { entry: ServerEntry } | undefined {
       (name) => name !== 'command' && given[name] !== undefined && `${name} is for ${isRemote ? 'a command' : 'a url'}`,
     ),
     isRemote && given.type === 'stdio' && 'type stdio is for a command',
+    ...wrongsOfSockets(given),
     !isRemote && given.type !== undefined && !['auto', 'stdio'].includes(given.type) && `type ${given.type} is for a url`,
     given.oauth !== undefined && given.id !== undefined && 'oauth and id both say who we are: drop one of them',
     given.oauth !== undefined && hasAuthorization(given.headers) && 'oauth and the header Authorization both say who we are: drop one of them',
@@ -198,11 +192,40 @@ function remoteOf(given: Given, common: Common): RemoteEntry {
     identity: given.id,
     oauth: given.oauth,
     tls: given.tls && { ca: given.tls.ca, verify: given.tls.verify ?? true },
-    retry: given.retry && { attempts: given.retry.attempts, delayMs: given.retry.delayMs, idempotent: given.retry.idempotent ?? false },
+    retry: given.retry,
     ...common,
   }
 }
 
+/** What a connection of messages has no place for. */
+function wrongsOfSockets({ url, endpoints = [], fallback = [], type, retry, oauth, id }: Given): (string | false)[] {
+  const first = url ?? endpoints[0]
+  const socket = first?.find(isSocket)
+  const speaks = socket?.protocol === 'tcp:' ? 'tcp' : 'ws'
+  const fits = type === undefined || type === 'auto' || type === 'stdio' || (socket ? type === speaks : type === 'http' || type === 'sse')
+  return [
+    !fits && first !== undefined && `type ${type} does not fit its url: write tcp://HOST:PORT, ws://HOST:PORT or https://HOST`,
+    (endpoints.length > 1 || fallback.length > 0) &&
+      [...endpoints, ...fallback, ...(url ? [url] : [])].flat().some(isSocket) &&
+      'only http(s):// upstreams can be several by now',
+    socket !== undefined && retry !== undefined && `retry is for http(s)://, and this is ${socket.protocol}//`,
+    socket !== undefined && oauth !== undefined && `oauth is for http(s)://, and this is ${socket.protocol}//`,
+    socket !== undefined && id !== undefined && `id proves us by HTTP, and this is ${socket.protocol}//`,
+  ]
+}
+
 function hasAuthorization(headers: Given['headers']): boolean {
   return [...(headers?.keys() ?? [])].some((name) => name.toLowerCase() === 'authorization')
+}
+
+/** An UPSTREAM, as it is typed. It is not repeated: what was filled in may be a secret. */
+function upstream(): Shape<Upstream> {
+  return meaning(text({ to: 4096 }), (value, at) => {
+    try {
+      return parseTarget(value)
+    } catch (error) {
+      if (!(error instanceof OpenMcpError)) throw error
+      return at.mistake(error.message.replace(/^(?:the upstream )?(?:'.*':? )?/s, ''), { hint: error.hint })
+    }
+  })
 }

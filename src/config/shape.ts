@@ -2,10 +2,26 @@
 import type { JsonObject } from '../protocol/message.ts'
 import { nearestOf } from './nearest.ts'
 
-/** A place in a file. A mistake is told with it, and never with the value, which may be a secret in the wrong place. */
+export type Step = string | number
+
+/** What was found at a place of a file, in words that never hold a value of it: that may be a secret in the wrong place. */
+export interface Finding {
+  readonly path: string
+  readonly steps: readonly Step[]
+  readonly words: string
+  readonly hint?: string | undefined
+  /** Where it is known better than by its steps. */
+  readonly line?: number | undefined
+  /** Known by name, and refused rather than ignored. */
+  readonly notBuilt?: boolean | undefined
+}
+
+type More = Pick<Finding, 'hint' | 'line' | 'notBuilt'>
+
+/** A place in a file. */
 export interface At {
   readonly path: string
-  mistake(words: string): undefined
+  mistake(words: string, more?: More): undefined
   /** What works, and will not do what its writer expects. */
   warn(words: string): void
   member(name: string): At
@@ -18,18 +34,22 @@ export interface Shape<T> {
   readonly schema: JsonObject
 }
 
-/** A root to read from; what is told comes out with its path. */
-export function createAt(told: { mistake(path: string, words: string): void; warning(path: string, words: string): void }, path = ''): At {
+/** A root to read from; what is told comes out with its place. */
+export function createAt(told: { mistake(found: Finding): void; warning(found: Finding): void }, path = '', steps: readonly Step[] = []): At {
   return {
     path,
-    mistake(words) {
-      told.mistake(path, words)
+    mistake(words, more = {}) {
+      told.mistake({ path, steps, words, ...more })
       return undefined
     },
-    warn: (words) => told.warning(path, words),
-    member: (name) => createAt(told, below(path, name)),
-    item: (index) => createAt(told, `${path}[${index}]`),
+    warn: (words) => told.warning({ path, steps, words }),
+    member: (name) => createAt(told, below(path, name), [...steps, name]),
+    item: (index) => createAt(told, `${path}[${index}]`, [...steps, index]),
   }
+}
+
+export function pathOf(steps: readonly Step[]): string {
+  return steps.reduce<string>((path, step) => (typeof step === 'number' ? `${path}[${step}]` : below(path, step)), '')
 }
 
 function below(path: string, name: string): string {
@@ -81,19 +101,31 @@ export function listOf<T>(item: Shape<T>, { to = 1000 }: { to?: number } = {}): 
   }
 }
 
+export interface MapShape<T> extends Shape<ReadonlyMap<string, T>> {
+  /** Those that are right, whatever the others are. */
+  readRight(value: unknown, at: At): ReadonlyMap<string, T>
+}
+
 /** An object whose names are the writer's own. */
-export function mapOf<T>(value: Shape<T>, wrongName: (name: string) => string | undefined = () => undefined): Shape<ReadonlyMap<string, T>> {
+export function mapOf<T>(value: Shape<T>, wrongName: (name: string) => string | undefined = () => undefined): MapShape<T> {
+  function look(given: unknown, at: At): { right: ReadonlyMap<string, T>; isRight: boolean } {
+    const members = membersOf(given, at)
+    const right = new Map<string, T>()
+    for (const [name, member] of members ?? []) {
+      const here = at.member(name)
+      const wrong = wrongName(name)
+      const read = wrong === undefined ? value.read(member, here) : here.mistake(wrong)
+      if (read !== undefined) right.set(name, read)
+    }
+    return { right, isRight: right.size === members?.size }
+  }
+
   return {
     read(given, at) {
-      const members = membersOf(given, at)
-      if (!members) return undefined
-      const read = [...members].map(([name, member]): [string, T | undefined] => {
-        const here = at.member(name)
-        const wrong = wrongName(name)
-        return [name, wrong === undefined ? value.read(member, here) : here.mistake(wrong)]
-      })
-      return read.every((entry): entry is [string, T] => entry[1] !== undefined) ? new Map(read) : undefined
+      const { right, isRight } = look(given, at)
+      return isRight ? right : undefined
     },
+    readRight: (given, at) => look(given, at).right,
     schema: { type: 'object', additionalProperties: value.schema },
   }
 }
@@ -110,38 +142,49 @@ export interface ObjectRules<M extends Shapes> {
   idle?: Readonly<Record<string, string>>
 }
 
+export interface ObjectShape<M extends Shapes> extends Shape<Members<M>> {
+  /** Those members that are right, whatever the others are. */
+  readRight(value: unknown, at: At): Members<M>
+}
+
 /** An object with these names and no others. */
-export function object<M extends Shapes>(members: M, { required = [], aliases = {}, idle = {} }: ObjectRules<M> = {}): Shape<Members<M>> {
+export function object<M extends Shapes>(members: M, { required = [], aliases = {}, idle = {} }: ObjectRules<M> = {}): ObjectShape<M> {
   const shapes = new Map(Object.entries(members))
   const nameFor = new Map(Object.entries(aliases))
+
+  function look(given: unknown, at: At): { seen: Members<M>; isRight: boolean } {
+    const seen = new Map<string, unknown>()
+    const there = membersOf(given, at)
+    let isRight = there !== undefined
+    const wrong = (place: At, words: string): void => {
+      isRight = false
+      place.mistake(words)
+    }
+    for (const [typed, value] of there ?? []) {
+      const here = at.member(typed)
+      const name = nameFor.get(typed) ?? typed
+      const shape = shapes.get(name)
+      if (!shape) {
+        const words = Object.hasOwn(idle, typed) ? idle[typed] : undefined
+        if (words === undefined) wrong(here, `is not known; ${meant(typed, [...shapes.keys()])}`)
+        else here.warn(words)
+      } else if (seen.has(name)) wrong(here, `says again what ${name} says`)
+      else {
+        const read = shape.read(value, here)
+        if (read === undefined) isRight = false
+        seen.set(name, read)
+      }
+    }
+    if (there) for (const name of required) if (!seen.has(name)) wrong(at.member(name), 'is missing')
+    return { seen: Object.fromEntries(seen) as Members<M>, isRight } // each was read by the shape of its name
+  }
+
   return {
     read(given, at) {
-      const there = membersOf(given, at)
-      if (!there) return undefined
-      const seen = new Map<string, unknown>()
-      let isRight = true
-      const wrong = (place: At, words: string): void => {
-        isRight = false
-        place.mistake(words)
-      }
-      for (const [typed, value] of there) {
-        const here = at.member(typed)
-        const name = nameFor.get(typed) ?? typed
-        const shape = shapes.get(name)
-        if (!shape) {
-          const words = Object.hasOwn(idle, typed) ? idle[typed] : undefined
-          if (words === undefined) wrong(here, `is not known; ${meant(typed, [...shapes.keys()])}`)
-          else here.warn(words)
-        } else if (seen.has(name)) wrong(here, `says again what ${name} says`)
-        else {
-          const read = shape.read(value, here)
-          if (read === undefined) isRight = false
-          seen.set(name, read)
-        }
-      }
-      for (const name of required) if (!seen.has(name)) wrong(at.member(name), 'is missing')
-      return isRight ? (Object.fromEntries(seen) as Members<M>) : undefined // each was read by the shape of its name
+      const { seen, isRight } = look(given, at)
+      return isRight ? seen : undefined
     },
+    readRight: (given, at) => look(given, at).seen,
     schema: {
       type: 'object',
       properties: Object.fromEntries([...shapes].map(([name, { schema }]) => [name, schema])),

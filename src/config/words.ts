@@ -1,10 +1,10 @@
 // Texts that several sections have: names of headers and variables, patterns of names, URLs.
+import { serverUrlOf } from './addresses.ts'
 import { about, listOf, meaning, text, type Shape } from './shape.ts'
 import { isDangerous, neverGoesOn } from './forwarded-headers.ts'
 
 const ENV_NAME = /^[^\s=\0]+$/
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-const SAFE_URL = /^(?:https:\/\/|http:\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?=[:/]|$))[^\s\\@#?]*$/i
 const NEVER = 'is a header that never goes on: it is about us, or about this connection'
 
 export const envName = (): Shape<string> => text({ to: 256, pattern: ENV_NAME, says: 'must be the name of a variable' })
@@ -37,4 +37,4 @@ export function wrongHeaderOfCaller(name: string): string | undefined {
 
 /** No token goes where others can read it, and none comes from there. */
 export const safeUrl = (): Shape<string> =>
-  text({ to: 2048, pattern: SAFE_URL, says: 'must be an https URL (http for loopback), without user, query and fragment' })
+  meaning(text({ to: 2048 }), (url, at) => (serverUrlOf(url) ? url : at.mistake('must be an https URL (http for loopback), without user, query and fragment')))

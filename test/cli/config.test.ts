@@ -23,7 +23,7 @@ test('what is right is told by the names of its servers', async () => {
 test('what is wrong is told at once, exit code 2', async () => {
   const { code, stdout, stderr } = await typed('{ "mcpServers": { "git": { "comand": "uvx" }, "far": { "url": 1 } }, "nope": {} }')
   expect([code, stdout]).toEqual([2, ''])
-  for (const path of ['mcpServers.git.comand', 'mcpServers.far.url', 'nope']) expect(stderr).toContain(`c.json: ${path}: `)
+  for (const path of ['mcpServers.git.comand', 'mcpServers.far.url', 'nope']) expect(stderr).toContain(`openmcp: error: c.json:1: ${path}: `)
 })
 
 test('the schema says what is taken', async () => {

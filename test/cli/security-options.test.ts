@@ -275,35 +275,33 @@ describe('--config', () => {
     expect(code).toBe('usage')
     const mistakes = message
       .split('; ')
-      .filter((part) => part.startsWith('c.json: '))
-      .map((part) => /^c\.json: (\S+):/.exec(part)?.[1])
+      .filter((part) => part.startsWith('c.json:'))
+      .map((part) => /^c\.json:(\d+: \S+):/.exec(part)?.[1])
     expect(mistakes).toEqual([
-      'nope',
-      'trust.extra',
-      'trust.any',
-      'trust.identities[0]',
-      'trust.identities[1]',
-      'trust.issuers[0].issuer',
-      'trust.issuers[0].jwksUri',
-      'trust.issuers[1]',
-      'trust.issuers[1].issuer',
-      'trust.issuers[1]',
-      'security.dpop',
-      'security.tokenLife',
-      'security.trustLoopback',
+      '2: trust.identities[0]',
+      '2: trust.identities[1].role',
+      '2: trust.any',
+      '2: trust.extra',
+      '2: trust.issuers[0].jwksUri',
+      '2: trust.issuers[0].issuer',
+      '2: trust.issuers[1]',
+      '3: security.dpop',
+      '3: security.tokenLife',
+      '3: security.trustLoopback',
+      '4: nope',
     ])
   })
 
   test.each<[string, string]>([
-    ['', 'line 1, column 1: value expected'],
+    ['', 'column 1: value expected'],
     ['[]', 'is not an object'],
-    ['{"trust": }', 'line 1, column 11: value expected'],
+    ['{"trust": }', 'column 11: value expected'],
     ['{"security":{"dpop":"nonce","dpop":"optional"}}', 'security.dpop: is there twice'],
     ['{"trust":[]}', 'trust: must be an object'],
     ['{"security":{"keyServer":"https://keys.example"}}', 'security.keyServer: must be an object'],
     ['{"security":{"keyServer":{"url":"http://keys.example","id":"x"}}}', 'security.keyServer.url: must be an https URL'],
     ['{"security":{"keyServer":{"url":"https://u:hunter2@keys.example","id":"x"}}}', 'security.keyServer.url: must be an https URL'],
-    ['{"security":{"keyServer":{"url":"https://keys.example"}}}', 'security.keyServer.id: must be the name of an identity'],
+    ['{"security":{"keyServer":{"url":"https://keys.example"}}}', 'security.keyServer.id: is missing'],
     ['{"security":{"keyServer":{"url":"https://keys.example","id":"x","key":"hunter2"}}}', 'security.keyServer.key: is not known'],
     ['{"trust":{"identities":{}}}', 'trust.identities: must be a list'],
     ['{"trust":{"issuers":[{"issuer":"a","did":"did:web:x","jwksUri":"https://x"}]}}', 'trust.issuers[0]: needs exactly one of jwks, jwksUri and did'],
@@ -318,12 +316,74 @@ describe('--config', () => {
     ],
   ])('%s is refused', (text, words) => {
     const { message } = refusedConfig(text)
-    expect(message).toContain(`c.json: ${words}`)
+    expect(message).toContain(`c.json:1: ${words}`)
     expect(message).not.toContain('hunter2')
   })
 
-  test.each(['listen', 'policy', 'limits', 'store', 'audit', 'observe'])('%s is known by name only, and refused', (section) => {
-    expect(refusedConfig(`{"${section}":{}}`)).toMatchObject({ message: `c.json: ${section}: is not built yet; openmcp refuses it rather than run without it` })
+  test.each(['policy', 'audit', 'observe'])('%s is known by name only, and refused', (section) => {
+    expect(refusedConfig(`{"${section}":{}}`)).toMatchObject({
+      message: `c.json:1: ${section}: is not built yet; openmcp refuses it rather than run without it`,
+    })
+  })
+
+  test('says where to listen, how much of everything, and where things are kept; what is typed goes before it', () => {
+    const text = JSON.stringify({
+      listen: {
+        host: '0.0.0.0',
+        port: 9000,
+        allowHosts: ['MCP.example'],
+        allowOrigins: ['https://app.example'],
+        pathPrefix: '/x/',
+        publicUrl: 'https://mcp.example',
+      },
+      limits: { maxBody: '64k', timeout: 5, maxSessions: 7 },
+      store: 'file:s.db',
+      name: 'git',
+      retry: { attempts: 1 },
+    })
+    const machine = machineWith({ files: { 'etc/c.json': text } })
+    const read = (...args: string[]) => typed(['--security', '--config', 'etc/c.json', ...args], machine).options
+    expect(read('http://127.0.0.1:1/mcp')).toMatchObject({
+      listen: {
+        host: '0.0.0.0',
+        port: 9000,
+        allowHosts: ['mcp.example'],
+        allowOrigins: ['https://app.example', 'https://mcp.example'],
+        pathPrefix: '/x',
+        publicUrl: new URL('https://mcp.example'),
+      },
+      limits: { bodyBytes: 65_536, timeoutSeconds: 5, sessions: 7, depth: 200 },
+      security: { store: 'file:/home/ann/etc/s.db' },
+      name: 'git',
+      target: { retry: { attempts: 1, delayMs: 250 } },
+    })
+    const beside = ['--allow-host', 'other.example', '--path-prefix', '/y', '--max-body', '1k', '--store', 'memory:', '--name', 'me', '--retry-attempts', '4']
+    expect(read('-p', '8000:http://127.0.0.1:1/mcp', ...beside)).toMatchObject({
+      listen: { host: '127.0.0.1', port: 8000, allowHosts: ['other.example', 'mcp.example'], pathPrefix: '/y' },
+      limits: { bodyBytes: 1024, timeoutSeconds: 5 },
+      security: { store: 'memory:' },
+      name: 'me',
+      target: { retry: { attempts: 4, delayMs: 250 } },
+    })
+  })
+
+  test.each([
+    ['{"listen":{"host":"0.0.0.0","port":1}}', 'would let in whoever reaches it'],
+    ['{"listen":{"allowHosts":["a"]}}', 'c.json:1: listen: has no port, and there is no -p'],
+    ['{"listen":{"port":1,"tls":{"cert":"none.pem","key":"none.pem"}}}', 'c.json:1: listen.tls.cert: cannot read'],
+    ['{"listen":{"port":1,"tls":{"cert":"c.json","key":"c.json"}}}', 'c.json:1: listen.tls.cert holds no PEM text'],
+    ['{"listen":{"port":1,"tls":{"cert":"a"}}}', 'c.json:1: listen.tls.key: is missing'],
+    ['{"listen":{"port":1,"allowOrigins":["*"]}}', 'c.json:1: listen.allowOrigins[0]: must be an origin'],
+    ['{"listen":{"port":1,"host":"mcp.example"}}', 'c.json:1: listen.host: must be an IP address or localhost'],
+    ['{"limits":{"maxBody":"8x"}}', 'c.json:1: limits.maxBody: must be bytes from 1k to'],
+    ['{"limits":{"maxSession":1}}', 'c.json:1: limits.maxSession: is not known; did you mean maxSessions'],
+    ['{"store":"redis://user:hunter2@host"}', 'c.json:1: store: a Redis store is not built yet'],
+  ])('%s without more is refused', (text, words) => {
+    const files = { 'c.json': text, '/home/ann/c.json': text }
+    const secured = text.includes('store') ? ['--security', '-p', '1'] : []
+    const { message } = refusalOf(['--config', 'c.json', ...secured, 'x'], machineWith({ files }))
+    expect(message).toContain(words)
+    expect(message).not.toContain('hunter2')
   })
 
   test.each(['{"trust":{"any":true}}', '{"security":{}}'])('%s without --security is refused, not ignored', (text) => {

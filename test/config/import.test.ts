@@ -1,18 +1,14 @@
 // Files of other programs, and what we make of them: each is read by us afterwards without a mistake.
 import { expect, test } from 'vitest'
 
+import { readConfig } from '../../src/config/config.ts'
 import { importConfig } from '../../src/config/import.ts'
-import { readServers } from '../../src/config/read-servers.ts'
-import { createAt } from '../../src/config/shape.ts'
 
 const EVERYTHING_SET = { env: new Proxy({}, { get: () => 'set' }), readText: (): string => 'text' }
 
 function imported(value: object): { servers: unknown; notes: readonly string[] } {
   const made = importConfig(value)
-  const mistakes: string[] = []
-  const at = createAt({ mistake: (path, words) => void mistakes.push(`${path}: ${words}`), warning: () => {} })
-  readServers(made?.config.mcpServers, at, EVERYTHING_SET)
-  expect(mistakes).toEqual([])
+  expect(readConfig(JSON.stringify(made?.config), EVERYTHING_SET).mistakes).toEqual([])
   return { servers: made?.config.mcpServers, notes: made?.notes ?? [] }
 }
 

@@ -2,9 +2,7 @@
 import { describe, expect, test } from 'vitest'
 
 import type { Filling } from '../../src/config/fill.ts'
-import { readServers } from '../../src/config/read-servers.ts'
-import { createAt } from '../../src/config/shape.ts'
-import { readSource } from '../../src/config/source.ts'
+import { readConfig, type ReadConfig } from '../../src/config/config.ts'
 
 const FILES = new Map([
   ['secrets/token', 's3cret\n'],
@@ -20,13 +18,10 @@ const FILLING: Filling = {
   },
 }
 
-function read(text: string): { servers: ReturnType<typeof readServers>; mistakes: string[]; warnings: string[] } {
-  const mistakes: string[] = []
-  const warnings: string[] = []
-  const at = createAt({ mistake: (path, words) => void mistakes.push(`${path}: ${words}`), warning: (path, words) => void warnings.push(`${path}: ${words}`) })
-  const source = readSource(text, at)
-  const servers = source && readServers(source.value, at, FILLING)
-  return { servers, mistakes, warnings }
+function read(text: string): { servers: ReadConfig['servers']; mistakes: string[]; warnings: string[] } {
+  const { servers, mistakes, warnings } = readConfig(`{ "mcpServers": ${text} }`, FILLING)
+  const told = ({ path, words }: { path: string; words: string }): string => `${path.replace(/^mcpServers\.?/, '')}: ${words}`
+  return { servers, mistakes: mistakes.map(told), warnings: warnings.map(told) }
 }
 
 const entryOf = (entry: object): unknown => {
@@ -59,7 +54,7 @@ describe('mcpServers is read as it is written for', () => {
   test.each(['streamable-http', 'streamable_http', 'streamablehttp', 'http'])('mcpo, with the type %s', (type) => {
     expect(entryOf({ type, url: 'https://host/mcp', headers: { Authorization: 'Bearer x' }, disabled_tools: ['rm'] })).toMatchObject({
       kind: 'remote',
-      endpoints: ['https://host/mcp'],
+      endpoints: [[new URL('https://host/mcp')]],
       transport: 'http',
       headers: new Map([['Authorization', 'Bearer x']]),
       blockedTools: ['rm'],
@@ -121,7 +116,7 @@ test('ten mistakes are told at once, each with its path, and none with its value
     "h": { "command": "x", "headerToEnv": { "X-Path": "PATH", "X-Opt": "NODE_OPTIONS", "X-Mine": "MY_TOKEN" } },
     "i": 7
   }`)
-  expect(servers).toBeUndefined()
+  expect([...servers.keys()]).toEqual([])
   expect(mistakes.map((one) => one.split(': ')[0])).toEqual([
     'a.comand',
     'b.args',
@@ -171,19 +166,19 @@ test.each(['authorization', 'Cookie', 'DPoP', 'x-api-key', 'Host'])('%s of a cal
 })
 
 test.each([
-  ['[', 'line 1, column 2: close bracket expected'],
-  ['', 'line 1, column 1: value expected'],
-  ['{"a":{},"a":{}}', 'a: is there twice'],
+  ['[', 'column 2: close bracket expected'],
+  ['', 'column 1: value expected'],
+  ['{"mcpServers":{"a":{},"a":{}}}', 'is there twice'],
   ['['.repeat(100_000), 'has more than 64 levels'],
   [' '.repeat(1024 * 1024 + 1), 'is larger than 1024 KiB'],
   ['[]', 'is not an object'],
 ])('%.20s is refused', (text, words) => {
-  expect(read(text).mistakes.join('; ')).toContain(words)
+  expect(readConfig(text, FILLING).mistakes.map((told) => told.words)).toContain(words)
 })
 
 test('names of JavaScript are names like others', () => {
   const { servers, mistakes } = read('{"__proto__":{"command":"x"},"constructor":{"command":"y"},"toString":{"comand":"z","__proto__":{}}}')
-  expect(servers).toBeUndefined()
+  expect([...servers.keys()]).toEqual(['__proto__', 'constructor'])
   expect(mistakes.map((one) => one.split(':')[0])).toEqual(['toString.comand', 'toString.__proto__'])
 })
 

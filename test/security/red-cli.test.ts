@@ -9,7 +9,7 @@ import { secured } from '../support/secured.ts'
 const ANN = 'did:web:ann.example.com'
 
 test.each(['trust', 'security'])('a section %s that says nothing is a mistake, and not the same as none', (section) => {
-  expect(() => parseConfig(JSON.stringify({ [section]: null }), 'file')).toThrow(`${section}: must be an object`)
+  expect(parseConfig(JSON.stringify({ [section]: null }), 'file').mistakes.map(({ message }) => message)).toEqual([`file:1: ${section}: must be an object`])
   expect(parseConfig('{}', 'file')).toMatchObject({ identities: [], dpop: undefined })
 })
 
