@@ -537,8 +537,8 @@ test('all mistakes of a command line are told at once', () => {
     '-p: 99999 is not a port',
     '--env-file: cannot read none: there is no such file',
     "--allow-origin: '*' would let every web page in",
-    "--max-body: 'big' is not a size",
     "--timeout: 'soon' is no number of seconds",
+    "--max-body: 'big' is not a size",
   ])
 })
 
