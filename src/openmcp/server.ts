@@ -32,7 +32,7 @@ export interface Server {
   /** Ends what callers have open here that are over. */
   endOf(isOver: (caller: Caller) => boolean): void
   counts(): ServerCounts
-  readonly connection: Pick<Connection, 'messages' | 'started' | 'state' | 'failure'>
+  readonly connection: Pick<Connection, 'messages' | 'started' | 'ready' | 'state' | 'failure'>
   /** Settles when no call is in flight, or after `seconds`. */
   drained(seconds: number): Promise<void>
   /** Ends sessions, streams and the upstream. With `graceSeconds` at once, and children get only so long. Safe to repeat. */

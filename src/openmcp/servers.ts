@@ -71,7 +71,7 @@ interface Entry {
   server: Server | undefined
 }
 
-/** Ninety-nine `npx` at once starve each other: most of them then fail. */
+/** Ninety-nine `npx` at once starve each other: most of them then fail. So many are busy with their start at once. */
 const STARTS_AT_ONCE = 8
 /** What is removed has to be gone within a second, with whatever does not end by itself or on SIGTERM. */
 const REMOVED_GRACE_SECONDS = 0.25
@@ -143,8 +143,10 @@ export function createServers({ root, aggregate, admitted, caps, log, now }: Ser
   }
 
   async function start(entry: Entry): Promise<void> {
+    const { connection } = serverOf(entry)
     try {
-      await serverOf(entry).connection.started
+      await connection.started
+      await connection.ready
     } catch (thrown) {
       const { message, hint } = toOpenMcpError(thrown)
       log.error(`the server ${entry.options.name} does not start: ${message}; every session will try again`, { hint })

@@ -32,6 +32,8 @@ const STDERR_LINES_KEPT = 20
 /** How long what an ended child has written is waited for. */
 const LAST_WORDS_MS = 200
 const STDERR_LINE_BYTES = 16 * 1024
+/** What npx and uvx say while they fetch a program: it does not run yet. */
+const OF_LAUNCHERS = /^\s*(?:npm |(?:Downloading|Building|Resolved|Prepared|Updating|Using) )/
 
 export function startChild(what: ChildCommand, events: PipeEvents, { limits, log, name }: { limits: Limits; log: Log; name: string }): Child {
   const posix = process.platform !== 'win32'
@@ -77,11 +79,21 @@ export function startChild(what: ChildCommand, events: PipeEvents, { limits, log
     child.once('close', tell)
   })
 
-  const stdout = createLineReader(limits.messageBytes, { line: (bytes) => over || events.line(bytes), tooLong: events.tooLong })
+  let wake = (): void => {}
+  const awake = new Promise<void>((resolve) => (wake = resolve))
+  child.once('exit', wake).once('error', wake)
+  const stdout = createLineReader(limits.messageBytes, {
+    line(bytes) {
+      wake()
+      if (!over) events.line(bytes)
+    },
+    tooLong: events.tooLong,
+  })
   child.stdout?.on('data', (chunk: Buffer) => stdout.feed(chunk))
   const stderr = createLineReader(STDERR_LINE_BYTES, {
     line(bytes) {
       const words = bytes.toString()
+      if (!OF_LAUNCHERS.test(words)) wake()
       lastWords.push(words)
       if (lastWords.length > STDERR_LINES_KEPT) lastWords.shift()
       log.info(`[${name} ${child.pid}] ${words}`)
@@ -138,6 +150,7 @@ export function startChild(what: ChildCommand, events: PipeEvents, { limits, log
   return {
     pid: child.pid,
     started,
+    awake,
     send(line) {
       if (queue === '') setImmediate(flush)
       queue += `${line}\n`

@@ -44,6 +44,10 @@ export const RETRY: Retry = { attempts: 3, delayMs: 250 }
 export interface SocketServer {
   kind: 'socket'
   url: URL
+  /** Others, each `tcp:`, `ws:` or `wss:`: sessions are shared out among all of them. They get the same headers. */
+  others?: readonly URL[]
+  /** Tried in this order while none of those takes a connection. Those of another origin get no header of ours. */
+  fallbacks?: readonly URL[]
   /** Sent when a WebSocket is opened. */
   headers: Readonly<Record<string, string>>
   way?: Way
@@ -116,6 +120,8 @@ export interface Connection {
   messages(): MessageUpstream | Promise<MessageUpstream>
   /** Settles when the first look is done: for words at start. Fails only with what no later try will mend. */
   readonly started: Promise<void>
+  /** Settles when it is busy with its start no more, as far as can be told, and after a bounded time in any case. Never fails. None: with `started`. */
+  readonly ready?: Promise<void>
   /** In one word, for /status. */
   state(): ConnectionState
   /** Why it is `failed` or `unreachable`. */

@@ -1,4 +1,5 @@
 // Streamable HTTP in the two ways it is used: passed on as it comes, and read into messages.
+import type { OpenMcpError } from '../errors.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { HttpUpstream, Link, LinkEvents, MessageUpstream, Upstream } from '../protocol/exchange.ts'
 import { createParamHeaders } from '../protocol/param-headers.ts'
@@ -15,6 +16,8 @@ export interface Remote {
   pipes(): number
   /** False while nobody of it answers, and it is not tried again yet. Undefined: not known. */
   isUp?(): boolean
+  /** Why nobody is reached, where that is known beside. */
+  failure?(): OpenMcpError | undefined
   endOf(isOver: (caller: Caller) => boolean): Promise<void>
   close(graceSeconds?: number): Promise<void>
 }

@@ -27,6 +27,8 @@ export interface PipeEvents {
 /** `started` settles once the other side can be spoken to, or fails with why it cannot. */
 export interface OpenedPipe extends Pipe {
   readonly started: Promise<void>
+  /** Settles with the first sign that what is behind it runs, or has ended; never fails. None: `started` is that sign. */
+  readonly awake?: Promise<void> | undefined
 }
 
 /** `caller`: whose pipe it will be; undefined: everybody's. */

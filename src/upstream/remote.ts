@@ -1,18 +1,30 @@
 // What stands behind a URL: Streamable HTTP first, then HTTP+SSE (2025-11-25 basic/transports, "Backwards Compatibility").
 import { OpenMcpError } from '../errors.ts'
 import { createEndpoints } from './endpoints.ts'
+import { connectFound } from './found.ts'
 import { createHttpClient, lowerCased, type HttpClient } from './http-client.ts'
 import { createLastingPipe } from './lasting-pipe.ts'
 import { look } from './look.ts'
-import { RETRY, type ConnectOptions, type RemoteServer, type Retry } from './options.ts'
+import { RETRY, type Connection, type ConnectOptions, type RemoteServer, type Retry } from './options.ts'
 import { overHttp, type Remote } from './over-http.ts'
 import { createPool } from './pool.ts'
-import { several } from './several.ts'
 import { openSse } from './sse.ts'
 import { createStreamableHttp } from './streamable-http.ts'
 
+export function connectRemote(target: RemoteServer, options: ConnectOptions): Connection {
+  return connectFound({
+    find: () => findRemote(target, options),
+    again: 'every request will try again',
+    isForGood: ({ code }) => code === 'internal',
+    log: options.log,
+  })
+}
+
+/** What there is, or why there is nothing. */
 export async function findRemote(target: RemoteServer, options: ConnectOptions): Promise<Remote> {
-  return target.others?.length || target.fallbacks?.length ? several(target, options) : findOne(target, options)
+  if (!target.others?.length && !target.fallbacks?.length) return findOne(target, options)
+  const { several } = await import('./several.ts')
+  return several(target, options)
 }
 
 async function findOne(target: RemoteServer, options: ConnectOptions): Promise<Remote> {

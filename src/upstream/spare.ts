@@ -6,6 +6,8 @@ import type { OpenedPipe, PipeEvents } from './pipe.ts'
 export interface Spare {
   /** Settles once it can be spoken to; fails with the reason when it cannot. */
   readonly started: Promise<void>
+  /** Settles with the first sign that it runs, or has ended; never fails. */
+  readonly awake: Promise<void>
   /** Hands it over, once, if it is still there. */
   take(events: PipeEvents): OpenedPipe | undefined
   /** Ends it if nobody took it. */
@@ -32,6 +34,7 @@ export function createSpare(start: (events: PipeEvents) => OpenedPipe, onEndUnus
   )
   return {
     started: pipe.started,
+    awake: pipe.awake ?? pipe.started.catch(() => {}),
     take(events) {
       if (owner || isOver) return undefined
       owner = events

@@ -92,7 +92,7 @@ describe('a server over a connection of its own', () => {
     const first = await linePeer({ onLine: answers })
     await first.stop()
     const { at: path, status } = await running([over('lines', `tcp://${first.host}`)])
-    await until('its state', async () => at(await status(), 'server_instances', 'lines') === 'failed')
+    await until('its state', async () => at(await status(), 'server_instances', 'lines') === 'unreachable')
     expect((await ask(path('/servers/lines/mcp'), { body: initializeMessage(1) })).status).toBe(502)
     const second = await linePeer({ onLine: answers, port: first.port })
     const session = await openSession(path('/servers/lines/mcp'))
