@@ -50,7 +50,7 @@ const NOT_RUN: ReadonlyMap<string, string> = new Map([
   ['claude mcp add --transport http everything http://127.0.0.1:8000/mcp', "it changes the settings of somebody else's program, which is not here"],
 ])
 /** Programs whose options the documents may name because they are not ours. */
-const OTHER_PROGRAMS = ['supergateway', 'mcp-remote', 'mcp-proxy', 'claude', 'npm', 'npx']
+const OTHER_PROGRAMS = ['docker', 'sudo', 'journalctl', 'supergateway', 'mcp-remote', 'mcp-proxy', 'claude', 'npm', 'npx']
 
 const COMMANDS = new Map([
   ['run', RUN_OPTIONS],
@@ -99,6 +99,9 @@ describe('the examples', () => {
       'docs/configuration.md: jsonc',
       'docs/library.md: ts',
       'docs/library.md: ts',
+      'docs/operations.md: console',
+      'docs/operations.md: console',
+      'docs/operations.md: console',
       'docs/security.md: ts',
       'docs/security.md: json',
       'docs/security.md: json',
