@@ -88,6 +88,11 @@ export function createPassThrough({ sessions, onStream, forwards, log }: PassThr
       if (stream) streams.delete(stream)
       release?.()
     }
+    const endHere = (): void => {
+      if (!session) return
+      session.value.gone = true
+      void sessions.end(session)
+    }
     const reply: ByteReply = {
       head(status, { contentType, contentLength, sessionId, others }) {
         const head: Record<string, string> = { ...others }
@@ -103,10 +108,7 @@ export function createPassThrough({ sessions, onStream, forwards, log }: PassThr
           head['mcp-session-id'] = opened.id
         }
         // The upstream knows its session no more: then neither do we.
-        if (session && (status === 404 || (method === 'DELETE' && status < 300))) {
-          session.value.gone = true
-          void sessions.end(session)
-        }
+        if (status === 404 || (method === 'DELETE' && status < 300)) endHere()
         res.writeHead(status, head)
         if (contentType?.startsWith('text/event-stream')) {
           stream = { res, atBreak: true, silent: false }
@@ -134,6 +136,7 @@ export function createPassThrough({ sessions, onStream, forwards, log }: PassThr
       },
       failed(error) {
         finish()
+        if (error.code === 'session_ended') endHere()
         if (stream?.atBreak && how.id !== undefined && error.code === 'timeout') res.end(eventOf(errorText(error, how.id, era)))
         // A stream that broke off can be resumed; an answer of ours would end it.
         else if (res.headersSent) res.destroy()

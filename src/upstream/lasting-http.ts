@@ -23,6 +23,7 @@ export interface LastingHttpOptions {
 }
 
 interface LastingSession {
+  readonly id: string
   endpoint: HttpUpstream
   upstreamId: string
   /** With which it can be opened again. */
@@ -64,7 +65,7 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
   function exchange(request: HttpRequest, reply: ByteReply): () => void {
     const session = request.sessionId === undefined ? undefined : sessions.get(request.sessionId)
     if (request.sessionId !== undefined && !session) {
-      reply.failed(new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' }))
+      reply.failed(ended())
       return () => {}
     }
     if (session) session.version ??= request.headers['mcp-protocol-version']
@@ -96,17 +97,23 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
             hasHead = true
             endpoints.works(endpoint)
             if (session && status === 404 && request.method !== 'DELETE' && sent === request) return forgotten(session, upstreamId)
+            if (session && status === 404) forget(session)
             reply.head(status, opening && status < 300 ? opened(endpoint, opening, answered) : answered)
           },
           chunk: reply.chunk,
           drained: reply.drained,
           end() {
             over()
-            if (request.method === 'DELETE' && session) forget(request.sessionId ?? '', session)
+            if (request.method === 'DELETE' && session) forget(session)
             reply.end()
           },
           failed(error) {
             over()
+            // Whoever says so is there, and may have done what was asked.
+            if (error.code === 'session_ended') {
+              if (session) forget(session)
+              return reply.failed(error)
+            }
             if (!hasHead) endpoints.failed(endpoint)
             if (hasHead || !mayRepeat(error, request)) return reply.failed(error)
             again(error)
@@ -124,8 +131,9 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
       const isOpenAgain = lost.upstreamId === upstreamId ? reopened(lost) : Promise.resolve(true)
       void isOpenAgain.then((isOpen) => {
         if (stopped) return
-        if (isOpen) attempt(lost.endpoint)
-        else reply.failed(new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' }))
+        if (isOpen) return attempt(lost.endpoint)
+        forget(lost)
+        reply.failed(ended())
       })
     }
 
@@ -158,12 +166,12 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
   function opened(endpoint: HttpUpstream, opening: Opening, answered: ResponseHead): ResponseHead {
     if (answered.sessionId === undefined) return answered
     const id = `s${++lastId}`
-    sessions.set(id, { endpoint, upstreamId: answered.sessionId, opening, version: undefined, again: undefined, over: endpoints.begin(endpoint) })
+    sessions.set(id, { id, endpoint, upstreamId: answered.sessionId, opening, version: undefined, again: undefined, over: endpoints.begin(endpoint) })
     return { ...answered, sessionId: id }
   }
 
-  function forget(id: string, session: LastingSession): void {
-    if (sessions.delete(id)) session.over()
+  function forget(session: LastingSession): void {
+    if (sessions.delete(session.id)) session.over()
   }
 
   /** Several requests find out at once that their session is gone; it is opened once. */
@@ -196,6 +204,10 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
   }
 
   return { kind: 'http', exchange }
+}
+
+function ended(): OpenMcpError {
+  return new OpenMcpError('session_ended', 'the upstream has ended this session', { hint: 'connect again' })
 }
 
 function versionHeader(version: string | undefined): ForwardedHeaders {

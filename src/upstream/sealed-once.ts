@@ -1,9 +1,8 @@
 // A request under a seal is sent again only where it is not done twice, whoever stands in between and whatever happens to the other side.
-import { HTTP_STATUS, OpenMcpError } from '../errors.ts'
-import { errorText } from '../protocol/answer.ts'
+import { OpenMcpError } from '../errors.ts'
 import type { CarriedRequest, SealedRequest, SealedWay } from '../protocol/carried.ts'
 import { jsonIn } from '../protocol/json.ts'
-import { isId, isObject, type JsonObject } from '../protocol/message.ts'
+import { isObject, type JsonObject } from '../protocol/message.ts'
 import type { AnswerHandler } from './http-request.ts'
 
 /** `silent`: nobody said anything. `forgotten`: the session is over, and whoever ended it does not know what was done in it. */
@@ -29,7 +28,7 @@ export async function askOnce({ way, carried, exchange, handler, leaving }: Aski
     // The same message again: if it was taken the first time, and only the answer is missing, it is not taken twice.
     if (outcome === 'silent') await way.relate()
     else if (mayBeRepeated(carried)) sealed = await way.seal(carried)
-    else return forget(carried, handler)
+    else return handler.failed(forgotten())
   }
   if (!leaving.left) throw new OpenMcpError('upstream_broke', 'the other side does not answer this request by TSP', { hint: 'does it still trust us?' })
 }
@@ -50,17 +49,10 @@ function mayBeRepeated({ method, headers, body }: CarriedRequest): boolean {
 }
 
 /** A session of MCP has ended with the one that is forgotten; its client begins anew, and knows best what to ask again. */
-function forget({ headers, body }: CarriedRequest, handler: AnswerHandler): void {
-  const error = new OpenMcpError('session_ended', 'the other side was started again, or has ended the session; what was asked last may have been done', {
+function forgotten(): OpenMcpError {
+  return new OpenMcpError('session_ended', 'the other side was started again, or has ended the session; what was asked last may have been done', {
     hint: 'begin anew',
   })
-  if (headers['mcp-session-id'] === undefined) return handler.failed(error)
-  const id = messageIn(body)['id']
-  const text = Buffer.from(errorText(error, isId(id) ? id : undefined))
-  const head = { contentType: 'application/json', contentLength: String(text.length), sessionId: undefined, others: {} }
-  handler.head(HTTP_STATUS[error.code], head, { pause: () => {}, resume: () => {} })
-  handler.chunk(text)
-  handler.end()
 }
 
 function messageIn(body: Buffer): JsonObject {
