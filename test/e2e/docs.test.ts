@@ -32,6 +32,7 @@ import {
   fencedIn,
   fromTerminal,
   isOfPeople,
+  isOfServers,
   isOfTsp,
   isSecured,
   linesOf,
@@ -63,7 +64,9 @@ const COMMANDS = new Map([
   ['reset', RESET_OPTIONS],
 ])
 
-const RUNNABLE = EXAMPLES.filter((example) => !NOT_RUN.has(example.block) && !isSecured(example) && !isOfPeople(example) && !isOfTsp(example))
+const RUNNABLE = EXAMPLES.filter(
+  (example) => !NOT_RUN.has(example.block) && !isSecured(example) && !isOfPeople(example) && !isOfTsp(example) && !isOfServers(example),
+)
 
 describe('the examples', () => {
   /** What stands at port 8000 in the examples. */
@@ -91,6 +94,7 @@ describe('the examples', () => {
     expect(others.filter(({ language, block }) => language === '' && /^\W*(?:openmcp|npm|npx|node) /m.test(block))).toEqual([])
     // Each of these is read below or in another of the tests of documents; one more wants a test of its own.
     expect(others.filter(({ language }) => language !== '').map(({ document, language }) => `${document}: ${language}`)).toEqual([
+      'README.md: jsonc',
       'README.md: json',
       'TSP_EXTEND.md: js',
       'docs/api-keys.md: bash',

@@ -36,6 +36,11 @@ export function isOfTsp({ document }: (typeof EXAMPLES)[number]): boolean {
   return document === 'TSP_EXTEND.md'
 }
 
+/** Examples of several servers: docs-servers.test.ts runs them, with the file and the addresses that they name. */
+export function isOfServers({ document, block }: (typeof EXAMPLES)[number]): boolean {
+  return document === 'README.md' && / --(?:config|endpoints|fallback) /.test(block)
+}
+
 /** What `npm ci &&` stands before: the tests run in a tree in which it was done. */
 export const SET_UP = 'npm ci && '
 
