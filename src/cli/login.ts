@@ -8,6 +8,7 @@ import type { Login } from '../login/login.ts'
 import type { Invitation, Person } from '../login/wait-for-code.ts'
 import { shownUrl } from '../login/shown-url.ts'
 import { parseTarget } from '../protocol/target.ts'
+import type { Way } from '../upstream/way.ts'
 import type { Arguments } from './arguments.ts'
 import { clientSecretOf, parseClientId } from './client-options.ts'
 import { loginsDirectory } from './home.ts'
@@ -17,7 +18,9 @@ import { createMistakes } from './mistakes.ts'
 import { openBrowser } from './open-browser.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
 import { print, say, warn } from './terminal.ts'
+import { issuerFetch } from './upstream-login.ts'
 import { parseChoice, parseScope, parseSeconds } from './values.ts'
+import { wayOf } from './way-options.ts'
 
 const DEFAULT_SECONDS = 300
 const HOW = 'openmcp login https://mcp.example.com/mcp'
@@ -28,14 +31,14 @@ export async function login(args: Arguments, io: Io): Promise<number> {
   const { now } = reading.machine
   const logins = createLogins({ directory: loginsDirectory(reading.machine), now })
   if (args.given.has('list')) return list(reading, logins, io)
-  const { resource, client, scope, bound, seconds, mayOpen } = loginOptions(reading)
+  const { resource, way, client, scope, bound, seconds, mayOpen } = loginOptions(reading)
   for (const warning of reading.warnings) warn(io, warning)
   const ending = new AbortController()
   const late = new OpenMcpError('timeout', `nobody logged in within ${seconds} s`, { hint: '--timeout SECONDS waits longer' })
   const timer = setTimeout(() => ending.abort(late), seconds * 1000)
   try {
     const person = personAt(io, mayOpen)
-    const made = await logIn({ resource, client, scope, bound, person, fetch: globalThis.fetch, now, signal: ending.signal })
+    const made = await logIn({ resource, client, scope, bound, person, fetch: issuerFetch(way), now, signal: ending.signal })
     await logins.save(made)
     say(io, `logged in at ${made.issuer} for ${shownUrl(resource)}${lifeOf(made)}`)
     return 0
@@ -46,6 +49,7 @@ export async function login(args: Arguments, io: Io): Promise<number> {
 
 interface LoginOptions {
   resource: URL
+  way: Way | undefined
   client: ClientChoice
   scope: string | undefined
   bound: boolean
@@ -56,13 +60,14 @@ interface LoginOptions {
 function loginOptions(reading: Reading): LoginOptions {
   const { mistakes } = reading
   const resource = targetOf(reading)
+  const way = wayOf(reading, resource ? [resource] : [])
   const client = clientOf(reading)
   const scope = oneOf(reading, 'scope', parseScope)
   const bound = oneOf(reading, 'dpop', (text, as) => parseChoice(text, as, ['optional', 'required'])) === 'required'
   const seconds = oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS
   mistakes.throwIfAny()
   if (!resource) throw new OpenMcpError('internal', 'a target that is neither there nor a mistake')
-  return { resource, client, scope, bound, seconds, mayOpen: allOf(reading, 'no-browser').length === 0 }
+  return { resource, way, client, scope, bound, seconds, mayOpen: allOf(reading, 'no-browser').length === 0 }
 }
 
 function targetOf({ args, mistakes }: Reading): URL | undefined {

@@ -28,6 +28,9 @@ const TARGET = {
   header: { short: 'H', value: "'NAME: VALUE'", repeats: true, needs: 'upstream' },
   'header-file': { value: 'FILE', repeats: true, needs: 'upstream' },
   transport: { value: 'auto|http|sse|stdio|tcp|ws' },
+  'tls-ca': { value: 'FILE', needs: 'upstream' },
+  'verify-ssl': { value: 'true|false|FILE', needs: 'upstream' },
+  'no-verify-ssl': { needs: 'upstream' },
 } satisfies Record<string, OptionRule>
 
 /** Several URLs that are one upstream, and what is done when none answers. */
@@ -103,6 +106,7 @@ const NOT_BUILT = {
 } satisfies Record<string, OptionRule>
 
 export const RUN_OPTIONS: OptionTable = table({
+  as: { value: 'mcp-proxy|rmcp-proxy|mcp-connect|mcpo|supergateway|mcp-remote' },
   publish: { short: 'p', value: 'PUBLISH' },
   ...TARGET,
   ...SEVERAL,
@@ -156,6 +160,7 @@ export const ID_OPTIONS: OptionTable = table({
 })
 
 export const TOKEN_OPTIONS: OptionTable = table({
+  'tls-ca': { value: 'FILE' },
   keys: KEPT.keys,
   id: { value: 'NAME' },
   dpop: {},
@@ -167,6 +172,7 @@ export const TOKEN_OPTIONS: OptionTable = table({
 })
 
 export const LOGIN_OPTIONS: OptionTable = table({
+  'tls-ca': { value: 'FILE' },
   'client-id': { value: 'ID' },
   'client-secret': { value: 'SECRET' },
   'client-secret-file': { value: 'FILE' },
@@ -186,7 +192,7 @@ export const HELP_OPTIONS: OptionTable = table(EVERYWHERE)
 
 export const DEMO_OPTIONS: OptionTable = table({ count: { value: 'COUNT' }, ...EVERYWHERE })
 
-export const RESET_OPTIONS: OptionTable = table(EVERYWHERE)
+export const RESET_OPTIONS: OptionTable = table({ 'tls-ca': { value: 'FILE' }, ...EVERYWHERE })
 
 export const KEY_OPTIONS: OptionTable = table({
   ...KEPT,

@@ -15,11 +15,22 @@ export function proofOf(reading: Reading, target: NonNullable<OpenMcpOptions['ta
     if (target.kind !== 'command') refuseProofs(reading, target.kind === 'vid' ? CLIENT_OPTIONS : ['id', ...CLIENT_OPTIONS])
     return undefined
   }
+  if (target.way?.trust?.unchecked) return unproved(reading)
+  const way = target.way && { way: target.way }
   const [login, client] = [loginOf(reading, target), clientLoginOf(reading, target)]
-  if (login) return { login }
-  if (client) return { client }
+  if (login) return { login, ...way }
+  if (client) return { client, ...way }
   const logins = keptLogins(target, reading.machine)
-  return logins && { logins }
+  return logins && { logins, ...way }
+}
+
+/** Whoever answers without being checked could show the proof to the one it is meant for. */
+function unproved(reading: Reading): undefined {
+  const hint = '--tls-ca FILE trusts an authority of yours'
+  for (const { as } of ['id', 'client-id'].flatMap((name) => allOf(reading, name).slice(0, 1))) {
+    reading.mistakes.add(new OpenMcpError('usage', `${as} proves us, and with --verify-ssl false nobody knows to whom`, { hint }))
+  }
+  return undefined
 }
 
 function refuseProofs(reading: Reading, names: readonly string[]): void {

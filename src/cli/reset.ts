@@ -11,17 +11,20 @@ import type { Io } from './io.ts'
 import { machineOf } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { say, warn } from './terminal.ts'
+import { issuerFetch } from './upstream-login.ts'
+import { wayOf } from './way-options.ts'
 
 const HOW = 'openmcp reset https://mcp.example.com/mcp, or openmcp reset for every login'
 
 /** Without a word for every login there is, and for every file in their place that cannot be read. */
 export async function reset(args: Arguments, io: Io): Promise<number> {
+  const machine = machineOf(io)
   const mistakes = createMistakes(args.mistakes)
   const [word, second] = args.words
   if (second !== undefined) mistakes.add(new OpenMcpError('usage', `openmcp reset: one word too many: '${second}'`, { hint: HOW }))
   const [target] = (word === undefined ? undefined : mistakes.attempt(() => parseTarget(word))) ?? []
+  const fetch = issuerFetch(wayOf({ args, machine, mistakes, warnings: [] }, target ? [target] : []))
   mistakes.throwIfAny()
-  const machine = machineOf(io)
   const logins = createLogins({ directory: loginsDirectory(machine), now: machine.now })
   const { kept, unreadable } = await logins.list()
   const meant = kept.filter(({ login }) => !target || covers(login.address, target))
@@ -31,7 +34,7 @@ export async function reset(args: Arguments, io: Io): Promise<number> {
   }
   for (const { login, path } of meant) {
     const { address, issuer } = login
-    const ended = await takeBack(login, { fetch: globalThis.fetch })
+    const ended = await takeBack(login, { fetch })
     await logins.remove(path)
     say(io, `forgotten: the login for ${shownUrl(new URL(address))} at ${issuer}`)
     if (!ended.done) warn(io, `its tokens were not taken back: ${ended.why}`)

@@ -4,12 +4,14 @@ import type { CommandTarget, RemoteTarget, SocketTarget } from '../openmcp.ts'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 import { childEnvironment, isSet } from '../upstream/child-environment.ts'
 import { isSocket } from '../protocol/target.ts'
+import type { Way } from '../upstream/way.ts'
 import type { Arguments, Given } from './arguments.ts'
 import { isEnvName, parseEnvFile } from './env-file.ts'
 import { namesSecret, parseHeader, parseHeaderFile } from './headers.ts'
 import { textOf, type Machine } from './machine.ts'
 import type { Mistakes } from './mistakes.ts'
 import type { OptionRule, OptionTable } from './option-table.ts'
+import { refuseMixture, severalSockets } from './several-sockets.ts'
 import { parseChoice } from './values.ts'
 
 export interface Reading {
@@ -47,7 +49,8 @@ export function commandTarget(reading: Reading): CommandTarget {
 export function remoteTarget(
   reading: Reading,
   urls: readonly URL[],
-  several: Pick<RemoteTarget, 'others' | 'fallbacks' | 'retry'> = {},
+  several: Pick<RemoteTarget, 'others' | 'fallbacks' | 'retry'>,
+  way: Way | undefined,
 ): RemoteTarget | SocketTarget {
   const [url] = urls
   const socket = url && isSocket(url) ? url : undefined
@@ -55,13 +58,13 @@ export function remoteTarget(
   const transport = transportOf(reading, fit, socket ? `the upstream is ${socket.protocol}//` : 'an upstream speaks http or sse')
   const headers = { ...headersOf(reading), ...(socket?.protocol !== 'tcp:' && tokenOf(reading)) }
   warnOfUrl(url, Object.keys(headers).length > 0, reading)
-  if (socket && Object.keys(several).length > 0) {
-    reading.mistakes.add(
-      new OpenMcpError('unavailable_option', `--fallback and --retry-… are for http(s):// upstreams by now, and this is ${socket.protocol}//`),
-    )
+  reading.mistakes.attempt(() => refuseMixture(urls, several))
+  if (socket && several.retry) {
+    reading.mistakes.add(new OpenMcpError('usage', `--retry-… are for http(s):// upstreams, and this is ${socket.protocol}//`, { hint: 'drop them' }))
   }
-  if (socket) return { kind: 'socket', url: socket, headers }
-  return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers, ...several }
+  const how = way && { way }
+  if (socket) return { kind: 'socket', url: socket, headers, ...severalSockets(several), ...how }
+  return { kind: 'remote', urls, transport: transport === 'http' || transport === 'sse' ? transport : 'auto', headers, ...several, ...how }
 }
 
 /** What options can speak about. */

@@ -1,6 +1,8 @@
 // `openmcp test`: connect to any MCP server, say what it is, time it.
 import { OpenMcpError } from '../errors.ts'
 import { createLog } from '../observe/log.ts'
+import { DEFAULT_LIMITS } from '../protocol/limits.ts'
+import { fetchOver } from '../upstream/fetch-over.ts'
 import type { CommandTarget, RemoteTarget, SocketTarget, VidTarget } from '../openmcp.ts'
 import type { Arguments } from './arguments.ts'
 import type { Found } from './inspect/found.ts'
@@ -18,6 +20,7 @@ import type { Proof } from './upstream-login.ts'
 import { parseSeconds } from './values.ts'
 import { clean, print, warn } from './terminal.ts'
 import { vidTarget } from './vid-target.ts'
+import { wayOf } from './way-options.ts'
 
 const DEFAULT_SECONDS = 30
 const NOTHING = { port: false, security: false, proof: false }
@@ -27,19 +30,23 @@ export async function test(args: Arguments, io: Io, now: () => number = () => pe
   const machine = machineOf(io)
   const { target, proof, seconds, warnings } = testOptions(args, machine)
   for (const warning of warnings) warn(io, warning)
-  const found = await withDeadline(seconds, (signal) => {
+  await print(io, shown(await find({ target, proof, seconds }, machine, io, now)))
+  return 0
+}
+
+/** What a server is. Fails, in words, when there is none to be reached in time. */
+export function find({ target, proof, seconds }: Omit<TestOptions, 'warnings'>, machine: Machine, io: Io, now: () => number): Promise<Found> {
+  return withDeadline(seconds, (signal) => {
     if (target.kind === 'command')
       return inspectCommand(target, { fetch: globalThis.fetch, signal, now, onStderr: (line) => void io.stderr.write(`${clean(line)}\n`) })
     if (target.kind === 'socket') return inspectSocket(target, { fetch: globalThis.fetch, signal, now })
     // It loads what a proxy takes.
     if (target.kind === 'vid') return import('./inspect/vid.ts').then(({ inspectVid }) => inspectVid(target, seconds, { fetch: globalThis.fetch, signal, now }))
-    return fetchFor(proof, machine, io).then((fetch) => inspectRemote(target, { fetch, signal, now }))
+    return fetchFor(target, proof, machine, io).then((fetch) => inspectRemote(target, { fetch, signal, now }))
   })
-  await print(io, shown(found))
-  return 0
 }
 
-export interface TestOptions {
+interface TestOptions {
   target: CommandTarget | RemoteTarget | SocketTarget | VidTarget
   proof?: Proof | undefined
   seconds: number
@@ -56,7 +63,7 @@ export function testOptions(args: Arguments, machine: Machine): TestOptions {
   const { urls = [], vid } = args.kind === 'upstream' ? (mistakes.attempt(() => upstreamOf(word)) ?? {}) : {}
   const there = { ...NOTHING, command: args.kind === 'command', upstream: args.kind === 'upstream', tsp: vid !== undefined }
   if (args.kind !== 'none') refuseUseless(reading, TEST_OPTIONS, there)
-  const target = args.kind === 'command' ? commandTarget(reading) : vid ? vidTarget(reading, vid, false) : remoteTarget(reading, urls)
+  const target = args.kind === 'command' ? commandTarget(reading) : vid ? vidTarget(reading, vid, false) : remoteTarget(reading, urls, {}, wayOf(reading, urls))
   const proof = proofOf(reading, target)
   const seconds = oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS
   mistakes.throwIfAny()
@@ -64,11 +71,12 @@ export function testOptions(args: Arguments, machine: Machine): TestOptions {
 }
 
 /** With what proves us, such as what a person's login has left, where the server asks for it. */
-async function fetchFor(proof: Proof | undefined, machine: Machine, { stderr }: Io): Promise<typeof globalThis.fetch> {
-  if (!proof) return globalThis.fetch
+async function fetchFor(target: RemoteTarget, proof: Proof | undefined, machine: Machine, { stderr }: Io): Promise<typeof globalThis.fetch> {
+  const fetch = fetchOver(target.way, DEFAULT_LIMITS)
+  if (!proof) return fetch
   const [{ credentialOf }, { fetchWith }] = await Promise.all([import('./upstream-login.ts'), import('../login/credential-fetch.ts')])
   const log = createLog({ level: 'warn', format: 'text', write: (line) => void stderr.write(line), now: machine.now })
-  return fetchWith(await credentialOf(proof, log), globalThis.fetch)
+  return fetchWith(await credentialOf(proof, log), fetch)
 }
 
 async function withDeadline<T>(seconds: number, act: (signal: AbortSignal) => Promise<T>): Promise<T> {

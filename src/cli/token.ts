@@ -9,6 +9,7 @@ import { parseEnrolment } from '../login/enrolment.ts'
 import { obtainToken } from '../login/obtain-token.ts'
 import type { ObtainedToken } from '../login/token-endpoint.ts'
 import { parseTarget } from '../protocol/target.ts'
+import type { Way } from '../upstream/way.ts'
 import type { Arguments } from './arguments.ts'
 import { keysDirectory } from './home.ts'
 import type { Io } from './io.ts'
@@ -18,7 +19,9 @@ import { allOf, oneOf, type Reading } from './target-options.ts'
 import { print, say, warn } from './terminal.ts'
 import type { TspTokenOptions } from './token-by-tsp.ts'
 import { parseListenPlace } from './tsp-options.ts'
+import { issuerFetch } from './upstream-login.ts'
 import { parseName, parseScope, parseSeconds } from './values.ts'
+import { wayOf } from './way-options.ts'
 
 /** stdout is the token and nothing else; of a bound token JSON, with the key that it is bound to. */
 export async function token(args: Arguments, io: Io): Promise<number> {
@@ -32,10 +35,10 @@ export async function token(args: Arguments, io: Io): Promise<number> {
     await printBound(obtained, vid, dpop, { resource: obtained.resource }, io)
     return 0
   }
-  const { resource, keys, id, scope, enrolment } = tokenOptions(reading)
+  const { resource, way, keys, id, scope, enrolment } = tokenOptions(reading)
   const signer = await signerOf(keys, id, now, io)
   const dpop = allOf(reading, 'dpop').length > 0 ? await createDpopKey({ now }) : undefined
-  const obtained = await obtainToken({ resource, signer, scope, enrolment, dpop, fetch: globalThis.fetch, now })
+  const obtained = await obtainToken({ resource, signer, scope, enrolment, dpop, fetch: issuerFetch(way), now })
   const { vid } = signer.identity
   if (dpop) {
     await printBound(obtained, vid, dpop, {}, io)
@@ -67,19 +70,20 @@ interface Common {
 const HOW = 'openmcp token https://mcp.example.com/mcp'
 const DEFAULT_SECONDS = 10
 
-function tokenOptions(reading: Reading): Common & { resource: URL } {
+function tokenOptions(reading: Reading): Common & { resource: URL; way: Way | undefined } {
   const { args, mistakes } = reading
   const [word] = args.words
   if (word === undefined) mistakes.add(new OpenMcpError('usage', 'openmcp token does not say for which resource', { hint: HOW }))
   const common = commonOptions(reading)
   const [resource] = word === undefined ? [] : (mistakes.attempt(() => parseTarget(word)) ?? [])
+  const way = wayOf(reading, resource ? [resource] : [])
   for (const name of ['timeout', 'tsp-listen']) {
     for (const { as } of allOf(reading, name).slice(0, 1))
       mistakes.add(new OpenMcpError('usage', `${as} is for a token by TSP`, { hint: 'openmcp token did:…' }))
   }
   mistakes.throwIfAny()
   if (!resource) throw new OpenMcpError('internal', 'a resource that is neither there nor a mistake')
-  return { resource, ...common }
+  return { resource, way, ...common }
 }
 
 function tspOptions(reading: Reading): TspTokenOptions {

@@ -1,14 +1,26 @@
 // Who we are to an upstream: an identity of ours (--id NAME), a client with its secret (--client-id ID), else what a person's login has left
 // (openmcp login).
 import { createCredential, type TokenSource, type UpstreamCredential } from '../login/credential.ts'
+import type { Fetch } from '../login/bounded-fetch.ts'
 import type { Log } from '../observe/log.ts'
+import { fetchOver } from '../upstream/fetch-over.ts'
+import { checkedWay, type Way } from '../upstream/way.ts'
 
-export type Proof = { login: UpstreamLogin } | { logins: KeptLogins } | { client: ClientLogin }
+/** `way`: of the upstream, and of its issuers. */
+export type Proof = ({ login: UpstreamLogin } | { logins: KeptLogins } | { client: ClientLogin }) & { way?: Way }
 
 /** Fails when there is no such identity. */
 export async function credentialOf(proof: Proof, log: Log): Promise<UpstreamCredential> {
-  if ('login' in proof) return credentialFor(proof.login, log)
-  return 'client' in proof ? clientCredentialFor(proof.client, log) : keptCredentialFor(proof.logins, log)
+  const fetch = issuerFetch(proof.way)
+  if ('login' in proof) return credentialFor(proof.login, log, fetch)
+  return 'client' in proof ? clientCredentialFor(proof.client, log, fetch) : keptCredentialFor(proof.logins, log, fetch)
+}
+
+const CONNECT_SECONDS = 10
+
+/** Whose certificate an issuer has is looked at always, whatever was said of the upstream. */
+export function issuerFetch(way: Way | undefined): Fetch {
+  return fetchOver(way && checkedWay(way), { connectSeconds: CONNECT_SECONDS })
 }
 
 export interface ClientLogin {
@@ -24,11 +36,11 @@ export interface ClientLogin {
   readonly resource?: string | undefined
 }
 
-async function clientCredentialFor({ address, ...client }: ClientLogin, log: Log): Promise<UpstreamCredential> {
+async function clientCredentialFor({ address, ...client }: ClientLogin, log: Log, fetch: Fetch): Promise<UpstreamCredential> {
   const { clientToken } = await import('../login/client-token.ts')
   const now = Date.now
   const isEager = client.tokenUrl !== undefined || client.issuer !== undefined
-  return createCredential({ resource: address, source: clientToken({ ...client, fetch: globalThis.fetch, now }), isEager, now, log })
+  return createCredential({ resource: address, source: clientToken({ ...client, fetch, now }), isEager, now, log })
 }
 
 export interface UpstreamLogin {
@@ -42,7 +54,7 @@ export interface UpstreamLogin {
 }
 
 /** Fails when there is no such identity: what the upstream says of it is found out when it asks. */
-export async function credentialFor({ name, keys, resource, bound }: UpstreamLogin, log: Log): Promise<UpstreamCredential> {
+export async function credentialFor({ name, keys, resource, bound }: UpstreamLogin, log: Log, fetch: Fetch = globalThis.fetch): Promise<UpstreamCredential> {
   const [{ openIdentity }, { createDpopKey }, { provenToken }] = await Promise.all([
     import('../identity/own-identities.ts'),
     import('../login/dpop-key.ts'),
@@ -51,7 +63,7 @@ export async function credentialFor({ name, keys, resource, bound }: UpstreamLog
   const signer = await openIdentity(keys, name)
   const dpop = bound ? await createDpopKey({ now: Date.now }) : undefined
   const now = Date.now
-  return createCredential({ resource, source: provenToken({ signer, dpop, fetch: globalThis.fetch, now }), now, log })
+  return createCredential({ resource, source: provenToken({ signer, dpop, fetch, now }), now, log })
 }
 
 export interface KeptLogins {
@@ -61,12 +73,12 @@ export interface KeptLogins {
 }
 
 /** Reads and loads nothing until the upstream asks: a login that is made later counts from then on. */
-export function keptCredentialFor({ directory, resource }: KeptLogins, log: Log): UpstreamCredential {
+export function keptCredentialFor({ directory, resource }: KeptLogins, log: Log, fetch: Fetch = globalThis.fetch): UpstreamCredential {
   const now = Date.now
   let source: TokenSource | undefined
   const load = async (): Promise<TokenSource> => {
     const [{ keptToken }, { createLogins }] = await Promise.all([import('../login/kept-token.ts'), import('../login/logins.ts')])
-    return keptToken({ logins: createLogins({ directory, now }), fetch: globalThis.fetch, now })
+    return keptToken({ logins: createLogins({ directory, now }), fetch, now })
   }
   return createCredential({ resource, source: async (wanted) => (source ??= await load())(wanted), now, log })
 }

@@ -6,6 +6,7 @@ import type { Log, LogFormat, LogLevel } from '../observe/log.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { ToolRules } from '../relay/tools-gate.ts'
 import type { Credential } from '../upstream/options.ts'
+import type { Way } from '../upstream/way.ts'
 import type { VidTarget } from './sealed-out.ts'
 import type { NamedServer } from './servers.ts'
 
@@ -32,6 +33,8 @@ export interface RemoteTarget {
   fallbacks?: readonly (readonly URL[])[]
   /** How a request is sent again that may be: a tool call only when it cannot have been heard of. */
   retry?: { attempts: number; delayMs: number }
+  /** Undefined: whom Node trusts, and no proxy. */
+  way?: Way
 }
 
 /** A server that is spoken with over a connection of its own. */
@@ -39,8 +42,13 @@ export interface SocketTarget {
   kind: 'socket'
   /** `tcp://host:port`: a line for each message. `ws:` and `wss:`: a text frame for each. */
   url: URL
+  /** Others, of either kind: sessions are shared out among all of them. They get the same headers. */
+  others?: readonly URL[]
+  /** Tried in this order while none of those takes a connection. Those of another host get no header of ours. */
+  fallbacks?: readonly URL[]
   /** Sent when a WebSocket is opened. */
   headers: Readonly<Record<string, string>>
+  way?: Way
 }
 
 export interface ListenOptions {

@@ -17,7 +17,7 @@ const MOST_CHARS = 16 * 1024
 
 /**
  * Lower case goes before upper case, and the variable of the scheme before ALL_PROXY; one that is set to nothing stands for none.
- * Undefined: no proxy. Fails with `usage` for one that openmcp cannot go through: what is meant to go by a proxy does not go around it.
+ * Undefined: no proxy. Fails with `usage` for what is no URL.
  */
 export function proxiesIn(env: Readonly<Record<string, string | undefined>>): Proxies | undefined {
   const valueOf = (name: string): { name: string; value: string } | undefined => {
@@ -34,13 +34,14 @@ export function proxiesIn(env: Readonly<Record<string, string | undefined>>): Pr
   return { ...(http && { http }), ...(https && { https }), except: (valueOf('NO_PROXY')?.value ?? '').slice(0, MOST_CHARS) }
 }
 
+const HINT = 'write http://HOST:PORT, name the upstream in NO_PROXY, or unset it'
+
 /** The text is not repeated in a refusal: it may hold a password. */
 function parseProxy(text: string, name: string): URL {
   const href = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   const url = URL.canParse(href) && isDecodable(href) ? new URL(href) : undefined
-  if (url && /^https?:$/.test(url.protocol) && url.hostname !== '' && ['', '/'].includes(url.pathname) && url.search === '') return url
-  const what = url && !/^https?:$/.test(url.protocol) ? `names a proxy of ${url.protocol}//, which openmcp does not speak` : 'is no URL of a proxy'
-  throw new OpenMcpError('usage', `${name} ${what}`, { hint: 'write http://HOST:PORT, name the upstream in NO_PROXY, or unset it' })
+  if (url && url.hostname !== '' && ['', '/'].includes(url.pathname) && url.search === '') return url
+  throw new OpenMcpError('usage', `${name} is no URL of a proxy`, { hint: HINT })
 }
 
 /** As a user and a password in it will have to be. */
@@ -58,10 +59,15 @@ export interface Place {
   port: number
 }
 
-/** This machine is reached without a proxy always: it would be another one there. */
+/**
+ * This machine is reached without a proxy always: it would be another one there. Fails with `usage` where the proxy is one that
+ * openmcp does not speak: what is meant to go through it does not go around it.
+ */
 export function proxyFor({ http, https, except }: Proxies, protocol: string, to: Place): URL | undefined {
   const proxy = ['https:', 'wss:'].includes(protocol) ? https : http
-  return !proxy || isLoopbackHost(to.hostname.toLowerCase()) || isExcepted(except, to) ? undefined : proxy
+  if (!proxy || isLoopbackHost(to.hostname) || isExcepted(except, to)) return undefined
+  if (/^https?:$/.test(proxy.protocol)) return proxy
+  throw new OpenMcpError('usage', `the proxy for ${to.hostname} is ${proxy.protocol}//, which openmcp does not speak`, { hint: HINT })
 }
 
 /** Names stand for themselves and what is below them; `*` for all; an address, or a range as 10.0.0.0/8; each with a port or without. */

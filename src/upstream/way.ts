@@ -36,7 +36,8 @@ export function connectorOf({ trust, proxies }: Way, { connectSeconds }: { conne
   return (options, callback) => {
     const isTls = options.protocol === 'https:'
     const to = { hostname: options.hostname, port: Number(options.port || (isTls ? 443 : 80)) }
-    const proxy = proxyFor(proxies, options.protocol, to)
+    const proxy = within(() => proxyFor(proxies, options.protocol, to))
+    if (proxy instanceof Error) return callback(proxy, null)
     if (!proxy) return direct(options, callback)
     openTunnel(proxy, to, { timeoutMs: timeout, tls: tlsOf(trust?.unchecked ? {} : trust) }, (error, socket) => {
       if (error) callback(error, null)
@@ -46,12 +47,21 @@ export function connectorOf({ trust, proxies }: Way, { connectSeconds }: { conne
   }
 }
 
+/** To undici a connector does not throw. */
+function within<T>(act: () => T): T | Error {
+  try {
+    return act()
+  } catch (error) {
+    return error instanceof Error ? error : new Error('unknown', { cause: error })
+  }
+}
+
 type TlsOptions = Pick<tls.ConnectionOptions, 'secureContext' | 'rejectUnauthorized'>
 
 const contexts = new WeakMap<Trust, tls.SecureContext>()
 
 /** What `tls.connect` is told. The authorities of a trust are read once. */
-export function tlsOf(trust: Trust = {}): TlsOptions {
+function tlsOf(trust: Trust = {}): TlsOptions {
   const { ca, only, unchecked } = trust
   if (unchecked) return { rejectUnauthorized: false }
   if (ca === undefined && only === undefined) return {}

@@ -20,18 +20,21 @@ export interface WebSocketPeer {
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const [CONTINUED, TEXT, BINARY, CLOSE] = [0, 1, 2, 8]
 
-/** `onMessage` answers a message of the client. `refuse`: every opening request is answered with this status. */
+/** `onMessage` answers a message of the client. `refuse`: every opening request is answered with this status. `wants`: without this `Authorization` with 401. */
 export async function webSocketPeer({
   onMessage,
   refuse,
-}: { onMessage?: (text: string, say: (text: string) => void) => void; refuse?: number } = {}): Promise<WebSocketPeer> {
+  wants,
+}: { onMessage?: (text: string, say: (text: string) => void) => void; refuse?: number; wants?: string } = {}): Promise<WebSocketPeer> {
   const sockets = new Set<Duplex>()
   const opened: IncomingHttpHeaders[] = []
   const heard: string[] = []
   const server = createServer((_req, res) => res.writeHead(refuse ?? 426).end())
   server.on('upgrade', ({ headers }, socket) => {
     opened.push(headers)
-    if (refuse !== undefined) return void socket.end(`HTTP/1.1 ${refuse} No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`)
+    const status = wants !== undefined && headers.authorization !== wants ? 401 : refuse
+    const challenge = status === 401 ? 'www-authenticate: Bearer scope="mcp"\r\n' : ''
+    if (status !== undefined) return void socket.end(`HTTP/1.1 ${status} No\r\n${challenge}content-length: 0\r\nconnection: close\r\n\r\n`)
     const accept = createHash('sha1').update(`${headers['sec-websocket-key']}${GUID}`).digest('base64')
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\nsec-websocket-protocol: mcp\r\n\r\n`,

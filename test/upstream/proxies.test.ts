@@ -18,8 +18,8 @@ describe('the variables', () => {
     expect([proxiesIn({}), proxiesIn({ HTTPS_PROXY: '', NO_PROXY: 'x' })]).toEqual([undefined, undefined])
   })
 
-  test.each(['socks5://user:hunter2@a:1', 'http://user:hunter2@', 'http://user:hunter2@a/path', 'http://us%zz:hunter2@a:1', 'http://a b:hunter2'])(
-    'that name what cannot be gone through are a mistake, and not repeated: %s',
+  test.each(['http://user:hunter2@', 'http://user:hunter2@a/path', 'http://us%zz:hunter2@a:1', 'http://a b:hunter2'])(
+    'that are no URL are a mistake, and not repeated: %s',
     (value) => {
       const told = (): unknown => proxiesIn({ HTTPS_PROXY: value })
       expect(told).toThrow(/^HTTPS_PROXY /)
@@ -65,6 +65,14 @@ describe('NO_PROXY', () => {
 
   test.each(['localhost', '127.0.0.1', '127.9.9.9', '::1', 'LOCALHOST'])('%s is this machine, and never behind a proxy', (hostname) => {
     expect(goesThrough('', hostname)).toBe(false)
+  })
+
+  test('what cannot be gone through is not gone around, where it is meant', () => {
+    const proxies = proxiesIn({ ALL_PROXY: 'socks5://user:hunter2@a:1', NO_PROXY: 'near.example' })
+    if (!proxies) throw new Error('there is one')
+    const to = (hostname: string) => () => proxyFor(proxies, 'https:', { hostname, port: 443 })
+    expect(to('far.example')).toThrow('the proxy for far.example is socks5://, which openmcp does not speak')
+    expect([to('near.example')(), to('localhost')()]).toEqual([undefined, undefined])
   })
 
   test('a WebSocket goes as http does', () => {

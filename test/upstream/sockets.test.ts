@@ -3,9 +3,12 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 
 import type { OpenMcpError } from '../../src/errors.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
+import type { Credential } from '../../src/upstream/options.ts'
 import type { OpenedPipe, PipeEvents } from '../../src/upstream/pipe.ts'
 import { openTcp } from '../../src/upstream/tcp.ts'
+import type { Way } from '../../src/upstream/way.ts'
 import { openWebSocket } from '../../src/upstream/websocket.ts'
+import { forwardProxy } from '../support/forward-proxy.ts'
 import { linePeer } from '../support/line-peer.ts'
 import { until } from '../support/until.ts'
 import { webSocketPeer } from '../support/web-socket.ts'
@@ -28,7 +31,7 @@ interface Opened {
 const SMALL: Limits = { ...DEFAULT_LIMITS, messageBytes: 2048, connectSeconds: 1 }
 const HEADERS = { 'x-key': 'value' }
 
-function opened(url: URL, limits = SMALL): Opened {
+function opened(url: URL, limits = SMALL, { credential, ...more }: { credential?: Credential; way?: Way } = {}): Opened {
   const lines: string[] = []
   const tooLong: string[] = []
   const ends: OpenMcpError[] = []
@@ -37,7 +40,7 @@ function opened(url: URL, limits = SMALL): Opened {
     tooLong: (head) => void tooLong.push(head.toString()),
     ended: (error) => void ends.push(error),
   }
-  const pipe = url.protocol === 'tcp:' ? openTcp(url, events, limits) : openWebSocket(url, HEADERS, events, limits)
+  const pipe = url.protocol === 'tcp:' ? openTcp(url, events, limits) : openWebSocket({ url, headers: HEADERS, ...more }, events, limits, credential)
   onTestFinished(() => pipe.close())
   return { pipe, lines, tooLong, ends }
 }
@@ -175,9 +178,69 @@ describe('over a WebSocket', () => {
     expect(ends[0]?.message).toContain('bytes where text belongs')
   })
 
-  test.each([401, 404, 500])('HTTP %i instead of one is told as unreachable', async (refuse) => {
+  test.each([
+    [401, 'upstream_refused', '--header-file'],
+    [403, 'upstream_refused', '--header-file'],
+    [404, 'upstream_not_mcp', 'check the path'],
+    [307, 'upstream_not_mcp', 'check the path'],
+    [500, 'upstream_not_mcp', 'http://'],
+  ])('HTTP %i instead of one is told as what it is', async (refuse, code, hint) => {
     const peer = await webSocketPeer({ refuse })
     onTestFinished(peer.stop)
-    await expect(opened(new URL(`ws://${peer.host}/`)).pipe.started).rejects.toMatchObject({ code: 'upstream_unreachable' })
+    await expect(opened(new URL(`ws://${peer.host}/x?key=hunter2`)).pipe.started).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(new RegExp(`^(?!.*hunter2).*HTTP ${refuse}`)),
+      hint: expect.stringContaining(hint),
+    })
+    expect(peer.opened).toHaveLength(1)
+  })
+
+  test('one that wants a credential gets it with the second opening request, and what was sent early waits for that', async () => {
+    const peer = await webSocketPeer({ wants: 'Bearer good' })
+    onTestFinished(peer.stop)
+    const refusals: unknown[] = []
+    let token: string | undefined
+    const credential: Credential = {
+      headers: ({ url }) => (refusals.push(url.href), token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      async refused(_request, refusal) {
+        refusals.push(refusal)
+        token = 'good'
+        return true
+      },
+    }
+    const { pipe } = opened(new URL(`ws://${peer.host}/mcp`), SMALL, { credential })
+    pipe.send('{"a":1}')
+    await pipe.started
+    await until('it', () => peer.heard.length === 1)
+    const asked = `http://${peer.host}/mcp`
+    expect(refusals).toEqual([asked, { status: 401, challenge: 'Bearer scope="mcp"', nonce: undefined, sent: {} }, asked])
+    expect(peer.opened.map(({ authorization }) => authorization)).toEqual([undefined, 'Bearer good'])
+  })
+
+  test('a credential that is not taken is not shown for ever', async () => {
+    const peer = await webSocketPeer({ wants: 'Bearer good' })
+    onTestFinished(peer.stop)
+    const credential: Credential = { headers: () => ({ authorization: 'Bearer bad' }), refused: async () => true }
+    await expect(opened(new URL(`ws://${peer.host}/mcp`), SMALL, { credential }).pipe.started).rejects.toMatchObject({ code: 'upstream_refused' })
+    expect(peer.opened).toHaveLength(2)
+  })
+
+  test('it goes through a proxy where there is one', async () => {
+    const peer = await webSocketPeer()
+    onTestFinished(peer.stop)
+    const proxy = await forwardProxy({ to: Number(new URL(`ws://${peer.host}`).port) })
+    onTestFinished(proxy.stop)
+    const way = { proxies: { http: new URL(`http://${proxy.host}`), except: '' } }
+    const { pipe } = opened(new URL('ws://mcp.example.test/mcp'), SMALL, { way })
+    await pipe.started
+    expect([proxy.asked, peer.opened[0]?.host]).toEqual([['mcp.example.test:80'], 'mcp.example.test'])
+  })
+
+  test('a proxy that opens no way is what is told', async () => {
+    const proxy = await forwardProxy({ to: 1, refuse: 403 })
+    onTestFinished(proxy.stop)
+    const way = { proxies: { http: new URL(`http://u:hunter2@${proxy.host}`), except: '' } }
+    const message = `the proxy ${proxy.host} opens no way to mcp.example.test:80 (HTTP 403)`
+    await expect(opened(new URL('ws://mcp.example.test/mcp'), SMALL, { way }).pipe.started).rejects.toMatchObject({ code: 'upstream_unreachable', message })
   })
 })

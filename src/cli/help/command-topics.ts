@@ -12,6 +12,9 @@ const test = `connect to a server, say on stdout what it is, and time it
   -H, --header 'NAME: VALUE'   a header for UPSTREAM
   --header-file FILE           lines NAME: VALUE, for what is secret; also OPENMCP_HEADER
   --transport auto|http|sse|stdio|tcp|ws   how to talk to it, where it is not to be found out
+  --tls-ca FILE                PEM: an authority that vouches for it, beside the usual ones
+  --verify-ssl true|false|FILE   FILE: that authority alone; false: whoever answers is believed
+  --no-verify-ssl              the same as --verify-ssl false
   --timeout SECONDS            for everything (30)
   --id NAME                    who we are to an UPSTREAM that a DID names; 'tsp' unless given
   --keys DIR                   where our identities are
@@ -53,6 +56,7 @@ const token = `prove an identity of ours, and print a token on stdout
   --id NAME                    which identity; needed when there are several
   --scope 'SCOPE SCOPE'        no more than these
   --dpop                       bound to a key, which is printed with it
+  --tls-ca FILE                PEM: an authority that vouches for the server and its issuer, beside the usual ones
   --enrol LINK                 the link of a first start, which lets in whoever shows it first
   --timeout SECONDS            by TSP: for an answer (10)
   --tsp-listen HOST:PORT       by TSP: where to listen for it
@@ -104,6 +108,7 @@ const login = `log in, with a browser, at a server that asks people to; 'openmcp
   --scope 'SCOPE SCOPE'        what to ask for; what the server says unless given
   --dpop optional|required     whether the token is bound to a key
   --timeout SECONDS            for the person (300)
+  --tls-ca FILE                PEM: an authority that vouches for the server and its issuer, beside the usual ones
   --no-browser                 open none here: the address is printed, and what it leads to is pasted
   --list                       where we are logged in, and until when
   --json                       list: for programs
@@ -115,6 +120,8 @@ const reset = `take logins back at their issuer, and forget them
 
   openmcp reset UPSTREAM
   openmcp reset                all of them
+
+  --tls-ca FILE                PEM: an authority that vouches for their issuers, beside the usual ones
 `
 
 const config = `the file of 'openmcp run --config FILE': JSON with comments, every mistake told at once with its path

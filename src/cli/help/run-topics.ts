@@ -31,10 +31,15 @@ const upstreams = `remote servers
   --header-file FILE           lines NAME: VALUE, for what is secret; also OPENMCP_HEADER
   --transport auto|http|sse|stdio|tcp|ws   how to talk to it, where it is not to be found out
   --id NAME                    which identity of ours is proved to it (openmcp help id); without one, what 'openmcp login' has left
+  --tls-ca FILE                PEM: an authority that vouches for it and for its issuers, beside the usual ones
+  --verify-ssl true|false|FILE   FILE: that authority alone; false: whoever answers is believed, and nothing is proved to them
+  --no-verify-ssl              the same as --verify-ssl false
   --endpoints UPSTREAM,UPSTREAM   several that are one: a session stays where it began, a new one goes where least is going on
   --fallback UPSTREAM          what is tried, in the order typed, while no endpoint answers
   --retry-attempts COUNT       how often what was never sent, or does no harm, is sent again (3)
   --retry-delay MS             how long before the first of them; doubled each time (250)
+
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say which proxy it is reached through; this machine never is.
 
   openmcp run -p 8000 --endpoints https://a.example.com/mcp,https://b.example.com/mcp
 `

@@ -1,0 +1,95 @@
+import { rootCertificates } from 'node:tls'
+import { describe, expect, test } from 'vitest'
+import { readArguments } from '../../src/cli/arguments.ts'
+import type { Machine } from '../../src/cli/machine.ts'
+import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
+import { runOptions, type RunOptions } from '../../src/cli/run-options.ts'
+import type { OpenMcpError } from '../../src/errors.ts'
+import type { Way } from '../../src/upstream/way.ts'
+import { machineWith } from './machine.ts'
+import { refusalIn } from './refusal.ts'
+
+const [FIRST = '', SECOND = ''] = rootCertificates
+const KEY = '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----'
+const UPSTREAM = 'https://mcp.example.com/mcp'
+
+const typed = (args: string[], machine: Machine = machineWith()): RunOptions => runOptions(readArguments(args, RUN_OPTIONS), machine)
+const refusalOf = (args: string[], machine?: Machine): OpenMcpError => refusalIn(args.join(' '), () => typed(args, machine))
+
+function wayOf(args: string[], machine?: Machine): Way | undefined {
+  const { target } = typed([...args, UPSTREAM], machine).options
+  return target?.kind === 'remote' ? target.way : undefined
+}
+
+describe('whose certificates are believed', () => {
+  const files = { 'ca.pem': `# ours\n${FIRST}\n${SECOND}\n${KEY}\n`, 'half.pem': `${FIRST}\n-----BEGIN CERTIFICATE-----\nMIIB`, 'no.pem': KEY }
+  const machine = machineWith({ files })
+
+  test.each<[string[], Way | undefined]>([
+    [[], undefined],
+    [['--verify-ssl', 'TRUE'], undefined],
+    [['--tls-ca', 'ca.pem'], { trust: { ca: `${FIRST}\n${SECOND}` } }],
+    [['--tls-ca', 'ca.pem', '--verify-ssl', 'yes'], { trust: { ca: `${FIRST}\n${SECOND}` } }],
+    [['--verify-ssl', 'ca.pem'], { trust: { only: `${FIRST}\n${SECOND}` } }],
+    [['--verify-ssl', 'off'], { trust: { unchecked: true } }],
+    [['--no-verify-ssl'], { trust: { unchecked: true } }],
+    [['--no-verify-ssl', '--verify-ssl', 'false'], { trust: { unchecked: true } }],
+  ])('%j', (args, way) => {
+    expect(wayOf(args, machine)).toEqual(way)
+  })
+
+  test('nobody is asked: that is told at every start', () => {
+    const { warnings, proof } = typed(['--verify-ssl', 'false', UPSTREAM])
+    expect(warnings).toEqual([expect.stringContaining('whoever answers for mcp.example.com is believed')])
+    expect(proof).toBeUndefined()
+  })
+
+  test.each<[string[], string]>([
+    [['--tls-ca', 'none.pem'], '--tls-ca: cannot read none.pem'],
+    [['--tls-ca', 'no.pem'], '--tls-ca: no.pem holds no PEM text of a certificate'],
+    [['--tls-ca', 'half.pem'], '--tls-ca: certificate 2 of half.pem cannot be read'],
+    [['--verify-ssl', 'maybe'], '--verify-ssl: cannot read maybe'],
+    [['--tls-ca', 'ca.pem', '--no-verify-ssl'], '--tls-ca and --verify-ssl contradict each other'],
+    [['--tls-ca', 'ca.pem', '--verify-ssl', 'ca.pem'], '--tls-ca and --verify-ssl contradict each other'],
+    [['--no-verify-ssl', '--verify-ssl', 'true'], '--no-verify-ssl and --verify-ssl contradict each other'],
+    [['--no-verify-ssl', '--id', 'alice'], '--id proves us, and with --verify-ssl false nobody knows to whom'],
+  ])('%j is a mistake', (args, message) => {
+    const refusal = refusalOf([...args, UPSTREAM], machine)
+    expect(refusal).toMatchObject({ code: 'usage', message: expect.stringContaining(message) })
+    expect(String(refusal)).not.toContain('hunter2')
+  })
+
+  test('is nothing to a COMMAND, or to tcp://', () => {
+    expect(refusalOf(['--tls-ca', 'ca.pem', 'server'], machine).message).toBe('--tls-ca is for an upstream, and there is a COMMAND instead')
+    expect(refusalOf(['--tls-ca', 'ca.pem', 'tcp://127.0.0.1:9000'], machine).message).toBe('there is no TLS to tcp://')
+  })
+})
+
+describe('which proxy', () => {
+  test('the variables say, for the upstream and for whoever proves us to it', () => {
+    const machine = machineWith({ env: { https_proxy: 'http://u:hunter2@proxy:3128', NO_PROXY: 'near.example' } })
+    const way: Way = { proxies: { https: new URL('http://u:hunter2@proxy:3128'), except: 'near.example' } }
+    expect(wayOf([], machine)).toEqual(way)
+    expect(typed([UPSTREAM], machine).proof).toMatchObject({ way })
+  })
+
+  test('a child hears nothing of it, and is not stopped by what openmcp does not speak', () => {
+    const { target } = typed(['server'], machineWith({ env: { ALL_PROXY: 'socks5://p:1', PATH: '/bin' } })).options
+    expect(target).toEqual({ kind: 'command', command: 'server', args: [], env: { PATH: '/bin' } })
+  })
+
+  test.each([
+    [[UPSTREAM], true],
+    [['http://127.0.0.1:9000/mcp'], false],
+    [['https://near.example/mcp'], false],
+    [['http://127.0.0.1:9000/mcp', '--fallback', UPSTREAM], true],
+    [['ws://mcp.example.com/mcp'], true],
+    [['tcp://mcp.example.com:9000'], false],
+  ])('one that openmcp does not speak is a mistake where it is meant: %j %s', (args, isMistake) => {
+    const machine = machineWith({ env: { ALL_PROXY: 'socks5://u:hunter2@p:1', NO_PROXY: 'near.example' } })
+    const told = (): unknown => typed(args, machine)
+    if (!isMistake) return expect(told).not.toThrow()
+    expect(refusalOf(args, machine).message).toMatch(/^the proxy for mcp\.example\.com is socks5:\/\/, which openmcp does not speak/)
+    return undefined
+  })
+})
