@@ -5,8 +5,10 @@ import { OpenMcpError } from '../errors.ts'
 import { challengeOf, requirePrivateWay } from './ask-resource.ts'
 import { LOGIN_BOUNDS, boundedFetch, type BoundedFetch, type Fetch, type FetchBounds } from './bounded-fetch.ts'
 import { parseChallenge } from './challenge.ts'
+import { TOO_MUCH_FOR_ENTRA, wrongTarget } from './code-grant.ts'
 import { UNKNOWN_LIFE_SECONDS, type TokenSource, type WantedToken } from './credential.ts'
 import { findIssuer, issuerNamed, type Issuer } from './find-issuer.ts'
+import { resourceParameter } from './login.ts'
 import { shownUrl } from './shown-url.ts'
 import { requestAtTokenEndpoint, type ObtainedToken } from './token-endpoint.ts'
 
@@ -47,7 +49,9 @@ export function clientToken(options: ClientTokenOptions): TokenSource {
     const { token, method } = await ask(issuer, known === undefined ? methodsOf(issuer) : [known], options, fetch)
     known = method
     const { accessToken, tokenType, expiresInSeconds: lifeSeconds = UNKNOWN_LIFE_SECONDS } = token
-    return { accessToken, tokenType, issuer: by, sinceMs: now(), lifeSeconds, isRenewable: true, dpop: undefined }
+    const widenedBy = (all: string): string => `--oauth-scope '${all}', where the client may have that`
+    const scope = token.scope ?? options.scope ?? issuer.scope
+    return { accessToken, tokenType, issuer: by, sinceMs: now(), lifeSeconds, isRenewable: true, dpop: undefined, scope, widenedBy }
   }
 }
 
@@ -80,7 +84,8 @@ type Obtained = { token: ObtainedToken; method: SecretMethod }
 async function ask(issuer: Issuer, [method, ...others]: readonly SecretMethod[], options: ClientTokenOptions, fetch: BoundedFetch): Promise<Obtained> {
   if (!method) throw new OpenMcpError('internal', 'a client without a way to show its secret')
   const { id, secret } = options
-  const [scope, resource] = [options.scope ?? issuer.scope, options.resource ?? issuer.resource]
+  const scope = options.scope ?? issuer.scope
+  const sent = resourceParameter({ ...issuer, indicator: options.resource })
   let refusal = ''
   try {
     const { token } = await requestAtTokenEndpoint({
@@ -88,11 +93,11 @@ async function ask(issuer: Issuer, [method, ...others]: readonly SecretMethod[],
       clientId: id,
       clientAuth: method === 'client_secret_basic' ? ClientSecretBasic(secret) : ClientSecretPost(secret),
       grant: 'client_credentials',
-      parameters: async () => ({ ...(resource !== 'none' && { resource }), ...(scope !== undefined && { scope }) }),
+      parameters: async () => ({ ...sent, ...(scope !== undefined && { scope }) }),
       dpop: undefined,
       fetch,
       secrets: [secret],
-      refusal: (error, said) => refused((refusal = error), said, { by: issuer.server.issuer, id, scope, resource }),
+      refusal: (error, said) => refused((refusal = error), said, { by: issuer.server.issuer, id, scope, resource: sent.resource ?? issuer.resource }),
     })
     return { token, method }
   } catch (thrown) {
@@ -110,10 +115,7 @@ interface Asked {
 
 function refused(error: string, said: string, { by, id, scope, resource }: Asked): OpenMcpError {
   const failure = (message: string, hint: string): OpenMcpError => new OpenMcpError('login_failed', `${by} ${message} (${said})`, { hint })
-  // Entra takes either a resource or scopes, and says so under this number.
-  if (error === 'invalid_target' || said.includes('AADSTS9010010')) {
-    return failure(`gives no token for ${resource}`, '--resource URL names what it knows the server by, and --resource none leaves it out')
-  }
+  if (error === 'invalid_target' || said.includes(TOO_MUCH_FOR_ENTRA)) return wrongTarget(by, resource, said)
   switch (error) {
     case 'invalid_client':
       return failure(`does not take ${id} with its secret`, 'check --client-id and the secret; it may be over')

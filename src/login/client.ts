@@ -28,14 +28,20 @@ export interface ClientChoice {
 
 const ANSWER_AT = 'http://127.0.0.1/callback'
 
+/** Where the answer of a login comes to, or that none comes: the person is at another device. */
+export type ClientKind = { redirectUri: string } | 'device'
+
+export const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
+const DEVICE = { redirect_uris: [], grant_types: [DEVICE_CODE, 'refresh_token'], response_types: [] }
+
 /** In the order of the MCP authorization specification. Fails with `login_failed`. */
-export async function clientFor({ server }: Issuer, choice: ClientChoice, redirectUri: string, fetch: BoundedFetch): Promise<Client> {
+export async function clientFor({ server }: Issuer, choice: ClientChoice, kind: ClientKind, fetch: BoundedFetch): Promise<Client> {
   const { id, secret, metadataUrl } = choice
   if (id !== undefined) return { id, secret, auth: secret === undefined ? 'none' : methodFor(server.token_endpoint_auth_methods_supported) }
   const takesDocuments = server['client_id_metadata_document_supported'] === true
   if (metadataUrl && takesDocuments) return { id: metadataUrl.href, auth: 'none' }
   const endpoint = endpointOf(server.issuer, server.registration_endpoint, 'registers clients')
-  if (endpoint) return register(endpoint, server.issuer, redirectUri, fetch)
+  if (endpoint) return register(endpoint, server.issuer, kind, fetch)
   throw new OpenMcpError('login_failed', `${server.issuer} registers no clients by itself`, {
     hint: takesDocuments
       ? `--client-metadata-url URL of a document that names ${ANSWER_AT}, or --client-id ID`
@@ -54,13 +60,11 @@ function methodFor(methods: unknown): ClientAuthMethod {
   return supported.includes('client_secret_post') && !supported.includes('client_secret_basic') ? 'client_secret_post' : 'client_secret_basic'
 }
 
-async function register(endpoint: URL, issuer: string, redirectUri: string, fetch: BoundedFetch): Promise<Client> {
+async function register(endpoint: URL, issuer: string, kind: ClientKind, fetch: BoundedFetch): Promise<Client> {
   const asked = {
     client_name: 'openmcp',
     application_type: 'native',
-    redirect_uris: [redirectUri],
-    grant_types: ['authorization_code', 'refresh_token'],
-    response_types: ['code'],
+    ...(kind === 'device' ? DEVICE : { redirect_uris: [kind.redirectUri], grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'] }),
     token_endpoint_auth_method: 'none',
   }
   const headers = { 'content-type': 'application/json', accept: 'application/json' }

@@ -1,10 +1,10 @@
 // Tokens for the code of a login, and later for its refresh token.
 import { OpenMcpError } from '../errors.ts'
 import type { BoundedFetch } from './bounded-fetch.ts'
-import { clientAuthOf, type Client } from './client.ts'
+import { clientAuthOf, isVisible, type Client } from './client.ts'
 import type { DpopKey } from './dpop-key.ts'
 import type { Issuer } from './find-issuer.ts'
-import type { Login } from './login.ts'
+import { resourceParameter, type Login } from './login.ts'
 import { shownUrl } from './shown-url.ts'
 import { requestAtTokenEndpoint, type TokenAnswer } from './token-endpoint.ts'
 
@@ -19,10 +19,11 @@ export interface CodeExchange extends Ways {
   code: string
   verifier: string
   redirectUri: string
+  indicator: string | undefined
 }
 
 /** Fails with `login_failed`. */
-export function exchangeCode({ issuer, client, code, verifier, redirectUri, ...ways }: CodeExchange): Promise<TokenAnswer> {
+export function exchangeCode({ issuer, client, code, verifier, redirectUri, indicator, ...ways }: CodeExchange): Promise<TokenAnswer> {
   const by = issuer.server.issuer
   return requestAtTokenEndpoint({
     ...ways,
@@ -30,13 +31,14 @@ export function exchangeCode({ issuer, client, code, verifier, redirectUri, ...w
     clientId: client.id,
     clientAuth: clientAuthOf(client),
     grant: 'authorization_code',
-    parameters: async () => ({ code, redirect_uri: redirectUri, code_verifier: verifier, resource: issuer.resource }),
+    parameters: async () => ({ code, redirect_uri: redirectUri, code_verifier: verifier, ...resourceParameter({ ...issuer, indicator }) }),
     secrets: [code, verifier, ...(client.secret === undefined ? [] : [client.secret])],
     refusal(error, said) {
       if (error === 'invalid_client' || error === 'unauthorized_client') return unknownClient(by, said)
       if (!ways.dpop && ['invalid_dpop_proof', 'use_dpop_nonce'].includes(error)) {
         return failure(`${by} gives only tokens that are bound to a key (${said})`, 'add --dpop required')
       }
+      if (error === 'invalid_target' || said.includes(TOO_MUCH_FOR_ENTRA)) return wrongTarget(by, issuer.resource, said)
       if (error === 'invalid_grant') return failure(`${by} does not take its own code (${said})`, 'a code is good once and for a short time: log in again')
       return failure(`${by} gives no token for the login (${said})`, 'log in again; its log says why')
     },
@@ -61,7 +63,7 @@ export async function refresh(login: Login, { now, ...ways }: Ways & { now: () =
     clientId: client.id,
     clientAuth: clientAuthOf(client),
     grant: 'refresh_token',
-    parameters: async () => ({ refresh_token: refreshToken, resource }),
+    parameters: async () => ({ refresh_token: refreshToken, ...resourceParameter(login) }),
     secrets: [refreshToken, ...(client.secret === undefined ? [] : [client.secret])],
     refusal(error, said) {
       if (['invalid_grant', 'invalid_client', 'unauthorized_client'].includes(error)) return new LoginOver(login, said)
@@ -76,7 +78,7 @@ export async function refresh(login: Login, { now, ...ways }: Ways & { now: () =
 
 /** The part of a login that changes when it is renewed. */
 export function tokensOf({ token, refreshToken }: TokenAnswer, nowMs: number): Pick<Login, 'accessToken' | 'tokenType' | 'obtainedAtMs'> & Partial<Login> {
-  const { accessToken, tokenType, expiresInSeconds } = token
+  const { accessToken, tokenType, expiresInSeconds, scope } = token
   const lasts = expiresInSeconds === undefined ? undefined : Math.min(Math.max(0, expiresInSeconds), MOST_SECONDS)
   return {
     accessToken,
@@ -84,7 +86,15 @@ export function tokensOf({ token, refreshToken }: TokenAnswer, nowMs: number): P
     obtainedAtMs: Math.floor(nowMs),
     expiresAtMs: lasts === undefined ? undefined : Math.floor(nowMs + lasts * 1000),
     ...(refreshToken !== undefined && { refreshToken }),
+    ...(scope !== undefined && isVisible(scope) && { scope }),
   }
+}
+
+/** Entra takes either a resource or scopes that name one, and says so under this number. */
+export const TOO_MUCH_FOR_ENTRA = 'AADSTS9010010'
+
+export function wrongTarget(by: string, resource: string, said: string): OpenMcpError {
+  return failure(`${by} gives no token for ${resource} (${said})`, '--resource URL names what it knows the server by, and --resource none leaves it out')
 }
 
 const MOST_SECONDS = 10 * 365 * 24 * 3600

@@ -15,9 +15,10 @@ export function fetchWith(credential: UpstreamCredential, fetch: Fetch): Fetch {
       const headers = new Headers(init.headers)
       for (const [name, value] of Object.entries(sent)) headers.set(name, value)
       const response = await fetch(url, { ...init, headers })
-      if (response.status !== 401 || tries === TRIES) return response
+      const { status } = response
+      if (status !== 403 && (status !== 401 || tries === TRIES)) return response
       const [challenge, nonce] = [response.headers.get('www-authenticate') ?? undefined, response.headers.get('dpop-nonce') ?? undefined]
-      if (!(await credential.refused(request, { status: 401, challenge, nonce, sent }))) return response
+      if (!(await credential.refused(request, { status, challenge, nonce, sent }))) return response
       void response.body?.cancel().catch(() => {})
     }
   }

@@ -7,7 +7,7 @@ import type { DpopKey } from './dpop-key.ts'
 export interface UpstreamCredential {
   /** Nothing until the upstream has wanted a token (unless it is had before); then a fresh one, and with a key a proof for this request alone. */
   headers(request: CredentialRequest): Promise<Readonly<Record<string, string>>>
-  /** Whether it is worth asking once more. Fails with `login_failed` when no token can be had. */
+  /** Whether it is worth asking once more. Fails with `login_failed` when no token can be had; with `upstream_refused` when it may too little. */
   refused(request: CredentialRequest, refusal: CredentialRefusal): Promise<boolean>
 }
 
@@ -45,6 +45,10 @@ export interface SourcedToken {
   readonly isRenewable: boolean
   /** The key that it is bound to. */
   readonly dpop: DpopKey | undefined
+  /** What it may do, as far as that is known. */
+  readonly scope?: string | undefined
+  /** What a person types for one that may do all of this. */
+  readonly widenedBy?: ((scope: string) => string) | undefined
 }
 
 export interface CredentialOptions {
@@ -125,11 +129,14 @@ export function createCredential({ resource, source, isEager = false, now, log }
       return dpop ? { authorization, dpop: await dpop.proof({ method, url, accessToken, nonce }) } : { authorization }
     },
     async refused({ url }, { status, challenge, nonce: told, sent }) {
-      if (status !== 401 || url.origin !== resource.origin) return false
+      if (url.origin !== resource.origin) return false
+      const { error, scope } = parseChallenge(challenge ?? '')
+      if (status === 403 && error === 'insufficient_scope' && held && sent['authorization'] !== undefined) throw tooLittle(held.token, scope)
+      if (status !== 401) return false
       const dpop = held?.token.dpop
       if (told !== undefined && dpop) nonce = told
       const token = sent['authorization']?.replace(/^\S+ /, '')
-      const wantsNonce = challenge !== undefined && parseChallenge(challenge).error === 'use_dpop_nonce'
+      const wantsNonce = error === 'use_dpop_nonce'
       if (token !== undefined && dpop && wantsNonce && told !== undefined) return true
       // Another request has noticed before.
       if (held && held.token.accessToken !== token) return true
@@ -147,6 +154,24 @@ export function createCredential({ resource, source, isEager = false, now, log }
       return true
     },
   }
+}
+
+/** MCP authorization, scope challenges: what the token may do is kept, and what is wanted is added. Nobody is there to be asked for it now. */
+function tooLittle({ scope, widenedBy, issuer }: SourcedToken, more: string | undefined): OpenMcpError {
+  const wanted = scopesIn(more)
+  const all = [...new Set([...scopesIn(scope), ...wanted])].join(' ')
+  const message = `the upstream wants more than the token of ${issuer} may do (403 insufficient_scope${wanted.length > 0 ? `: ${wanted.join(' ')}` : ''})`
+  return new OpenMcpError('upstream_refused', message, { hint: widenedBy?.(all) ?? 'its operator decides what we may do there' })
+}
+
+const MOST_SCOPES = 64
+
+/** Only such as can be typed as they are: the upstream's words end up in a shell of ours. */
+function scopesIn(scope = ''): string[] {
+  return scope
+    .split(' ')
+    .filter((each) => /^[\w.:/@+-]{1,128}$/.test(each))
+    .slice(0, MOST_SCOPES)
 }
 
 function heldOf(token: SourcedToken, takenAtMs: number): Held {

@@ -51,10 +51,11 @@ function isSpent(login: Login, instead: WantedToken['instead'], nowMs: number): 
 }
 
 async function sourced(login: Login, now: () => number): Promise<SourcedToken> {
-  const { accessToken, tokenType, issuer, obtainedAtMs, expiresAtMs, refreshToken, dpopJwk } = login
+  const { address, accessToken, tokenType, issuer, scope, obtainedAtMs, expiresAtMs, refreshToken, dpopJwk } = login
   const lifeSeconds = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : (expiresAtMs - obtainedAtMs) / 1000
   const dpop = dpopJwk && (await openDpopKey(dpopJwk, { now }))
-  return { accessToken, tokenType, issuer, sinceMs: obtainedAtMs, lifeSeconds, isRenewable: refreshToken !== undefined, dpop }
+  const widenedBy = (all: string): string => `openmcp login ${shownUrl(new URL(address))}${all === '' ? '' : ` --scope '${all}'`}`
+  return { accessToken, tokenType, issuer, sinceMs: obtainedAtMs, lifeSeconds, isRenewable: refreshToken !== undefined, dpop, scope, widenedBy }
 }
 
 function noLogin(resource: URL): OpenMcpError {

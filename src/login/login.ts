@@ -10,6 +10,10 @@ export interface Login {
   readonly address: string
   /** What the tokens are for, as its metadata spells it. */
   readonly resource: string
+  /** What the issuer is told that they are for (RFC 8707 §2), where that is not the resource; `none`: nothing. */
+  readonly indicator?: string | undefined
+  /** What they may do, as far as it is known. */
+  readonly scope?: string | undefined
   readonly issuer: string
   readonly tokenEndpoint: string
   readonly revocationEndpoint?: string | undefined
@@ -25,6 +29,11 @@ export interface Login {
 }
 
 const VERSION = 1
+
+/** The parameter that says what tokens are for, at both endpoints. */
+export function resourceParameter({ resource, indicator = resource }: Pick<Login, 'resource' | 'indicator'>): { resource?: string } {
+  return indicator === 'none' ? {} : { resource: indicator }
+}
 
 export function textOf(login: Login): string {
   return `${JSON.stringify({ version: VERSION, ...login }, null, 2)}\n`
@@ -43,6 +52,8 @@ const MEMBERS = new Set([
   'version',
   'address',
   'resource',
+  'indicator',
+  'scope',
   'issuer',
   'tokenEndpoint',
   'revocationEndpoint',
@@ -59,6 +70,7 @@ function read(value: unknown): Login | undefined {
   const members = membersOf(value)
   if (!members || members.get('version') !== VERSION || [...members.keys()].some((name) => !MEMBERS.has(name))) return undefined
   const [address, resource, issuer, accessToken, tokenType] = ['address', 'resource', 'issuer', 'accessToken', 'tokenType'].map((name) => members.get(name))
+  const [indicator, scope] = ['indicator', 'scope'].map((name) => members.get(name))
   const [refreshToken, obtainedAtMs, expiresAtMs] = ['refreshToken', 'obtainedAtMs', 'expiresAtMs'].map((name) => members.get(name))
   if (typeof address !== 'string' || typeof resource !== 'string' || typeof issuer !== 'string') return undefined
   if (!covers(address, new URL(address)) || !covers(resource, new URL(address))) return undefined
@@ -68,11 +80,14 @@ function read(value: unknown): Login | undefined {
   const dpopJwk = readKey(members.get('dpopJwk'))
   if (!tokenEndpoint || !client || !isToken(accessToken) || !(tokenType === 'Bearer' || tokenType === 'DPoP')) return undefined
   if (!(refreshToken === undefined || isToken(refreshToken))) return undefined
+  if (!(indicator === undefined || isToken(indicator)) || !(scope === undefined || isVisible(scope))) return undefined
   if (!isMoment(obtainedAtMs) || !(expiresAtMs === undefined || isMoment(expiresAtMs))) return undefined
   if ((tokenType === 'DPoP') !== (dpopJwk !== undefined)) return undefined
   return {
     address,
     resource,
+    ...(indicator !== undefined && { indicator }),
+    ...(scope !== undefined && { scope }),
     issuer,
     tokenEndpoint: tokenEndpoint.href,
     ...(revocationEndpoint && { revocationEndpoint: revocationEndpoint.href }),

@@ -4,7 +4,8 @@ import type { AuthorizationServer } from 'oauth4webapi'
 
 import { OpenMcpError } from '../errors.ts'
 import { isScope, type Issuer } from './find-issuer.ts'
-import { endpointOf } from './safe-url.ts'
+import { resourceParameter } from './login.ts'
+import { endpointOf, quoted } from './safe-url.ts'
 
 /** Where the person goes. Fails with `login_failed` for an issuer to which nobody should be sent. */
 export function authorizationEndpoint({ server }: Issuer): URL {
@@ -39,6 +40,8 @@ export interface RequestOptions {
   clientId: string
   redirectUri: string
   scope: string | undefined
+  /** In place of the resource; `none`: it is not named. */
+  indicator: string | undefined
   /** Thumbprint of the key that the tokens are to be bound to. */
   jkt: string | undefined
   state: string
@@ -49,11 +52,9 @@ export function newState(): string {
 }
 
 /** The address to open: nothing in it is a secret, and no shell would find anything in it. */
-export function requestFor({ issuer, endpoint, clientId, redirectUri, scope, jkt, state }: RequestOptions): Request {
+export function requestFor({ issuer, endpoint, clientId, redirectUri, scope, indicator, jkt, state }: RequestOptions): Request {
   const verifier = randomBytes(32).toString('base64url')
-  const url = new URL(endpoint)
-  // All of the query is written anew, which leaves of it only what needs no quoting; the path has not had that.
-  url.pathname = url.pathname.replaceAll(/[^\w./~%-]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+  const url = quoted(endpoint)
   const parameters = {
     response_type: 'code',
     client_id: clientId,
@@ -61,7 +62,7 @@ export function requestFor({ issuer, endpoint, clientId, redirectUri, scope, jkt
     state,
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
-    resource: issuer.resource,
+    ...resourceParameter({ ...issuer, indicator }),
     ...(scope !== undefined && { scope }),
     // OpenID Connect Core §11: without consent nobody is given a token for when the person is away.
     ...(scope?.split(' ').includes('offline_access') && { prompt: 'consent' }),

@@ -57,6 +57,9 @@ export function readPasted(text: string, redirectUri: string, expected: Expected
 function refusalOf(issuer: string, error: string, said: string): OpenMcpError {
   if (error === 'access_denied') return new OpenMcpError('login_failed', `the login was refused at ${issuer} (${said})`, { hint: 'log in and allow it' })
   if (error === 'invalid_scope') return new OpenMcpError('login_failed', `${issuer} does not give this scope (${said})`, { hint: 'name another with --scope' })
-  if (error === 'invalid_target') return new OpenMcpError('login_failed', `${issuer} gives no tokens for this server (${said})`)
+  if (error === 'invalid_target')
+    return new OpenMcpError('login_failed', `${issuer} gives no tokens for this server (${said})`, {
+      hint: '--resource URL names what it knows the server by, and --resource none leaves it out',
+    })
   return new OpenMcpError('login_failed', `${issuer} did not log anybody in (${said})`, { hint: 'try again; its log says why' })
 }

@@ -16,6 +16,15 @@ export function requireSafe(url: URL, beside: string, what: string): void {
   if (!HOST.test(url.hostname)) throw new OpenMcpError('login_failed', `${what} would be at a host that is not written like one`)
 }
 
+/** The same address, in which no shell would find anything but the signs between its parts. */
+export function quoted(url: URL): URL {
+  const plain = new URL(url)
+  plain.pathname = plain.pathname.replaceAll(/[^\w./~%-]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+  plain.search = plain.searchParams.toString()
+  plain.hash = ''
+  return plain
+}
+
 /** An endpoint that an issuer names in its metadata; undefined when it names none. */
 export function endpointOf(issuer: string, endpoint: unknown, what: string): URL | undefined {
   if (endpoint === undefined) return undefined

@@ -12,10 +12,12 @@ import { createLogins, type Logins } from '../../src/login/logins.ts'
 import { takeBack } from '../../src/login/take-back.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { startProgram } from '../support/program.ts'
+import type { OpenMcpError } from '../../src/errors.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { ownDirectory, someLogin } from './kept.ts'
 import { send } from './little-issuer.ts'
 import { browse, littleLogin, type LittleLogin, type WrongLogin } from './little-login.ts'
+import { refusalOf } from './refusal.ts'
 
 interface Stage {
   issuer: LittleLogin
@@ -205,6 +207,43 @@ describe('an upstream that wants a login', () => {
     await expect(stage.call()).rejects.toMatchObject({ code: 'login_failed' })
     expect(stage.said.join('')).not.toContain('canary')
   })
+})
+
+describe('an upstream that wants more than the login may do', () => {
+  const tooLittle =
+    (scope: string): NonNullable<WrongLogin['at']>[string] =>
+    (res) =>
+      send(res, 403, {}, { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` })
+
+  test('is refused in words that say which login may do both, and is asked once', async () => {
+    const stage = await staged()
+    await stage.call()
+    const { message, hint, code } = await refusalIn(stage, tooLittle('files:write mcp'))
+    expect(code).toBe('upstream_refused')
+    expect(message).toContain('(403 insufficient_scope: files:write mcp)')
+    expect(hint).toBe(`openmcp login ${stage.issuer.resource.href} --scope 'mcp files:write'`)
+    expect(refreshes(stage)).toBe(0)
+  })
+
+  test('puts none of its words into a shell of ours: what can be typed as it is comes into the hint, and nothing else', async () => {
+    const stage = await staged()
+    await stage.call()
+    const { hint } = await refusalIn(stage, tooLittle("a'; $(id) ok `id` --x"))
+    expect(hint).toBe(`openmcp login ${stage.issuer.resource.href} --scope 'mcp ok --x'`)
+  })
+
+  test('and has another reason, is passed on as it is', async () => {
+    const stage = await staged()
+    await stage.call()
+    const answer = await fetchWith(stage.credential, () => Promise.resolve(new Response(null, { status: 403 })))(stage.issuer.resource, { method: 'POST' })
+    expect(answer.status).toBe(403)
+  })
+
+  function refusalIn({ credential, issuer }: Stage, answer: NonNullable<WrongLogin['at']>[string]): Promise<OpenMcpError> {
+    return forThisTest(littleLogin({ at: { '/mcp': answer } })).then((strict) =>
+      refusalOf(fetchWith(credential, (_url, init) => fetch(strict.resource, init))(issuer.resource, { method: 'POST', body: '{}' })),
+    )
+  }
 })
 
 describe('of several that hold the same login', () => {

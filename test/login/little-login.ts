@@ -18,6 +18,8 @@ export interface LittleLogin {
   readonly takenBack: readonly Readonly<Record<string, string>>[]
   /** Tokens that were taken by the resource, each once. */
   readonly tokensSeen: ReadonlySet<string>
+  /** Somebody types the code that a device was given, and allows it. */
+  allowDevice(userCode: string): void
   /** Ends every access token there is. */
   expire(): void
   /** Ends every refresh token there is. */
@@ -40,6 +42,8 @@ export interface WrongLogin {
   lifeSeconds?: number | null
   /** Refresh tokens are none, or stay the same. */
   refresh?: 'none' | 'rotating'
+  /** Of what a device is answered. */
+  device?: (origin: string) => object
   /** What the resource is called here; null: it must not be named. */
   indicator?: string | null
   /** Clients that get tokens by themselves, with their secrets, and in which way alone these are taken. */
@@ -63,6 +67,7 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
   const takenBack: Record<string, string>[] = []
   const tokensSeen = new Set<string>()
   const codes = new Map<string, Grant>()
+  const devices = new Map<string, { userCode: string; scope: string | undefined; isAllowed: boolean }>()
   const refreshable = new Set<string>()
   const live = new Set<string>()
   let count = 0
@@ -97,6 +102,11 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
         secretBy === 'basic' ? basic.split(':').map((part) => decodeURIComponent(part.replaceAll('+', ' '))) : [form['client_id'], form['client_secret']]
       if (secret === undefined || clients[id] !== secret) return send(res, 401, { error: 'invalid_client', error_description: `not ${secret}` })
       ;({ scope } = form)
+    } else if (form['grant_type'] === DEVICE_CODE) {
+      const device = devices.get(form['device_code'] ?? '')
+      if (!device?.isAllowed) return send(res, 400, { error: device ? 'authorization_pending' : 'expired_token' })
+      devices.delete(form['device_code'] ?? '')
+      ;({ scope } = device)
     } else if (form['grant_type'] === 'authorization_code') {
       const grant = codes.get(form['code'] ?? '')
       codes.delete(form['code'] ?? '')
@@ -124,6 +134,13 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
       ...(refresh === 'rotating' && form['grant_type'] !== 'client_credentials' && { refresh_token: refreshToken }),
       ...(scope !== undefined && { scope }),
     })
+  }
+
+  function device(form: Record<string, string>, res: ServerResponse): void {
+    if ((form['resource'] ?? null) !== indicator()) return send(res, 400, { error: 'invalid_target' })
+    const [deviceCode, userCode] = [`device-${++count}-canary`, `WXYZ-${count}`]
+    devices.set(deviceCode, { userCode, scope: form['scope'], isAllowed: false })
+    send(res, 200, { device_code: deviceCode, user_code: userCode, verification_uri: `${origin}/device`, expires_in: 600, ...wrong.device?.(origin) })
   }
 
   function resource(headers: IncomingHttpHeaders, body: string, method: string | undefined, res: ServerResponse): void {
@@ -162,6 +179,8 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
           return authorize(searchParams, res)
         case '/token':
           return token(form, req.headers, res)
+        case '/device_authorization':
+          return device(form, res)
         case '/register':
           registrations.push(JSON.parse(body))
           return send(res, 201, { client_id: `client-${registrations.length}` })
@@ -184,11 +203,16 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
     forms,
     takenBack,
     tokensSeen,
+    allowDevice(userCode) {
+      for (const each of devices.values()) if (each.userCode === userCode) each.isAllowed = true
+    },
     expire: () => live.clear(),
     forget: () => refreshable.clear(),
     stop,
   }
 }
+
+const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
 
 const METADATA = (origin: string): object => ({
   issuer: origin,

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { OpenMcpError } from '../../src/errors.ts'
+import { LOGIN_BOUNDS, boundedFetch } from '../../src/login/bounded-fetch.ts'
+import { refresh } from '../../src/login/code-grant.ts'
 import { logIn, type LogInOptions } from '../../src/login/log-in.ts'
-import type { Login } from '../../src/login/login.ts'
+import { parseLogin, textOf, type Login } from '../../src/login/login.ts'
 import type { Invitation } from '../../src/login/wait-for-code.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { ask, raw } from '../support/wire.ts'
@@ -72,6 +74,7 @@ describe('a person who logs in', () => {
     expect(login).toEqual({
       address: issuer.resource.href,
       resource: `${issuer.origin}/mcp`,
+      scope: 'mcp',
       issuer: issuer.origin,
       tokenEndpoint: `${issuer.origin}/token`,
       revocationEndpoint: `${issuer.origin}/revoke`,
@@ -136,6 +139,24 @@ describe('a person who logs in', () => {
     const { issuer, made } = await staged({ metadata: (origin) => ({ resource: `${origin}/other` }) })
     expect((await refusalOf(made)).message).toContain('speaks of another resource than')
     expect(issuer.authorizations).toEqual([])
+  })
+})
+
+describe('what tokens are for', () => {
+  test.each([
+    ['https://known.example/api', 'https://known.example/api'],
+    ['none', null],
+  ])('is said as the person says (%s), at every place where it is said, and kept', async (indicator, sent) => {
+    const { issuer, made } = await through({ indicator: sent }, { indicator })
+    const login = await made
+    expect(login).toMatchObject({ indicator, resource: `${issuer.origin}/mcp` })
+    expect(parseLogin(textOf(login))).toEqual(login)
+    await refresh(login, { fetch: boundedFetch(globalThis.fetch, LOGIN_BOUNDS), dpop: undefined, now: Date.now })
+    expect(issuer.authorizations.map((query) => query.get('resource'))).toEqual([sent])
+    expect(issuer.forms.map((form) => [form['grant_type'], form['resource'] ?? null])).toEqual([
+      ['authorization_code', sent],
+      ['refresh_token', sent],
+    ])
   })
 })
 
@@ -459,7 +480,8 @@ describe('a token endpoint', () => {
   test.each<[string, NonNullable<WrongLogin['token']>, string]>([
     ['a refusal of the code', answering(400, { error: 'invalid_grant' }), 'does not take its own code (invalid_grant)'],
     ['a refusal of the client', answering(401, { error: 'invalid_client' }, { 'www-authenticate': 'Basic' }), 'does not take openmcp for the client'],
-    ['another refusal', answering(400, { error: 'invalid_target' }), 'gives no token for the login (invalid_target)'],
+    ['another refusal', answering(400, { error: 'unsupported_grant_type' }), 'gives no token for the login (unsupported_grant_type)'],
+    ['another name of the server', answering(400, { error: 'invalid_target' }), '/mcp (invalid_target)'],
     ['our own code', (res, { form }) => (send(res, 400, { error: 'invalid_grant', error_description: form['code'] }), true), '[secret]'],
     ['our own verifier', (res, { form }) => (send(res, 400, { error: 'x', error_description: form['code_verifier'] }), true), '[secret]'],
     ['a web page', answering(200, '<html>'), 'something that is no token'],
