@@ -56,7 +56,7 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
   })
   const pathOf = remembered((url: URL) => url.pathname + url.search)
 
-  const send: Send = ({ method, url, headers, body, endless }, more, handler, { unauthorized, redirected }) => {
+  const send: Send = ({ method, url, headers, body, endless }, more, handler, { unauthorized, insufficient, redirected }) => {
     let controller: Dispatcher.DispatchController | undefined
     let stopped = false
     const stop = (): void => {
@@ -74,12 +74,14 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
         onResponseStart(flow, status, answered) {
           if (stopped || status < 200) return
           const isRedirect = status >= 300 && status < 400
-          if (!isRedirect && (status !== 401 || !unauthorized)) return handler.head(status, headOf(answered), flow)
+          const challenge = oneOf(answered, 'www-authenticate')
+          const refused = status === 401 ? unauthorized : status === 403 && wantsScope(challenge) ? insufficient : undefined
+          if (!isRedirect && !refused) return handler.head(status, headOf(answered), flow)
           stopped = true
           // Its body is read to its end where that is near, so that the connection can be used again.
           if (endless || !(Number(oneOf(answered, 'content-length')) <= UNREAD_BYTES)) flow.abort(new Error('nobody reads this'))
           if (isRedirect) redirected(status, oneOf(answered, 'location'))
-          else unauthorized?.({ status, challenge: oneOf(answered, 'www-authenticate'), nonce: oneOf(answered, 'dpop-nonce') })
+          else refused?.({ status, challenge, nonce: oneOf(answered, 'dpop-nonce') })
         },
         onResponseData(_flow, chunk) {
           if (!stopped) handler.chunk(chunk)
@@ -108,10 +110,16 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
 
 type Unauthorized = Omit<CredentialRefusal, 'sent'>
 
-/** What is no answer goes here, and the handler hears nothing of it. Without `unauthorized` a 401 is an answer. */
+/** What is no answer goes here, and the handler hears nothing of it. Without `unauthorized` a 401 is an answer, and so with the other. */
 interface NoAnswer {
   redirected: Redirected
   unauthorized?: (refusal: Unauthorized) => void
+  /** The credential is good, and not for this (RFC 6750 §3.1). */
+  insufficient?: (refusal: Unauthorized) => void
+}
+
+function wantsScope(challenge: string | undefined): boolean {
+  return challenge !== undefined && /\berror\s*=\s*"?insufficient_scope\b/i.test(challenge)
 }
 
 type Send = (request: ClientRequest, more: ForwardedHeaders | undefined, handler: AnswerHandler, noAnswer: NoAnswer) => () => void
@@ -128,12 +136,18 @@ function withCredential(send: Send, credential: Credential): SendOnce {
     }
     const first = async (): Promise<void> => {
       const sent = await credential.headers(request)
-      if (!stopped) stop = send(request, sent, handler, { redirected, unauthorized: (refusal) => void again({ ...refusal, sent }).catch(fail) })
+      const unauthorized = (refusal: Unauthorized): void => void again({ ...refusal, sent }).catch(fail)
+      if (!stopped) stop = send(request, sent, handler, { redirected, unauthorized, insufficient: tooLittle(sent) })
     }
+    /** No second try: a token that may do more is for a person to get, and the credential says how. */
+    const tooLittle =
+      (sent: CredentialRefusal['sent']) =>
+      (refusal: Unauthorized): void =>
+        void credential.refused(request, { ...refusal, sent }).then(() => fail(refusedBy(refusal.status)), fail)
     const again = async (refusal: CredentialRefusal): Promise<void> => {
       if (!(await credential.refused(request, refusal))) throw refusedBy(refusal.status)
       const sent = await credential.headers(request)
-      if (!stopped) stop = send(request, sent, handler, { redirected })
+      if (!stopped) stop = send(request, sent, handler, { redirected, insufficient: tooLittle(sent) })
     }
     void first().catch(fail)
     return () => {

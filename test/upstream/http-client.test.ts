@@ -166,6 +166,42 @@ describe('a request to an upstream that wants a credential', () => {
   })
 })
 
+describe('a request whose credential is good, and not for this', () => {
+  const narrow =
+    (challenge: string): RequestListener =>
+    (req, res) =>
+      req.headers['authorization'] === 'Bearer good' ? void res.writeHead(403, { 'www-authenticate': challenge }).end('no') : asksForToken(req, res)
+
+  test.each(['Bearer error="insufficient_scope", scope="b"', 'Bearer scope="b", error=insufficient_scope'])(
+    'is told to the credential, also when it was renewed just before (%s)',
+    async (challenge) => {
+      const { origin } = await serverThat(narrow(challenge))
+      const statuses: number[] = []
+      let token: string | undefined
+      const credential = credentialOf(
+        () => token,
+        async ({ status }) => {
+          statuses.push(status)
+          if (status === 403) throw new OpenMcpError('upstream_refused', 'too little')
+          token = 'good'
+          return true
+        },
+      )
+      for (const _ of ['renewed', 'held']) expect(await answerOf(origin, credential)).toMatchObject([{ message: 'too little' }])
+      expect(statuses).toEqual([401, 403, 403])
+    },
+  )
+
+  test('gets a 403 of any other reason as it is', async () => {
+    const { origin } = await serverThat(narrow('Bearer error="invalid_request"'))
+    const credential = credentialOf(
+      () => 'good',
+      () => Promise.reject(new Error('asked')),
+    )
+    expect(await answerOf(origin, credential)).toEqual([403, 'no', 'end'])
+  })
+})
+
 test('a request without a credential gets its 401 as it is', async () => {
   const { origin, seen } = await serverThat(asksForToken)
   expect(await answerOf(origin)).toEqual([401, 'who are u', 'end'])
