@@ -12,6 +12,7 @@ import { besideFile, textOf, type Machine } from './machine.ts'
 import { keptLogins } from './home.ts'
 import type { Mistakes } from './mistakes.ts'
 import { retryOf } from './several-options.ts'
+import { severalSockets } from './several-sockets.ts'
 import { configuredWay } from './way-options.ts'
 import type { Proof } from './upstream-login.ts'
 
@@ -118,7 +119,8 @@ function remoteOf(
   const ca = tls && { ...tls, ca: tls.ca === undefined ? undefined : here(tls.ca) }
   const way = configuredWay(ca, [urls, ...others, ...fallbacks].flat(), { at: at(), machine, warnings })
   const [first] = urls
-  if (first && isSocket(first)) return { kind: 'socket', url: first, headers: Object.fromEntries(named), ...(way && { way }) }
+  if (first && isSocket(first))
+    return { kind: 'socket', url: first, headers: Object.fromEntries(named), ...severalSockets({ others, fallbacks }), ...(way && { way }) }
   const retry = retryOf(own, all)
   return {
     kind: 'remote',

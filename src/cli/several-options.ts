@@ -2,7 +2,7 @@
 import { OpenMcpError } from '../errors.ts'
 import type { RetryEntry } from '../config/retry.ts'
 import type { RemoteTarget } from '../openmcp.ts'
-import { isSocket, parseTarget } from '../protocol/target.ts'
+import { parseTarget } from '../protocol/target.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
 import { parseCount } from './values.ts'
 
@@ -18,7 +18,7 @@ export function endpointsOf(reading: Reading): readonly (readonly URL[])[] {
   if (!given) return []
   const texts = given.value.split(',').map((text) => text.trim())
   if (texts.length > MOST) reading.mistakes.add(new OpenMcpError('usage', `${given.as} takes at most ${MOST} upstreams`))
-  return texts.slice(0, MOST).flatMap((text) => urlsOf(reading, text, given.as) ?? [])
+  return texts.slice(0, MOST).flatMap((text) => urlsOf(reading, text) ?? [])
 }
 
 /** Undefined where nothing is said of it. The first of several that says something counts. */
@@ -34,7 +34,7 @@ export function severalOf(
   endpoints: readonly (readonly URL[])[],
   configured?: RetryEntry,
 ): Pick<RemoteTarget, 'others' | 'fallbacks' | 'retry'> {
-  const fallbacks = allOf(reading, 'fallback').flatMap(({ as, value }) => urlsOf(reading, value, as) ?? [])
+  const fallbacks = allOf(reading, 'fallback').flatMap(({ value }) => urlsOf(reading, value) ?? [])
   const attempts = oneOf(reading, 'retry-attempts', (text, as) => parseCount(text, as, ATTEMPTS))
   const delayMs = oneOf(reading, 'retry-delay', (text, as) => parseCount(text, as, DELAY_MS))
   const retry = retryOf({ attempts, delayMs }, configured)
@@ -46,10 +46,6 @@ export function severalOf(
 }
 
 /** In a list of one, because it may be none. */
-function urlsOf({ mistakes }: Reading, text: string, as: string): readonly (readonly URL[])[] | undefined {
-  return mistakes.attempt(() => {
-    const urls = parseTarget(text)
-    if (!urls.some(isSocket)) return [urls]
-    throw new OpenMcpError('unavailable_option', `${as}: only http(s):// upstreams can be several by now`)
-  })
+function urlsOf({ mistakes }: Reading, text: string): readonly (readonly URL[])[] | undefined {
+  return mistakes.attempt(() => [parseTarget(text)])
 }

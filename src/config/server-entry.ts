@@ -205,9 +205,8 @@ function wrongsOfSockets({ url, endpoints = [], fallback = [], type, retry, oaut
   const fits = type === undefined || type === 'auto' || type === 'stdio' || (socket ? type === speaks : type === 'http' || type === 'sse')
   return [
     !fits && first !== undefined && `type ${type} does not fit its url: write tcp://HOST:PORT, ws://HOST:PORT or https://HOST`,
-    (endpoints.length > 1 || fallback.length > 0) &&
-      [...endpoints, ...fallback, ...(url ? [url] : [])].flat().some(isSocket) &&
-      'only http(s):// upstreams can be several by now',
+    [...endpoints, ...fallback, ...(url ? [url] : [])].flat().some((one) => isSocket(one) !== (socket !== undefined)) &&
+      'several that are one are all http(s)://, or all tcp:// and ws(s)://',
     socket !== undefined && retry !== undefined && `retry is for http(s)://, and this is ${socket.protocol}//`,
     socket !== undefined && oauth !== undefined && `oauth is for http(s)://, and this is ${socket.protocol}//`,
     socket !== undefined && id !== undefined && `id proves us by HTTP, and this is ${socket.protocol}//`,

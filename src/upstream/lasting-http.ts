@@ -19,6 +19,7 @@ export interface LastingHttpOptions {
   /** Before the first of them; doubled with each, and by chance half of it more. */
   delayMs: number
   random: () => number
+  now: () => number
   log: Log
 }
 
@@ -43,6 +44,8 @@ const NOTHING = (): void => {}
 /** An `initialize` is small. */
 const OPENING_BYTES = 256 * 1024
 const ACCEPT_BOTH: ForwardedHeaders = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
+/** A client waits so long for its session without giving up. Who asks for more is heard by the client itself. */
+const LONGEST_WAIT_MS = 10_000
 /** Methods that may be sent twice: what they ask for is the same the second time. */
 const HARMLESS = new Set([
   'ping',
@@ -56,7 +59,7 @@ const HARMLESS = new Set([
   'completion/complete',
 ])
 
-export function createLastingHttp({ endpoints, attempts, delayMs, random, log }: LastingHttpOptions): HttpUpstream {
+export function createLastingHttp({ endpoints, attempts, delayMs, random, now, log }: LastingHttpOptions): HttpUpstream {
   const sessions = new Map<string, LastingSession>()
   /** There is nothing to weigh then. */
   const isAlone = endpoints.all.length === 1
@@ -94,6 +97,8 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
         { ...sent, sessionId: upstreamId },
         {
           head(status, answered) {
+            const waitMs = session ? undefined : askedToWaitMs(status, answered, now())
+            if (waitMs !== undefined && isHarmless(request, opening) && mayWait(waitMs)) return busy(endpoint, waitMs)
             hasHead = true
             endpoints.works(endpoint)
             if (session && status === 404 && request.method !== 'DELETE' && sent === request) return forgotten(session, upstreamId)
@@ -122,6 +127,23 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
       )
     }
 
+    const isElsewhere = (): boolean => endpoints.all.some((one) => !tried.has(one))
+
+    function mayWait(waitMs: number): boolean {
+      return isElsewhere() || (left > 0 && waitMs <= LONGEST_WAIT_MS)
+    }
+
+    /** It has not begun with it, and says when to come back. */
+    function busy(endpoint: HttpUpstream, waitMs: number): void {
+      stopTry()
+      over()
+      endpoints.failed(endpoint)
+      if (isElsewhere()) return go()
+      left--
+      const timer = setTimeout(() => (tried.clear(), go()), waitMs * (1 + random() / 2))
+      stopTry = () => clearTimeout(timer)
+    }
+
     /** The endpoint knows the session no more. What it says beside that nobody reads. */
     function forgotten(lost: LastingSession, upstreamId: string | undefined): void {
       stopTry()
@@ -139,7 +161,7 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, log }:
 
     function again(error: OpenMcpError): void {
       // Another endpoint costs no wait.
-      if (!session && endpoints.all.some((one) => !tried.has(one))) return go()
+      if (!session && isElsewhere()) return go()
       if (session && endpoints.all.some((one) => one !== session.endpoint && endpoints.isUp(one))) return void elsewhere(session, error)
       if (left-- <= 0) return session ? void elsewhere(session, error) : reply.failed(error)
       const timer = setTimeout(() => (tried.clear(), go()), delayMs * 2 ** (attempts - left - 1) * (1 + random() / 2))
@@ -218,10 +240,27 @@ function mayRepeat(error: OpenMcpError, { method, body }: HttpRequest): boolean 
   if (wasNeverSent(error)) return true
   if (error.code !== 'upstream_broke') return false
   if (method === 'GET') return true
-  if (method === 'DELETE' || body === undefined || body.length > OPENING_BYTES) return false
+  return method === 'POST' && onlyAsks(body)
+}
+
+/** To be asked for a session twice harms no server that has not begun with the first. */
+function isHarmless({ method, body }: HttpRequest, opening: Opening | undefined): boolean {
+  return opening !== undefined || (method === 'POST' && onlyAsks(body))
+}
+
+function onlyAsks(body: HttpRequest['body']): boolean {
+  if (body === undefined || body.length > OPENING_BYTES) return false
   // A batch may hold anything.
   const message = jsonIn(body.toString())
   return isObject(message) && typeof message['method'] === 'string' && HARMLESS.has(message['method'])
+}
+
+/** `Retry-After` of 429 and 503 (RFC 9110 §10.2.3): seconds, or a date. */
+function askedToWaitMs(status: number, { others }: ResponseHead, nowMs: number): number | undefined {
+  const asked = status === 429 || status === 503 ? others['retry-after'] : undefined
+  if (asked === undefined) return undefined
+  const waitMs = /^\d{1,6}$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - nowMs
+  return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs)
 }
 
 function openingOf({ method, headers, body }: HttpRequest): Opening | undefined {

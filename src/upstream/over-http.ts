@@ -25,7 +25,7 @@ export interface Remote {
 export function overHttp(endpoints: Endpoints<HttpUpstream>, { attempts, delayMs }: Retry, options: ConnectOptions): Remote {
   const { limits, log } = options
   let open = 0
-  const upstream = createLastingHttp({ endpoints, attempts, delayMs, random: Math.random, log })
+  const upstream = createLastingHttp({ endpoints, attempts, delayMs, random: Math.random, now: options.now, log })
   // A link without a session serves one request: what a list of tools taught one, the next must know.
   const paramHeaders = createParamHeaders()
   const messages: MessageUpstream = {

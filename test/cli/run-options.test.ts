@@ -359,7 +359,20 @@ describe('what an upstream gets', () => {
     expect(optionsOf(args).target).toMatchObject({ kind: 'remote', ...target })
   })
 
+  test('connections can be several, too', () => {
+    expect(optionsOf(['--endpoints', 'tcp://127.0.0.1:1,ws://127.0.0.1:2/mcp', '--fallback', 'tcp://127.0.0.1:3']).target).toEqual({
+      kind: 'socket',
+      url: new URL('tcp://127.0.0.1:1'),
+      others: [new URL('ws://127.0.0.1:2/mcp')],
+      fallbacks: [new URL('tcp://127.0.0.1:3')],
+      headers: {},
+    })
+  })
+
   test.each([
+    [['--endpoints', 'https://a/mcp,tcp://127.0.0.1:1'], 'several that are one are all http(s)://, or all tcp:// and ws(s)://'],
+    [['tcp://127.0.0.1:1', '--fallback', 'https://a/mcp'], 'several that are one are all http(s)://, or all tcp:// and ws(s)://'],
+    [['tcp://127.0.0.1:1', '--retry-attempts', '1'], '--retry-… are for http(s):// upstreams, and this is tcp://'],
     [['--endpoints', 'https://a/mcp,'], 'the upstream is empty'],
     [['--endpoints', 'https://a/mcp', 'x'], '--endpoints says what to serve, and so does what follows the options'],
     [['-p', '8000:https://a/mcp', '--endpoints', 'https://a/mcp'], '--endpoints says what to serve, and so does -p'],

@@ -232,6 +232,7 @@ describe('what a remote server asks for besides', () => {
     [{ client_header_forwarding: { enabled: true, whitelist: ['X-User-*'] } }, 'whitelist[0]: is a pattern'],
     [{ client_header_forwarding: { enabled: true, whitelist: ['Authorization'] } }, 'whitelist[0]: is a header that never goes on'],
     [{ tls: { verify: 'no' } }, 'tls.verify: must be true or false'],
+    [{ fallback: ['tcp://127.0.0.1:1'] }, 'several that are one are all http(s)://, or all tcp:// and ws(s)://'],
     [{ retry: { attempts: -1 } }, 'retry.attempts: must be a whole number from 0 to 100'],
     [{ stateless: true, isolation: 'session' }, 'stateless makes no session'],
   ])('%j is a mistake', (wrong, words) => {

@@ -20,6 +20,8 @@ export interface Restartable {
   start(): Promise<void>
   /** The next call of a tool is done, and its answer never comes. */
   breakNext(): void
+  /** So many requests are refused with 503 and this `Retry-After`. */
+  refuseNext(times: number, retryAfter: string): void
 }
 
 /** Ends with the test. */
@@ -30,6 +32,7 @@ export async function restartable(name: string, { version }: { version?: string 
   let calls = 0
   let opened = 0
   let breaks = false
+  let refusing = { times: 0, retryAfter: '' }
   const answer = (res: ServerResponse, id: unknown, result: Json, more: Record<string, string> = {}): void =>
     void res.writeHead(200, { 'content-type': 'application/json', ...more }).end(JSON.stringify({ jsonrpc: '2.0', id, result }))
   const create = (): ReturnType<typeof createServer> =>
@@ -43,6 +46,10 @@ export async function restartable(name: string, { version }: { version?: string 
         const method = typeof body['method'] === 'string' ? body['method'] : (req.method ?? '')
         headers.push(req.headers)
         asked.push(`${method}${typeof within === 'string' ? ` in ${within}` : ''}${req.headers['last-event-id'] === undefined ? '' : ' from the last event'}`)
+        if (refusing.times > 0) {
+          refusing.times--
+          return void res.writeHead(503, { 'retry-after': refusing.retryAfter }).end()
+        }
         if (method === 'initialize') {
           const id = `${name}-${++opened}`
           sessions.add(id)
@@ -90,5 +97,6 @@ export async function restartable(name: string, { version }: { version?: string 
       await listen(port)
     },
     breakNext: () => (breaks = true),
+    refuseNext: (times, retryAfter) => void (refusing = { times, retryAfter }),
   }
 }

@@ -23,7 +23,7 @@ function lasting(tiers: readonly (readonly Restartable[])[], { attempts = 0, del
     }),
   )
   const endpoints = createEndpoints(upstreams, { now: Date.now, random: () => 0 })
-  return createLastingHttp({ endpoints, attempts, delayMs, random: () => 0, log: SILENT })
+  return createLastingHttp({ endpoints, attempts, delayMs, random: () => 0, now: Date.now, log: SILENT })
 }
 
 interface Answered {
@@ -218,6 +218,47 @@ describe('several endpoints', () => {
     expect((await list(upstream)).body).toMatchObject({ result: { by: 'c' } })
     await c.stop()
     expect((await failed(list(upstream))).code).toBe('upstream_unreachable')
+  })
+})
+
+describe('an upstream that is busy and says when to come back', () => {
+  test.each([
+    ['seconds', '0'],
+    ['a date', new Date(0).toUTCString()],
+  ])('is asked again for a session then: %s', async (_, retryAfter) => {
+    const server = await restartable('a')
+    const upstream = lasting([[server]], { attempts: 3 })
+    server.refuseNext(2, retryAfter)
+    expect(await session(upstream)).toBe('s1')
+    server.refuseNext(1, retryAfter)
+    expect((await list(upstream)).status).toBe(200)
+    expect(server.asked).toEqual(['initialize', 'initialize', 'initialize', 'tools/list', 'tools/list'])
+  })
+
+  test('is heard by the client, when that is too long, or after so many times', async () => {
+    const server = await restartable('a')
+    server.refuseNext(1, '3600')
+    expect((await ask(lasting([[server]], { attempts: 3 }), { body: initializeMessage(1) })).status).toBe(503)
+    server.refuseNext(3, '0')
+    expect((await ask(lasting([[server]], { attempts: 2 }), { body: initializeMessage(1) })).status).toBe(503)
+    expect(server.asked).toHaveLength(4)
+  })
+
+  test('is asked nothing twice that could be done twice, nor within a session', async () => {
+    const server = await restartable('a')
+    const upstream = lasting([[server]], { attempts: 3 })
+    const id = await session(upstream)
+    server.refuseNext(2, '0')
+    expect([(await call(upstream, undefined)).status, (await list(upstream, id)).status]).toEqual([503, 503])
+    expect(server.calls).toBe(0)
+  })
+
+  test('is not waited for where another is not', async () => {
+    const [a, b] = await Promise.all([restartable('a'), restartable('b')])
+    const upstream = lasting([[a, b]])
+    a.refuseNext(100, '3600')
+    for (let time = 0; time < 4; time++) expect((await call(upstream, await session(upstream))).body).toMatchObject({ result: { by: 'b' } })
+    expect(a.asked).toEqual(['initialize'])
   })
 })
 
