@@ -1,11 +1,11 @@
 // A configuration that changes while openmcp runs: what can be applied is, what cannot is said, and what is broken changes nothing.
 import { isDeepStrictEqual } from 'node:util'
-import { toOpenMcpError } from '../errors.ts'
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { OpenMcp } from '../openmcp.ts'
 import type { ProveServers } from './prove-servers.ts'
 import type { RunOptions, Source } from './run-options.ts'
-import { watchFiles, type Watch } from './watch-files.ts'
+import { mayWait, watchFiles, type Watch } from './watch-files.ts'
 
 type Followed = RunOptions & { source: Source }
 
@@ -18,6 +18,8 @@ export function followConfig(
   let applying = Promise.resolve()
 
   async function apply(): Promise<void> {
+    const pipe = running.source.files().find(mayWait)
+    if (pipe !== undefined) throw new OpenMcpError('usage', `${pipe} is no file, and what comes by a pipe is read at the start alone`)
     const next = running.source.again()
     for (const warning of next.warnings) log.warn(warning)
     const { added, changed, removed } = await proxy.apply(await prove(next.servers))

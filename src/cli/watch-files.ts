@@ -1,5 +1,6 @@
 // News of files, by looking: what editors, `mv`, containers and network disks do to a file differs, and its end is always the same.
 import { statSync } from 'node:fs'
+import { devNull } from 'node:os'
 
 export interface Watch {
   /** From now on these. Those that were watched before are not taken for unchanged. */
@@ -32,8 +33,22 @@ export function watchFiles(onChange: () => void, everyMs = EVERY_MS): Watch {
   }
 }
 
-/** A symbolic link stands for where it leads: that is what containers move. */
+/** A symbolic link stands for where it leads: that is what containers move. What cannot be looked at is a state like any other. */
 function markOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false, bigint: true })
-  return stat ? `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs}` : 'none'
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false, bigint: true })
+    return stat ? `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs}` : 'none'
+  } catch (thrown) {
+    return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unknown'
+  }
+}
+
+/** Whether reading it could wait for somebody who writes, and everybody with it. */
+export function mayWait(path: string): boolean {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    return stat !== undefined && (stat.isFIFO() || (stat.isCharacterDevice() && path !== devNull))
+  } catch {
+    return false
+  }
 }

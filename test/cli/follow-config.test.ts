@@ -1,7 +1,8 @@
 // `--config` while openmcp runs: the program is typed, files are files, and what is applied is what the proxy is told.
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { readArguments } from '../../src/cli/arguments.ts'
@@ -18,6 +19,7 @@ import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { until } from '../support/until.ts'
 
 interface Stage {
+  readonly home: string
   readonly applied: (readonly NamedServer[])[]
   readonly log: string[]
   write(file: string, text: string): Promise<void>
@@ -26,7 +28,10 @@ interface Stage {
 
 async function stage(first: string, files: Record<string, string> = {}): Promise<Stage> {
   const home = await mkdtemp(join(tmpdir(), 'openmcp-config-'))
-  const write = (file: string, text: string): Promise<void> => writeFile(join(home, file), text)
+  const write = async (file: string, text: string): Promise<void> => {
+    await mkdir(dirname(join(home, file)), { recursive: true })
+    await writeFile(join(home, file), text)
+  }
   await write('c.json', first)
   for (const [file, text] of Object.entries(files)) await write(file, text)
   const machine: Machine = {
@@ -52,6 +57,7 @@ async function stage(first: string, files: Record<string, string> = {}): Promise
     await rm(home, { recursive: true })
   })
   return {
+    home,
     applied,
     log,
     write,
@@ -82,6 +88,28 @@ test('a broken file changes nothing and says why, and so does one that is gone; 
   await write('c.json', config({ c: { command: 'c' } }))
   await until('the good one', () => applied.length === 1)
   expect(namesIn(applied[0])).toEqual(['c'])
+})
+
+test.each<[string, (file: string) => Promise<void>]>([
+  ['a link to itself', (file) => symlink(file, file)],
+  ['a pipe that nobody writes to', async (file) => void execFileSync('mkfifo', [file])],
+  ['a directory', async (file) => void (await mkdir(file))],
+])('%s in the place of the file is said, and ends or holds up nothing', async (_what, make) => {
+  const { applied, log, home, write } = await stage(config({ a: { command: 'a' } }))
+  await rm(join(home, 'c.json'))
+  await make(join(home, 'c.json'))
+  await until('words', () => log.some((line) => line.includes('is not applied')))
+  expect(applied).toEqual([])
+  await rm(join(home, 'c.json'), { recursive: true })
+  await write('c.json', config({ b: { command: 'b' } }))
+  await until('the good one', () => applied.length === 1)
+})
+
+test('a file where a directory was is said, too', async () => {
+  const { log, home } = await stage(config({ a: { command: '${file:sub/secret}' } }), { 'sub/secret': 'a' })
+  await rm(join(home, 'sub'), { recursive: true })
+  await writeFile(join(home, 'sub'), '')
+  await until('words', () => log.some((line) => line.includes('is not applied')))
 })
 
 test('a secret in a file of its own is followed, also while it is missing', async () => {
