@@ -117,7 +117,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     // Where nobody has to prove who they are, everybody is one caller.
     const admitted: Admitted = proof ? { ...proof.guard, gate: proof.gate } : { callerOf: () => ANYBODY, gate: OPEN_GATE }
     const servers = createServers({
-      root: connection && { name, connection, limits, stateless },
+      root: connection && { name, connection, limits, stateless, forwardHeaders: options.forwardHeaders },
       aggregate: aggregate && { server: aggregate, limits },
       admitted,
       caps,
@@ -172,6 +172,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       rules,
       tls: on.tls !== undefined,
       exposeHeaders: on.exposeHeaders,
+      takenHeaders: servers.headers,
       pathPrefix: on.pathPrefix,
       status,
       security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },

@@ -111,6 +111,7 @@ export const RUN_OPTIONS: OptionTable = table({
   ...TARGET,
   ...SEVERAL,
   ...CLIENT,
+  'forward-header': { value: 'NAME', repeats: true, needs: 'upstream' },
   isolation: { value: 'session|identity|shared' },
   stateless: { needs: 'port' },
   name: { value: 'NAME' },

@@ -16,6 +16,7 @@ import { RUN_OPTIONS } from './option-table.ts'
 import { proofOf } from './proof-options.ts'
 import { parsePublish, upstreamOf, type Publish } from './publish.ts'
 import { NO_CONFIG, isSecured, securityOf, type ReadConfig } from './security-options.ts'
+import { forwardsOf } from './forward-options.ts'
 import { endpointsOf, severalOf } from './several-options.ts'
 import { readVersion } from './version.ts'
 import { allOf, commandTarget, oneOf, refuseUseless, remoteTarget, type Reading, type There } from './target-options.ts'
@@ -97,6 +98,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
     name: oneOf(reading, 'name', parseName) ?? config.name ?? 'default',
     ...shared,
     ...(isStateless && { stateless: true }),
+    ...forwardsOf(reading, target),
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
   }
   reading.mistakes.throwIfAny()

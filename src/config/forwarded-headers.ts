@@ -2,7 +2,9 @@
 
 /** About us, or about this connection: it says nothing to a server behind us. */
 export function neverGoesOn(header: string): boolean {
-  return NEVER.has(header.toLowerCase())
+  const name = header.toLowerCase()
+  // Headers of MCP are openmcp's own to set: a session of the caller is not one of the server.
+  return NEVER.has(name) || name.startsWith('mcp-')
 }
 
 /** Whether a caller who sets this variable decides what the child runs, or whom it talks to. */
@@ -15,7 +17,12 @@ const NEVER = new Set([
   'authorization',
   'cookie',
   'host',
+  'origin',
   'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'content-encoding',
   'content-length',
   'content-type',
   'transfer-encoding',

@@ -14,6 +14,8 @@ export interface AppOptions {
   rules: HostRules
   tls: boolean
   exposeHeaders: readonly string[]
+  /** Headers beyond those of MCP that servers are told of. */
+  takenHeaders?: (() => Iterable<string>) | undefined
   /** `/x` or nothing: every path is served below it. */
   pathPrefix: string
   status: Status
@@ -30,7 +32,20 @@ export interface AppOptions {
 /** What is behind a path. Without a name it is the server at the root, else the one of this name, if there is one. */
 type Door = (name: string | undefined, req: Request, res: Response) => void
 
-export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state, security, tsp, mcp, sse, messages, log }: AppOptions): Express {
+export function createApp({
+  rules,
+  tls,
+  exposeHeaders,
+  takenHeaders = () => [],
+  pathPrefix,
+  status: state,
+  security,
+  tsp,
+  mcp,
+  sse,
+  messages,
+  log,
+}: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', false).set('case sensitive routing', true)
   const at = (...paths: string[]): string[] => paths.map((path) => pathPrefix + path)
@@ -38,7 +53,7 @@ export function createApp({ rules, tls, exposeHeaders, pathPrefix, status: state
   app.use(accessLog(log))
   app.use(helmet({ ...API_DOOR, strictTransportSecurity: tls }))
   app.use(checkHost(rules, log)) //                     403
-  app.use(checkOrigin(rules, exposeHeaders, log)) //    403; preflights end here
+  app.use(checkOrigin(rules, { exposeHeaders, takenHeaders }, log)) // 403; preflights end here
 
   // Open doors.
   app.get(at('/healthz', '/health'), health())

@@ -36,7 +36,11 @@ const ALLOWED_HEADERS = 'authorization, content-type, accept, mcp-session-id, mc
 const PREFLIGHT_SECONDS = '600'
 
 /** A foreign page is refused; one that the operator named gets the CORS headers it needs, on errors too. */
-export function checkOrigin(rules: HostRules, exposeHeaders: readonly string[], log: Log): RequestHandler {
+export function checkOrigin(
+  rules: HostRules,
+  { exposeHeaders, takenHeaders }: { exposeHeaders: readonly string[]; takenHeaders: () => Iterable<string> },
+  log: Log,
+): RequestHandler {
   const exposed = ['mcp-session-id', 'mcp-protocol-version', 'www-authenticate', 'dpop-nonce', ...exposeHeaders].join(', ')
   return (req, res, next) => {
     const { origin } = req.headers
@@ -58,7 +62,7 @@ export function checkOrigin(rules: HostRules, exposeHeaders: readonly string[], 
     const asked = (req.headers['access-control-request-headers'] ?? '').split(',').map((name) => name.trim().toLowerCase())
     const params = asked.filter((name) => /^mcp-param-[\w-]{1,64}$/.test(name))
     res.setHeader('access-control-allow-methods', 'GET, POST, DELETE, OPTIONS')
-    res.setHeader('access-control-allow-headers', [ALLOWED_HEADERS, ...params].join(', '))
+    res.setHeader('access-control-allow-headers', [ALLOWED_HEADERS, ...takenHeaders(), ...params].join(', '))
     res.setHeader('access-control-max-age', PREFLIGHT_SECONDS)
     res.writeHead(204).end()
   }

@@ -33,7 +33,7 @@ export function createMounted({ path, allowHosts, allowOrigins, guard, mcp, sse,
 
   app.use(accessLog(log))
   app.use(byPort((rules) => checkHost(rules, log))) //        403
-  app.use(byPort((rules) => checkOrigin(rules, [], log))) //  403; preflights end here
+  app.use(byPort((rules) => checkOrigin(rules, { exposeHeaders: [], takenHeaders: () => [] }, log))) //  403; preflights end here
   app.use(unread(log)) //                                     500
   app.use(async (req, res, next) => {
     await guard(req, res) // 401

@@ -91,6 +91,8 @@ export interface OpenMcpOptions {
   security?: SecurityOptions
   /** How we prove ourselves to the remote server. */
   credential?: Credential
+  /** Headers of callers, in lower case, that the remote server at the root gets as they are. */
+  forwardHeaders?: readonly string[]
   log: { level: LogLevel; format: LogFormat }
 }
 

@@ -44,6 +44,8 @@ export interface Servers {
    * flight finish (`drainSeconds`).
    */
   apply(next: readonly NamedServer[]): Changes
+  /** Headers of callers that a server here is told of, in lower case: pages have to be let send them. */
+  headers(): Iterable<string>
   states(): Readonly<Record<string, ConnectionState>>
   /** Why, of those that failed. */
   failures(): Readonly<Record<string, string>>
@@ -55,7 +57,7 @@ export interface Servers {
 
 export interface ServersOptions {
   /** Served from the start, and never changed. */
-  root: { name: string; connection: Connection; limits: Limits; stateless: boolean } | undefined
+  root: { name: string; connection: Connection; limits: Limits; stateless: boolean; forwardHeaders?: readonly string[] | undefined } | undefined
   /** All of them as one at the root, where nothing else is. */
   aggregate?: { server: { name: string; version: string }; limits: Limits } | undefined
   admitted: Admitted
@@ -80,7 +82,7 @@ const REMOVED_GRACE_SECONDS = 0.25
 export function createServers({ root, aggregate, admitted, caps, log, now }: ServersOptions): Servers {
   let entries = new Map<string, Entry>()
   const rootServer = root
-    ? createServer({ ...root, admitted, cap: caps.sessions, log, now })
+    ? createServer({ ...root, forwards: new Set(root.forwardHeaders), admitted, cap: caps.sessions, log, now })
     : aggregate && createServer({ connection: joined(aggregate.server), admitted, limits: aggregate.limits, cap: caps.sessions, log, now })
   /** On their way out. */
   const leaving = new Set<Server>()
@@ -195,6 +197,14 @@ export function createServers({ root, aggregate, admitted, caps, log, now }: Ser
       for (let lanes = 0; lanes < STARTS_AT_ONCE; lanes++) void lane()
       return changes
     },
+    headers: () =>
+      new Set([
+        ...(root?.forwardHeaders ?? []),
+        ...[...entries.values()].flatMap(({ options: { target, forwardHeaders = [] } }) => [
+          ...forwardHeaders,
+          ...(target.kind === 'command' ? Object.keys(target.headerToEnv ?? {}) : []),
+        ]),
+      ]),
     states: () => Object.fromEntries(Array.from(all(), ([name, server]) => [name, server?.connection.state() ?? 'connecting'])),
     failures: () =>
       Object.fromEntries(

@@ -8,7 +8,7 @@ import { toolServer } from '../support/secured.ts'
 import { until } from '../support/until.ts'
 import { upstream, type Upstream } from '../support/upstream.ts'
 import { ask, open } from '../support/wire.ts'
-import { running } from './stage.ts'
+import { child, running } from './stage.ts'
 
 const SENT = { 'X-Tenant': 'blue', 'x-other': 'hunter2', authorization: 'Bearer hunter2', cookie: 'hunter2', 'x-ours': 'of a client' }
 
@@ -54,4 +54,27 @@ test('over HTTP+SSE, too', async () => {
   await stream.message(({ id }) => id === 1)
   expect(told(behind)).toEqual([['blue', 'ours']])
   await stream.stop()
+})
+
+test('to the server at the root the same', async () => {
+  const { behind, server } = await serving()
+  const { at: path } = await running([], [], { target: server.target, forwardHeaders: ['x-tenant'] })
+  await ask(path('/mcp'), { headers: { accept: 'application/json, text/event-stream', ...SENT }, body: initializeMessage(1) })
+  expect(told(behind)).toEqual([['blue', 'ours']])
+  expect(JSON.stringify(behind.received.map((one) => one.headers))).not.toContain('hunter2')
+})
+
+test('a page that may call may send what servers are told of, as long as they are', async () => {
+  const { server } = await serving()
+  const command: NamedServer = { ...child('near'), target: { kind: 'command', command: 'none', args: [], env: {}, headerToEnv: { 'x-user': 'USER_NAME' } } }
+  const page = 'https://app.example'
+  const listen = { host: '127.0.0.1', port: 0, allowHosts: [], allowOrigins: [page], exposeHeaders: [], pathPrefix: '', insecureNoAuth: false }
+  const { at: path, proxy } = await running([server, command], [], { listen })
+  const allowed = async (): Promise<string> => {
+    const asked = { origin: page, 'access-control-request-method': 'POST', 'access-control-request-headers': 'x-tenant, x-other' }
+    return String((await ask(path('/servers/far/mcp'), { method: 'OPTIONS', headers: asked })).headers['access-control-allow-headers'])
+  }
+  expect(await allowed()).toMatch(/, x-tenant, x-ours, x-user$/)
+  await proxy.apply([])
+  expect(await allowed()).not.toMatch(/x-tenant|x-user|x-other/)
 })

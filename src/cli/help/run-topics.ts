@@ -31,6 +31,7 @@ const upstreams = `remote servers
   --header-file FILE           lines NAME: VALUE, for what is secret; also OPENMCP_HEADER
   --transport auto|http|sse|stdio|tcp|ws   how to talk to it, where it is not to be found out
   --id NAME                    which identity of ours is proved to it (openmcp help id); without one, what 'openmcp login' has left
+  --forward-header NAME        a header of each caller that it gets as it is, beside those of MCP; never Authorization or Cookie
   --tls-ca FILE                PEM: an authority that vouches for it and for its issuers, beside the usual ones
   --verify-ssl true|false|FILE   FILE: that authority alone; false: whoever answers is believed, and nothing is proved to them
   --no-verify-ssl              the same as --verify-ssl false
