@@ -145,8 +145,8 @@ export function createServers({ root, aggregate, admitted, caps, log, now }: Ser
   }
 
   async function start(entry: Entry): Promise<void> {
-    const { connection } = serverOf(entry)
     try {
+      const { connection } = serverOf(entry)
       await connection.started
       await connection.ready
     } catch (thrown) {
