@@ -53,7 +53,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   libsql: ['store'],
   // Loaded by the first login alone.
   'oidc-provider': ['oauth/browser/adapter.ts', 'oauth/browser/flow.ts', 'oauth/browser/provider.ts'],
-  'jsonc-parser': ['config/source.ts'],
+  'jsonc-parser': ['config/source.ts', 'config/edit.ts'],
   '@modelcontextprotocol/sdk': ['cli'],
   'cross-spawn': ['upstream/child.ts'],
   // Servers, and the browser in which a person logs in.

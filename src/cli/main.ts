@@ -55,7 +55,7 @@ async function done({ command, args }: Typed, io: Io, { loadRun }: Loaders): Pro
     return 0
   }
   if (command === 'test') return (await import('./test.ts')).test(args, io)
-  if (command === 'config') return (await import('./config.ts')).config(args, io)
+  if (command === 'config') return (await import('./config/config.ts')).config(args, io)
   if (command === 'notification-demo') return (await import('./notification-demo.ts')).notificationDemo(args, io)
   if (command === 'id') return (await import('./id.ts')).id(args, io)
   if (command === 'key') return (await import('./key.ts')).key(args, io)

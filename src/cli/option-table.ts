@@ -187,7 +187,21 @@ export const LOGIN_OPTIONS: OptionTable = table({
   ...EVERYWHERE,
 })
 
-export const CONFIG_OPTIONS: OptionTable = table(EVERYWHERE)
+export const CONFIG_OPTIONS: OptionTable = table({
+  config: { value: 'FILE' },
+  force: {},
+  env: { short: 'e', value: 'NAME=VALUE', repeats: true },
+  cwd: { value: 'DIR' },
+  header: { short: 'H', value: "'NAME: VALUE'", repeats: true },
+  transport: { value: 'http|sse|stdio|tcp|ws' },
+  server: { value: 'NAME', repeats: true },
+  all: {},
+  timeout: { value: 'SECONDS' },
+  ide: { value: 'zed|claude|vscode|cursor' },
+  name: { value: 'NAME' },
+  json: {},
+  ...EVERYWHERE,
+})
 
 export const HELP_OPTIONS: OptionTable = table(EVERYWHERE)
 

@@ -2,6 +2,7 @@
 import { OpenMcpError } from '../errors.ts'
 import type { OpenMcpOptions } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
+import { isObject } from '../protocol/message.ts'
 import { shownTarget } from '../protocol/target.ts'
 import type { Arguments } from './arguments.ts'
 import type { Config } from './config-file.ts'
@@ -60,11 +61,15 @@ export function runOptions(args: Arguments, machine: Machine, readConfig: ReadCo
 function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig): RunOptions {
   const reading: Reading = { args, machine, mistakes: createMistakes(args.mistakes), warnings: [] }
   const config = oneOf(reading, 'config', (path, as) => configAt(path, as, machine, readConfig)) ?? NO_CONFIG
-  const { servers: entries, warnings, mistakes } = config
+  const { warnings, mistakes } = config
   reading.warnings.push(...warnings)
   for (const mistake of mistakes) reading.mistakes.add(mistake)
   // What cannot be read may name servers.
-  const hasServers = entries.size > 0 || mistakes.length > 0 || (config === NO_CONFIG && args.given.has('config')) || args.given.has('named-server')
+  const hasServers =
+    (isObject(config.value) && 'mcpServers' in config.value) ||
+    mistakes.length > 0 ||
+    (config === NO_CONFIG && args.given.has('config')) ||
+    args.given.has('named-server')
   const endpoints = endpointsOf(reading)
   const published = servedAt(
     reading.mistakes.attempt(() => publishOf(args, hasServers, endpoints[0])),
@@ -116,8 +121,10 @@ function configAt(path: string, as: string, machine: Machine, readConfig: ReadCo
 }
 
 /** Where -p says nothing of a port, the file may. */
-function servedAt(published: Publish | undefined, { listen, where }: Config, { mistakes }: Reading): Publish | undefined {
-  if (!published || published.listen || !listen) return published
+function servedAt(published: Publish | undefined, { listen, where, value, mistakes: found }: Config, { mistakes }: Reading): Publish | undefined {
+  if (!published || published.listen) return published
+  // What is wrong with it is told, and what follows from that is not.
+  if (!listen) return found.length > 0 && isObject(value) && 'listen' in value ? undefined : published
   if (listen.port !== undefined) return { ...published, listen: { host: listen.host ?? '127.0.0.1', port: listen.port } }
   mistakes.add(new OpenMcpError('usage', `${where('listen')}: has no port, and there is no -p`, { hint: 'add a port, 0 for any that is free' }))
   return published

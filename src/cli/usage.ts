@@ -8,7 +8,7 @@ export const USAGE = `openmcp: a proxy in front of any MCP server
 
   openmcp run [OPTIONS] [-p PUBLISH] [--] [COMMAND [ARG...]]   serve one server, or with --config FILE many
   openmcp test UPSTREAM | COMMAND [ARG...]                     connect to a server, say what it is, time it
-  openmcp config validate FILE | import FILE | schema          check a configuration, or make one of another program's
+  openmcp config init|add|remove|list|validate|show|test|import|generate|schema   a file of many servers: make, change, check one
   openmcp login UPSTREAM | openmcp reset [UPSTREAM]            log in where a server asks people to; forget that
   openmcp id create NAME | list | show | export | ...          identities of ours
   openmcp token RESOURCE|DID                                   prove one of them, and print a token

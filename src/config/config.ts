@@ -1,6 +1,6 @@
 // All of a configuration: text in, checked sections out, and everything that is wrong with it at once.
 import { isObject } from '../protocol/message.ts'
-import { fill, type Filling } from './fill.ts'
+import { NEEDS, fill, type Filling } from './fill.ts'
 import { LIMITS, LISTEN } from './listen-section.ts'
 import { RETRY } from './retry.ts'
 import { SECURITY, TRUST } from './security-section.ts'
@@ -80,6 +80,15 @@ export function readConfig(given: string, filling: Filling): ReadConfig {
     value,
     place: (steps) => ({ path: pathOf(steps), line: lineOf(steps) }),
   }
+}
+
+/** Without looking at what is to be filled in: for one who writes a file, and has not what it is run with. */
+export function readAsWritten(given: string): Pick<ReadConfig, 'mistakes' | 'value'> {
+  const unread = (): never => {
+    throw new Error('no file is read here')
+  }
+  const { mistakes, value } = readConfig(given, { env: {}, readText: unread })
+  return { mistakes: mistakes.filter(({ words }) => !words.startsWith(NEEDS)), value }
 }
 
 /** Of a server that is switched off nothing has to be there to be filled in. */

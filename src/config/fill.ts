@@ -10,6 +10,8 @@ export interface Filling {
 
 /** A file of a secret is small; one that is not is another file. */
 const MAX_FILE_CHARS = 64 * 1024
+/** What is told of something that is not there to be filled in begins so. */
+export const NEEDS = 'needs the '
 const HOW = 'write ${NAME}, ${NAME:-DEFAULT} or ${file:PATH}, and $${ for the characters themselves' // oxlint-disable-line no-template-curly-in-string -- what is to be written
 
 /**
@@ -39,7 +41,7 @@ function valueOf(inside: string, at: At, { env, readText }: Filling): string | u
   if (name === undefined) return at.mistake(`has a \${} that is not known: ${HOW}`)
   const value = env[name]
   if (fallback !== undefined) return value === undefined || value === '' ? fallback : value
-  return value ?? at.mistake(`needs the variable ${name}, which is not set`)
+  return value ?? at.mistake(`${NEEDS}variable ${name}, which is not set`)
 }
 
 function contentsOf(path: string, at: At, readText: Filling['readText']): string | undefined {
@@ -47,9 +49,9 @@ function contentsOf(path: string, at: At, readText: Filling['readText']): string
   try {
     text = readText(path)
   } catch {
-    return at.mistake(`needs the file ${JSON.stringify(path)}, which cannot be read`)
+    return at.mistake(`${NEEDS}file ${JSON.stringify(path)}, which cannot be read`)
   }
-  if (text.length > MAX_FILE_CHARS) return at.mistake(`needs the file ${JSON.stringify(path)}, which is larger than ${MAX_FILE_CHARS / 1024} KiB`)
+  if (text.length > MAX_FILE_CHARS) return at.mistake(`${NEEDS}file ${JSON.stringify(path)}, which is larger than ${MAX_FILE_CHARS / 1024} KiB`)
   // Editors end a file with a line break that nobody means.
   return text.replace(/\r?\n$/, '')
 }

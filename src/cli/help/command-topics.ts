@@ -124,11 +124,32 @@ const reset = `take logins back at their issuer, and forget them
   --tls-ca FILE                PEM: an authority that vouches for their issuers, beside the usual ones
 `
 
-const config = `the file of 'openmcp run --config FILE': JSON with comments, every mistake told at once with its path
+const config = `the file of 'openmcp run --config FILE': JSON with comments, every mistake told at once with its line
 
-  openmcp config validate FILE     read it as 'run' would; stdout is the names of its servers
-  openmcp config import FILE       make one of VS Code's, Zed's, mcp-hub's, TBXark's, mcp-connect's; it goes to stdout
-  openmcp config schema            the JSON schema, for an editor
+  openmcp config init [FILE]          make one to start from; FILE is openmcp.json wherever it is left out
+  openmcp config add NAME URL         put a server into it; comments stay
+  openmcp config add NAME -- COMMAND [ARG...]
+  openmcp config remove NAME          take one out
+  openmcp config list [FILE]          its servers, a line each
+  openmcp config validate [FILE]      read it as 'run' would; stdout is the names of its servers
+  openmcp config show [FILE]          all that holds, without what is secret
+  openmcp config test [FILE]          ask every server of it who it is
+  openmcp config import FILE          make one of VS Code's, Zed's, mcp-hub's, TBXark's, mcp-connect's; it goes to stdout
+  openmcp config generate --ide NAME [URL]   what the configuration of a client has to say to come here
+  openmcp config schema               the JSON schema, for an editor
+
+  --config FILE                add, remove, generate: which file
+  --force                      init, add: also where something is there
+  -e, --env NAME=VALUE         add: one variable of COMMAND
+  --cwd DIR                    add: where COMMAND starts
+  -H, --header 'NAME: VALUE'   add: a header for URL
+  --transport http|sse|stdio|tcp|ws   add: how to talk to it, where it is not to be found out
+  --server NAME                test: that one; all of them unless given, or with --all
+  --all                        test: all of them
+  --timeout SECONDS            test: for each (30)
+  --ide zed|claude|vscode|cursor   generate: for whom
+  --name NAME                  generate: what we are called there (openmcp)
+  --json                       list: for programs
 
   {
     "mcpServers": {
