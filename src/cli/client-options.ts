@@ -1,5 +1,6 @@
 // The client that --client-id names, with its secret and what it asks for.
 import { OpenMcpError } from '../errors.ts'
+import { RESOURCE_INDICATOR } from '../protocol/resource-indicator.ts'
 import type { RemoteTarget } from '../openmcp.ts'
 import { textOf } from './machine.ts'
 import { allOf, oneOf, saysWho, type Reading } from './target-options.ts'
@@ -71,7 +72,6 @@ function parseSecret(text: string, where: string): string {
 
 /** What a token is asked for (RFC 8707 §2): as it is written, because an issuer compares it with what it knows. */
 export function parseResource(text: string, as: string): string {
-  if (text.toLowerCase() === 'none') return 'none'
-  if (text.length <= 2048 && /^(?:https?:\/\/|api:\/\/|urn:)[^\s\\@#]+$/i.test(text)) return text
+  if (RESOURCE_INDICATOR.test(text)) return text.toLowerCase() === 'none' ? 'none' : text
   throw new OpenMcpError('usage', `${as} takes the URL that the issuer knows the server by, or none`, { hint: `${as} https://mcp.example.com/mcp` })
 }

@@ -1,4 +1,5 @@
 // From the servers that a file names to what openmcp serves beside the one that was typed.
+import type { OAuthEntry } from '../config/oauth-entry.ts'
 import type { CommandEntry, RemoteEntry, ServerEntry } from '../config/server-entry.ts'
 import type { Step } from '../config/shape.ts'
 import { OpenMcpError } from '../errors.ts'
@@ -14,7 +15,7 @@ import type { Mistakes } from './mistakes.ts'
 import { retryOf } from './several-options.ts'
 import { severalSockets } from './several-sockets.ts'
 import { configuredWay } from './way-options.ts'
-import type { Proof } from './upstream-login.ts'
+import type { ClientLogin, Proof } from './upstream-login.ts'
 
 interface Surroundings {
   machine: Machine
@@ -57,9 +58,7 @@ export function configuredServers(config: Config, surroundings: Surroundings): C
 
 /** TODO: whoever builds one of them takes its line out. */
 function notBuilt(entry: NonNullable<ServerEntry>): string[] {
-  return [entry.kind === 'remote' && entry.oauth && 'oauth', entry.kind === 'remote' && entry.retry?.idempotent === true && 'retry.idempotent'].filter(
-    (member) => typeof member === 'string',
-  )
+  return entry.kind === 'remote' && entry.retry?.idempotent === true ? ['retry.idempotent'] : []
 }
 
 function forwardsOf(entry: NonNullable<ServerEntry>): Pick<NamedServer, 'forwardHeaders'> {
@@ -68,20 +67,33 @@ function forwardsOf(entry: NonNullable<ServerEntry>): Pick<NamedServer, 'forward
 
 /** A header that says who we are goes before everything that could be found to say it. */
 function proofOf(entry: NonNullable<ServerEntry>, target: NamedServer['target'], at: Where, { machine, keys }: Surroundings): ConfiguredServer['proof'] {
-  const name = entry.kind === 'remote' ? entry.identity : undefined
+  const { identity: name, oauth } = entry.kind === 'remote' ? entry : { identity: undefined, oauth: undefined }
   if (target.kind !== 'remote') return undefined
   const [resource] = target.urls
   const way = target.way && { way: target.way }
   if (target.way?.trust?.unchecked) {
     if (name !== undefined) throw new OpenMcpError('usage', `${at()}: id proves us, and with tls.verify false nobody knows to whom`)
+    if (oauth) throw new OpenMcpError('usage', `${at('oauth')}: proves us, and with tls.verify false nobody knows to whom`)
     return undefined
   }
+  const client = oauth && resource && clientOf(oauth, resource)
+  if (client) return { client, ...way }
   if (name === undefined) {
     const logins = keptLogins(target, machine)
     return logins && { logins, ...way }
   }
   if ('authorization' in target.headers) throw new OpenMcpError('usage', `${at()}: id and a header authorization both say who we are`)
   return resource && { login: { name, keys, resource, bound: false }, ...way }
+}
+
+/** Undefined where a person logs in: what that has left is kept. */
+function clientOf({ grant, clientId: id, clientSecret: secret, tokenUrl, issuer, resource, scope }: OAuthEntry, address: URL): ClientLogin | undefined {
+  if (grant !== 'client_credentials' || id === undefined || secret === undefined) return undefined
+  return { id, secret, address, tokenUrl: urlOf(tokenUrl), issuer: urlOf(issuer), resource, scope }
+}
+
+function urlOf(text: string | undefined): URL | undefined {
+  return text === undefined ? undefined : new URL(text)
 }
 
 function commandOf(

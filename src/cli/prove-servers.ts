@@ -23,6 +23,13 @@ export function createProver(log: Log): ProveServers {
     return credential
   }
 
-  return (servers) =>
-    Promise.all(servers.map(async ({ proof, ...server }): Promise<NamedServer> => (proof ? { ...server, credential: await credentialFor(proof) } : server)))
+  return async (servers) => {
+    const proved = await Promise.all(
+      servers.map(async ({ proof, ...server }): Promise<NamedServer> => (proof ? { ...server, credential: await credentialFor(proof) } : server)),
+    )
+    // A secret that the configuration names no more is forgotten.
+    const named = new Set(servers.map(({ proof }) => JSON.stringify(proof)))
+    for (const key of known.keys()) if (!named.has(key)) known.delete(key)
+    return proved
+  }
 }

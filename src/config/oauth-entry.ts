@@ -1,4 +1,5 @@
 // `oauth` of a server: how a token for it is had, where that is not to be found out from the server itself.
+import { RESOURCE_INDICATOR } from '../protocol/resource-indicator.ts'
 import { about, choice, meaning, object, text, yesOrNo, type At, type Members, type Shape } from './shape.ts'
 import { safeUrl } from './words.ts'
 
@@ -18,15 +19,18 @@ export interface OAuthEntry {
 
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
 const scope = (): Shape<string> => text({ to: 2048, pattern: SCOPE, says: 'must be scopes with a space between them' })
-const resource = (): Shape<string> => text({ to: 2048, pattern: /^(?:none|https?:\/\/[^\s\\@#]+)$/i, says: 'must be a URL without user and fragment, or none' })
+const resource = (): Shape<string> => text({ to: 2048, pattern: RESOURCE_INDICATOR, says: 'must be a URL without user and fragment, or none' })
+
+/** What RFC 6749 §A.1 and §A.2 let a client's name and secret consist of. */
+const visible = (): Shape<string> => text({ to: 2048, pattern: /^[\x20-\x7e]+$/, says: 'must be one line of letters, digits and signs of ASCII' })
 
 const MEMBERS = {
   grant: about(
     'code: a person logs in. device: so, with a browser elsewhere. client_credentials: nobody does. Unless given: client_credentials with a tokenUrl, code without.',
     choice(['code', 'client_credentials', 'device'], { authorization_code: 'code' }),
   ),
-  clientId: about('Who we are to the issuer.', text({ to: 2048 })),
-  clientSecret: about('What proves that: ${NAME} or ${file:PATH} keep it out of the file.', text({ to: 4096 })), // oxlint-disable-line no-template-curly-in-string -- what is to be written
+  clientId: about('Who we are to the issuer.', visible()),
+  clientSecret: about('What proves that: ${NAME} or ${file:PATH} keep it out of the file.', visible()), // oxlint-disable-line no-template-curly-in-string -- what is to be written
   tokenUrl: about('Where tokens are asked for, when that is not to be found out.', safeUrl()),
   issuer: about('Who gives them, when that is not to be found out.', safeUrl()),
   resource: about("What they are for, when that is not the server's URL; none: it is not said (RFC 8707).", resource()),
@@ -64,7 +68,15 @@ function oauthOf(given: Members<typeof MEMBERS>, at: At): OAuthEntry | undefined
   ].filter((words) => typeof words === 'string')
   for (const words of wrongs) at.mistake(words)
   if (wrongs.length > 0) return undefined
-  return { grant, clientId, clientSecret, tokenUrl, issuer, resource: given.resource, scope: given.scope ?? given.client_metadata?.scope }
+  return {
+    grant,
+    clientId,
+    clientSecret,
+    tokenUrl,
+    issuer,
+    resource: given.resource?.toLowerCase() === 'none' ? 'none' : given.resource,
+    scope: given.scope ?? given.client_metadata?.scope,
+  }
 }
 
 function foundOut(...names: string[]): Readonly<Record<string, string>> {

@@ -134,9 +134,12 @@ test('what cannot be changed while it runs is said', async () => {
   expect(applied).toEqual([])
 })
 
-test('what proves us to a server stays the same while nothing about it changes', async () => {
-  const far = { url: 'https://far.example/mcp' }
-  const { applied, write } = await stage(config({ far, a: { command: 'a' } }))
+test.each([
+  ['what a login has left', undefined],
+  ['the secret of a client', { clientId: 'us', clientSecret: '${file:secret}', tokenUrl: 'https://id.example/token' }],
+])('what proves us to a server (%s) stays the same while nothing about it changes', async (_what, oauth) => {
+  const far = { url: 'https://far.example/mcp', ...(oauth && { oauth }) }
+  const { applied, write } = await stage(config({ far, a: { command: 'a' } }), { secret: 's3cret' })
   await write('c.json', config({ far }))
   await until('the first change', () => applied.length === 1)
   await write('c.json', config({ far, b: { command: 'b' } }))
@@ -144,4 +147,17 @@ test('what proves us to a server stays the same while nothing about it changes',
   const [first, second] = applied.map((servers) => servers.find(({ name }) => name === 'far')?.credential)
   expect(first).toBeDefined()
   expect(second).toBe(first)
+})
+
+test('a secret of a client that changes is taken up, and is told to nobody', async () => {
+  const far = { url: 'https://far.example/mcp', oauth: { clientId: 'us', clientSecret: '${file:secret}', tokenUrl: 'https://id.example/token' } }
+  const { applied, log, write } = await stage(config({ far, a: { command: 'a' } }), { secret: 'first' })
+  await write('c.json', config({ far }))
+  await until('the first change', () => applied.length === 1)
+  await write('secret', 'second')
+  await until('the second', () => applied.length === 2)
+  const [first, second] = applied.map(([server]) => server?.credential)
+  expect([first, second]).toEqual([expect.anything(), expect.anything()])
+  expect(second).not.toBe(first)
+  expect(log.join()).not.toMatch(/first|second/)
 })

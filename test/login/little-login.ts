@@ -103,10 +103,10 @@ export async function littleLogin(wrong: WrongLogin = {}): Promise<LittleLogin> 
       if (secret === undefined || clients[id] !== secret) return send(res, 401, { error: 'invalid_client', error_description: `not ${secret}` })
       ;({ scope } = form)
     } else if (form['grant_type'] === DEVICE_CODE) {
-      const device = devices.get(form['device_code'] ?? '')
-      if (!device?.isAllowed) return send(res, 400, { error: device ? 'authorization_pending' : 'expired_token' })
+      const waiting = devices.get(form['device_code'] ?? '')
+      if (!waiting?.isAllowed) return send(res, 400, { error: waiting ? 'authorization_pending' : 'expired_token' })
       devices.delete(form['device_code'] ?? '')
-      ;({ scope } = device)
+      ;({ scope } = waiting)
     } else if (form['grant_type'] === 'authorization_code') {
       const grant = codes.get(form['code'] ?? '')
       codes.delete(form['code'] ?? '')

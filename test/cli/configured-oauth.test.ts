@@ -1,0 +1,83 @@
+// `oauth` of a server of the file: how we prove ourselves to it.
+import { expect, test } from 'vitest'
+import { readArguments } from '../../src/cli/arguments.ts'
+import { parseConfig } from '../../src/cli/config-file.ts'
+import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
+import { createProver } from '../../src/cli/prove-servers.ts'
+import { runOptions, type RunOptions } from '../../src/cli/run-options.ts'
+import { fetchWith } from '../../src/login/credential-fetch.ts'
+import { littleLogin } from '../login/little-login.ts'
+import { forThisTest } from '../support/tidy.ts'
+import { SILENT } from '../upstream/scripted-pipe.ts'
+import { machineWith } from './machine.ts'
+import { refusalIn } from './refusal.ts'
+
+const url = 'https://far.example/mcp'
+const client = { clientId: 'us', clientSecret: '${SECRET}' }
+
+function typed(entry: object): RunOptions {
+  const machine = machineWith({ env: { SECRET: 'shh-canary' }, files: { '/home/ann/c.json': JSON.stringify({ mcpServers: { far: { url, ...entry } } }) } })
+  const absolute = {
+    ...machine,
+    resolve: (path: string) => (path.startsWith('/') ? path : machine.resolve(path)),
+    readText: (path: string) => machine.readText(path.startsWith('/') ? path : machine.resolve(path)),
+  }
+  return runOptions(readArguments(['--config', 'c.json', '-p', '0'], RUN_OPTIONS), absolute, parseConfig)
+}
+
+test('client_credentials is the client with its secret, and what it asks for', () => {
+  const { servers, warnings } = typed({ oauth: { ...client, tokenUrl: 'https://id.example/token', scope: 'a b', resource: 'api://far' } })
+  const proof = {
+    id: 'us',
+    secret: 'shh-canary',
+    address: new URL(url),
+    tokenUrl: new URL('https://id.example/token'),
+    issuer: undefined,
+    scope: 'a b',
+    resource: 'api://far',
+  }
+  expect(servers).toMatchObject([{ name: 'far', proof: { client: proof } }])
+  expect(warnings.join()).not.toContain('canary')
+})
+
+test('an issuer that is named is where the secret goes', () => {
+  const { servers } = typed({ oauth: { ...client, grant: 'client_credentials', issuer: 'https://id.example/tenant' } })
+  expect(servers).toMatchObject([{ proof: { client: { issuer: new URL('https://id.example/tenant'), tokenUrl: undefined } } }])
+})
+
+test.each([[{ oauth: { clientId: 'us' } }], [{ oauth: { grant: 'device' } }], [{}]])('%j is what a person has logged in for', (entry) => {
+  expect(typed(entry).servers).toMatchObject([{ proof: { logins: { resource: new URL(url) } } }])
+})
+
+test.each<[object, string]>([
+  [{ oauth: { ...client, tokenUrl: 'https://id.example/token' }, tls: { verify: false } }, 'with tls.verify false nobody knows to whom'],
+  [{ oauth: { clientId: 'us', clientSecret: 'canary\nx', tokenUrl: 'https://id.example/token' } }, 'oauth.clientSecret: must be one line'],
+])('%j is refused', (entry, words) => {
+  const { message, hint } = refusalIn('an entry', () => typed(entry))
+  expect(message).toContain(words)
+  expect(`${message} ${hint}`).not.toContain('canary')
+})
+
+test('two servers of one file have a token each, from where each is told', async () => {
+  const issuers = await Promise.all([0, 1].map(() => forThisTest(littleLogin({ clients: { us: 'shh' } }))))
+  const prove = createProver(SILENT)
+  const servers = issuers.map(({ resource, origin }, index) => ({
+    ...typed({}).servers[0]!,
+    name: `s${index}`,
+    proof: { client: { id: 'us', secret: 'shh', address: resource, tokenUrl: new URL('/token', origin) } },
+  }))
+  const proved = await prove(servers)
+  for (const [index, { credential }] of proved.entries()) {
+    const issuer = issuers[index]
+    if (!credential || !issuer) throw new Error('a server without a credential')
+    const fetched = fetchWith(
+      { headers: async (request) => credential.headers(request), refused: (...about) => credential.refused(...about) },
+      globalThis.fetch,
+    )
+    expect((await fetched(issuer.resource, { method: 'POST', body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' }) })).status).toBe(200)
+  }
+  expect(issuers.map(({ forms, tokensSeen }) => [forms.length, tokensSeen.size])).toEqual([
+    [1, 1],
+    [1, 1],
+  ])
+})
