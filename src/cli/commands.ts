@@ -31,3 +31,10 @@ export const WORDY: ReadonlyMap<string, OptionTable> = new Map([
 export function isCommand(word: string): boolean {
   return ['run', 'test', ...WORDY.keys(), ...COMMANDS_NOT_BUILT].includes(word)
 }
+
+/** Commands of mcp-connect that are none of ours: each becomes one. */
+const PEER_COMMANDS: readonly string[] = ['proxy', 'load-balance', 'auth-proxy']
+
+export function isPeerCommand(word: string): boolean {
+  return PEER_COMMANDS.includes(word)
+}

@@ -1,7 +1,7 @@
 // One command line, from its first word to its exit code.
 import { EXIT_CODE, OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { readArguments, readWords, type Arguments } from './arguments.ts'
-import { COMMANDS_NOT_BUILT, WORDY, isCommand } from './commands.ts'
+import { COMMANDS_NOT_BUILT, WORDY, isCommand, isPeerCommand } from './commands.ts'
 import type { Io } from './io.ts'
 import { RUN_OPTIONS, TEST_OPTIONS } from './option-table.ts'
 import type { RunOptions } from './run-options.ts'
@@ -19,13 +19,30 @@ const LOADERS: Loaders = { loadRun: async () => (await import('./run.ts')).run }
 
 /** Does what was typed, tells in words what fails, and returns the exit code. Throws nothing. */
 export async function main(io: Io, loaders: Loaders = LOADERS): Promise<number> {
-  const typed = typedIn(io.argv)
+  let typed = typedIn(io.argv)
   try {
-    return await done(typed, io, loaders)
+    const meant = await meantBy(typed, io)
+    typed = typedIn(meant.argv)
+    return await done(typed, meant, loaders)
   } catch (thrown) {
     tellFailure(io, thrown, { debug: typed.args.given.has('debug') })
     return EXIT_CODE[toOpenMcpError(thrown).code]
   }
+}
+
+/** The same in our words, where its first word says that it is in those of another proxy. */
+async function meantBy({ command, args }: Typed, io: Io): Promise<Io> {
+  const [first = '', second = ''] = io.argv
+  const word = first === 'run' ? second : first
+  const isTheirs = isPeerCommand(first) || word === '--as' || word.startsWith('--as=') || (command === 'test' && asksAsPeer(args, io.argv))
+  // Of mcpo -h is the host.
+  const isAsked = args.given.get('help')?.some(({ as }) => as === '--help') === true
+  return isTheirs && !isAsked ? (await import('./dialects/speak.ts')).named(io) : io
+}
+
+/** `openmcp test --endpoint URL`, of which `test` has understood nothing. */
+function asksAsPeer({ mistakes }: Arguments, argv: readonly string[]): boolean {
+  return mistakes.length > 0 && argv.some((word) => /^--endpoint(?:=|$)/.test(word))
 }
 
 interface Typed {
@@ -39,7 +56,7 @@ function typedIn(argv: readonly string[]): Typed {
   if (word === 'test') return { command: word, args: readArguments(behind, TEST_OPTIONS, isUpstreamWord) }
   const table = WORDY.get(word)
   if (table) return { command: word, args: readWords(behind, table) }
-  if (isCommand(word)) return { command: word, args: readArguments(behind, RUN_OPTIONS) }
+  if (isCommand(word) || isPeerCommand(word)) return { command: word, args: readArguments(behind, RUN_OPTIONS) }
   return { command: '', args: readArguments(argv, RUN_OPTIONS) }
 }
 
@@ -47,7 +64,7 @@ async function done({ command, args }: Typed, io: Io, { loadRun }: Loaders): Pro
   if (COMMANDS_NOT_BUILT.includes(command)) {
     throw new OpenMcpError('unavailable_option', `'openmcp ${command}' is not built yet`, { hint: 'openmcp --help lists what works' })
   }
-  if (args.given.has('help')) return (await import('./help/help.ts')).tellTopic(command, io)
+  if (args.given.has('help')) return (await import('./help/help.ts')).tellTopic(isPeerCommand(command) || args.given.has('as') ? 'dialects' : command, io)
   if (command === 'help') return (await import('./help/help.ts')).help(args, io)
   if (args.given.has('version')) {
     const { readVersion } = await import('./version.ts')
@@ -64,17 +81,33 @@ async function done({ command, args }: Typed, io: Io, { loadRun }: Loaders): Pro
   if (command === 'token') return (await import('./token.ts')).token(args, io)
   if (command === 'trust') return (await import('./trust.ts')).trust(args, io)
   if (command === '') refuseLateCommand(io.argv, args)
+  const { typed, meant } = await understood(args, io)
+  return (await loadRun())(typed, meant)
+}
+
+/** What `run` is to do. What it does not understand may be in the words of another proxy; what it understands is never looked at. */
+async function understood(args: Arguments, io: Io): Promise<{ typed: RunOptions; meant: Io }> {
+  try {
+    return { typed: await readRun(args, io), meant: io }
+  } catch (mistake) {
+    const meant = (await import('./dialects/speak.ts')).recognised(io)
+    if (!meant) throw mistake
+    return { typed: await readRun(typedIn(meant.argv).args, meant), meant }
+  }
+}
+
+async function readRun(args: Arguments, io: Io): Promise<RunOptions> {
+  if (args.given.has('as')) throw new OpenMcpError('usage', '--as says in whose words the rest is, and goes first', { hint: 'openmcp --as mcp-proxy ...' })
   const { runOptions } = await import('./run-options.ts')
   const { machineOf } = await import('./machine.ts')
   const readConfig = args.given.has('config') ? (await import('./config-file.ts')).parseConfig : undefined
-  const typed = runOptions(args, machineOf(io), readConfig)
-  return (await loadRun())(typed, io)
+  return runOptions(args, machineOf(io), readConfig)
 }
 
 /** `openmcp -p 8000 test`: our command in the wrong place, or a program of that name? */
 function refuseLateCommand(argv: readonly string[], { words, kind }: Arguments): void {
   const [word = ''] = words
-  if (kind !== 'command' || !isCommand(word) || argv.at(-words.length - 1) === '--') return
+  if (kind !== 'command' || !(isCommand(word) || isPeerCommand(word)) || argv.at(-words.length - 1) === '--') return
   throw new OpenMcpError('usage', `'${word}' is a command of openmcp, and goes first`, {
     hint: `openmcp ${word} [OPTIONS] ..., or '-- ${word}' for a program of that name`,
   })

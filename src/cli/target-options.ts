@@ -161,11 +161,14 @@ function headersOf(reading: Reading): Record<string, string> {
     const header = mistakes.attempt(() => parseHeader(value, `${as} (number ${index + 1})`))
     if (header === undefined) continue
     add(as, header)
+    const [, variable] = /\$\{(\w+)\}/.exec(header[1]) ?? []
+    if (variable !== undefined) mistakes.add(unfilled(as, header[0], variable))
     if (namesSecret(header[0])) warnings.push(`${as} ${header[0]}: other programs of this machine can read a command line; --header-file keeps a secret off it`)
   }
   // For clients that start us with a command line and variables, and have no other place for a secret.
   const inEnv = machine.env[HEADER_VARIABLE] ?? ''
-  if (inEnv !== '') for (const header of mistakes.attempt(() => [parseHeader(inEnv, HEADER_VARIABLE)]) ?? []) add(HEADER_VARIABLE, header)
+  const readEnv = () => (inEnv.includes('\n') ? parseHeaderFile(inEnv, HEADER_VARIABLE) : [parseHeader(inEnv, HEADER_VARIABLE)])
+  if (inEnv !== '') for (const header of mistakes.attempt(readEnv) ?? []) add(HEADER_VARIABLE, header)
   return Object.fromEntries(headers)
 }
 
@@ -178,6 +181,13 @@ function tokenOf({ machine, mistakes, warnings }: Reading): { authorization?: st
   }
   warnings.push(`${TOKEN_VARIABLE} is set: it goes to the upstream as its header authorization, before any other`)
   return { authorization: `Bearer ${token}` }
+}
+
+/** It would be sent as it stands, and whoever typed it means what is in the environment. */
+function unfilled(as: string, name: string, variable: string): OpenMcpError {
+  return new OpenMcpError('usage', `${as}: ${name} holds \${${variable}}, and nothing is filled in on a command line`, {
+    hint: 'OPENMCP_HEADER and --header-file keep a value off it; --as mcp-remote, first, fills in what --header holds',
+  })
 }
 
 function warnOfUrl(url: URL | undefined, hasHeaders: boolean, { mistakes, warnings }: Reading): void {

@@ -48,6 +48,7 @@ Everything, by topic (openmcp help TOPIC; openmcp run --help is all that run tak
   log        what is said on stderr
   config     the file of --config, and the command
   login      logins of people at upstreams
+  dialects   command lines of mcp-proxy, mcpo, supergateway, mcp-remote and mcp-connect, which are understood, too
   and a topic for each command: test, id, token, trust, key, reset, notification-demo
 
 Exit codes: 0 done or stopped in order, 1 failed, 2 asked wrongly, 128+n when a second signal n ends it at once.

@@ -1,5 +1,6 @@
 // What `run` takes, by topic: one line for each option, which says what it does and what it is unless given.
 import { DEFAULT_LIMITS as limits } from '../../protocol/limits.ts'
+import { dialects } from './dialects-topic.ts'
 
 const servers = `what is served
 
@@ -135,4 +136,5 @@ export const RUN_TOPICS: ReadonlyMap<string, string> = new Map([
   ['tsp', tsp],
   ['limits', limitsTopic],
   ['log', log],
+  ['dialects', dialects],
 ])
