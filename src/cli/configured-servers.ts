@@ -14,6 +14,7 @@ import { keptLogins } from './home.ts'
 import type { Mistakes } from './mistakes.ts'
 import { retryOf } from './several-options.ts'
 import { severalSockets } from './several-sockets.ts'
+import { askedByHttp } from './proof-options.ts'
 import { configuredWay } from './way-options.ts'
 import type { ClientLogin, Proof } from './upstream-login.ts'
 
@@ -66,8 +67,9 @@ function forwardsOf(entry: NonNullable<ServerEntry>): Pick<NamedServer, 'forward
 }
 
 /** A header that says who we are goes before everything that could be found to say it. */
-function proofOf(entry: NonNullable<ServerEntry>, target: NamedServer['target'], at: Where, { machine, keys }: Surroundings): ConfiguredServer['proof'] {
+function proofOf(entry: NonNullable<ServerEntry>, named: NamedServer['target'], at: Where, { machine, keys }: Surroundings): ConfiguredServer['proof'] {
   const { identity: name, oauth } = entry.kind === 'remote' ? entry : { identity: undefined, oauth: undefined }
+  const target = askedByHttp(named)
   if (target.kind !== 'remote') return undefined
   const [resource] = target.urls
   const way = target.way && { way: target.way }

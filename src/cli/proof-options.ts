@@ -1,6 +1,6 @@
 // How we prove ourselves to the upstream that was typed: by an identity of ours, a client's secret, or what a person's login has left.
 import { OpenMcpError } from '../errors.ts'
-import type { OpenMcpOptions, RemoteTarget } from '../openmcp.ts'
+import type { OpenMcpOptions, RemoteTarget, SocketTarget } from '../openmcp.ts'
 import { CLIENT_OPTIONS, clientLoginOf } from './client-options.ts'
 import { keptLogins, keysDirectory } from './home.ts'
 import { dpopOf, isSecured } from './security-options.ts'
@@ -9,7 +9,8 @@ import type { Proof, UpstreamLogin } from './upstream-login.ts'
 import { parseName } from './values.ts'
 
 /** Undefined where a header says already who we are, and where nothing is said by HTTP. */
-export function proofOf(reading: Reading, target: NonNullable<OpenMcpOptions['target']>): Proof | undefined {
+export function proofOf(reading: Reading, typed: NonNullable<OpenMcpOptions['target']>): Proof | undefined {
+  const target = askedByHttp(typed)
   if (target.kind !== 'remote') {
     // To a server that is named by a DID --id says who we are; behind a COMMAND all that is for an upstream is refused already.
     if (target.kind !== 'command') refuseProofs(reading, target.kind === 'vid' ? CLIENT_OPTIONS : ['id', ...CLIENT_OPTIONS])
@@ -22,6 +23,17 @@ export function proofOf(reading: Reading, target: NonNullable<OpenMcpOptions['ta
   if (client) return { client, ...way }
   const logins = keptLogins(target, reading.machine)
   return logins && { logins, ...way }
+}
+
+/** A WebSocket is opened by a request: what is proved is proved to the address of that. */
+export function askedByHttp<T extends { kind: string }>(target: T | SocketTarget): T | RemoteTarget | SocketTarget {
+  if (!isSocketTarget(target) || !target.url.protocol.startsWith('ws')) return target
+  const { url, headers, way } = target
+  return { kind: 'remote', urls: [new URL(url.href.replace(/^ws/, 'http'))], transport: 'http', headers, ...(way && { way }) }
+}
+
+function isSocketTarget(target: { kind: string }): target is SocketTarget {
+  return target.kind === 'socket'
 }
 
 /** Whoever answers without being checked could show the proof to the one it is meant for. */

@@ -209,7 +209,7 @@ function wrongsOfSockets({ url, endpoints = [], fallback = [], type, retry, oaut
       'several that are one are all http(s)://, or all tcp:// and ws(s)://',
     socket !== undefined && retry !== undefined && `retry is for http(s)://, and this is ${socket.protocol}//`,
     socket !== undefined && oauth !== undefined && `oauth is for http(s)://, and this is ${socket.protocol}//`,
-    socket !== undefined && id !== undefined && `id proves us by HTTP, and this is ${socket.protocol}//`,
+    socket?.protocol === 'tcp:' && id !== undefined && 'id proves us by HTTP, and this is tcp://',
   ]
 }
 

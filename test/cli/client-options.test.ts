@@ -71,7 +71,7 @@ describe('--client-id', () => {
     expect(`${message} ${hint}`).not.toContain('canary')
   })
 
-  test.each([['tcp://127.0.0.1:9000'], ['ws://127.0.0.1:9000'], ['did:web:example.com']])('is nothing to %s', (upstream) => {
+  test.each([['tcp://127.0.0.1:9000'], ['did:web:example.com']])('is nothing to %s', (upstream) => {
     const { message } = refusalIn(upstream, () => typed([upstream, '--client-id', 'me', '--client-secret-file', 'secret']))
     expect(message).toContain('--client-id proves us by HTTP, and the upstream is no http://')
   })

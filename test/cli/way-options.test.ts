@@ -65,6 +65,13 @@ describe('whose certificates are believed', () => {
   })
 })
 
+test('a WebSocket is proved to at the address of its opening request', () => {
+  const proofOf = (...args: string[]): unknown => typed(['wss://mcp.example.com/ws', ...args]).proof
+  const resource = new URL('https://mcp.example.com/ws')
+  expect(proofOf()).toMatchObject({ logins: { resource } })
+  expect(proofOf('--id', 'alice')).toMatchObject({ login: { name: 'alice', resource } })
+})
+
 describe('which proxy', () => {
   test('the variables say, for the upstream and for whoever proves us to it', () => {
     const machine = machineWith({ env: { https_proxy: 'http://u:hunter2@proxy:3128', NO_PROXY: 'near.example' } })
