@@ -1,26 +1,24 @@
 // `openmcp login TARGET`: a person logs in, in a browser here or anywhere, and openmcp keeps what that gives it for TARGET.
-import { createInterface } from 'node:readline'
 import { OpenMcpError } from '../errors.ts'
 import type { ClientChoice } from '../login/client.ts'
+import type { LoginAsked } from '../login/before-login.ts'
 import { logIn } from '../login/log-in.ts'
 import { createLogins, type KeptLogin, type Logins } from '../login/logins.ts'
 import type { Login } from '../login/login.ts'
-import type { Invitation, Person } from '../login/wait-for-code.ts'
 import { shownUrl } from '../login/shown-url.ts'
-import { parseTarget } from '../protocol/target.ts'
 import type { Way } from '../upstream/way.ts'
 import type { Arguments } from './arguments.ts'
-import { clientSecretOf, parseClientId } from './client-options.ts'
+import { clientSecretOf, parseClientId, parseResource } from './client-options.ts'
 import { loginsDirectory } from './home.ts'
 import type { Io } from './io.ts'
+import { loginAtAnotherDevice, personAt } from './login-person.ts'
+import { loginTarget } from './login-target.ts'
 import { machineOf } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
-import { openBrowser } from './open-browser.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
 import { print, say, warn } from './terminal.ts'
 import { issuerFetch } from './upstream-login.ts'
 import { parseChoice, parseScope, parseSeconds } from './values.ts'
-import { wayOf } from './way-options.ts'
 
 const DEFAULT_SECONDS = 300
 const HOW = 'openmcp login https://mcp.example.com/mcp'
@@ -31,50 +29,48 @@ export async function login(args: Arguments, io: Io): Promise<number> {
   const { now } = reading.machine
   const logins = createLogins({ directory: loginsDirectory(reading.machine), now })
   if (args.given.has('list')) return list(reading, logins, io)
-  const { resource, way, client, scope, bound, seconds, mayOpen } = loginOptions(reading)
+  const { way, seconds, mayOpen, isElsewhere, ...asked } = await loginOptions(reading)
   for (const warning of reading.warnings) warn(io, warning)
   const ending = new AbortController()
   const late = new OpenMcpError('timeout', `nobody logged in within ${seconds} s`, { hint: '--timeout SECONDS waits longer' })
   const timer = setTimeout(() => ending.abort(late), seconds * 1000)
   try {
-    const person = personAt(io, mayOpen)
-    const made = await logIn({ resource, client, scope, bound, person, fetch: issuerFetch(way), now, signal: ending.signal })
+    const options = { ...asked, fetch: issuerFetch(way), now, signal: ending.signal }
+    const made = isElsewhere ? await loginAtAnotherDevice(options, io) : await logIn({ ...options, person: personAt(io, mayOpen) })
     await logins.save(made)
-    say(io, `logged in at ${made.issuer} for ${shownUrl(resource)}${lifeOf(made)}`)
+    say(io, `logged in at ${made.issuer} for ${shownUrl(asked.resource)}${lifeOf(made)}`)
     return 0
   } finally {
     clearTimeout(timer)
   }
 }
 
-interface LoginOptions {
-  resource: URL
+interface LoginOptions extends Pick<LoginAsked, 'resource' | 'issuer' | 'client' | 'scope' | 'indicator' | 'bound'> {
   way: Way | undefined
-  client: ClientChoice
-  scope: string | undefined
-  bound: boolean
   seconds: number
   mayOpen: boolean
+  /** The person has a browser at another device alone. */
+  isElsewhere: boolean
 }
 
-function loginOptions(reading: Reading): LoginOptions {
+/** What is typed goes before what a file says. */
+async function loginOptions(reading: Reading): Promise<LoginOptions> {
   const { mistakes } = reading
-  const resource = targetOf(reading)
-  const way = wayOf(reading, resource ? [resource] : [])
-  const client = clientOf(reading)
-  const scope = oneOf(reading, 'scope', parseScope)
-  const bound = oneOf(reading, 'dpop', (text, as) => parseChoice(text, as, ['optional', 'required'])) === 'required'
-  const seconds = oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS
+  const target = await loginTarget(reading)
+  const { issuer, scope, resource, clientId: id, clientSecret: secret, grant } = target?.oauth ?? {}
+  const typed = clientOf(reading)
+  const options = {
+    client: typed.id === undefined && typed.metadataUrl === undefined ? { id, secret } : typed,
+    scope: oneOf(reading, 'scope', parseScope) ?? scope,
+    indicator: oneOf(reading, 'resource', parseResource) ?? resource,
+    bound: oneOf(reading, 'dpop', (text, as) => parseChoice(text, as, ['optional', 'required'])) === 'required',
+    seconds: oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS,
+    mayOpen: allOf(reading, 'no-browser').length === 0,
+    isElsewhere: allOf(reading, 'device').length > 0 || grant === 'device',
+  }
   mistakes.throwIfAny()
-  if (!resource) throw new OpenMcpError('internal', 'a target that is neither there nor a mistake')
-  return { resource, way, client, scope, bound, seconds, mayOpen: allOf(reading, 'no-browser').length === 0 }
-}
-
-function targetOf({ args, mistakes }: Reading): URL | undefined {
-  const [word, second] = args.words
-  if (word === undefined) mistakes.add(new OpenMcpError('usage', 'openmcp login does not say where', { hint: HOW }))
-  if (second !== undefined) mistakes.add(new OpenMcpError('usage', `openmcp login: one word too many: '${second}'`, { hint: HOW }))
-  return word === undefined ? undefined : mistakes.attempt(() => parseTarget(word))?.[0]
+  if (!target) throw new OpenMcpError('internal', 'a target that is neither there nor a mistake')
+  return { resource: target.resource, way: target.way, issuer: issuer === undefined ? undefined : new URL(issuer), ...options }
 }
 
 function clientOf(reading: Reading): ClientChoice {
@@ -94,36 +90,6 @@ function parseMetadataUrl(text: string, as: string): URL {
   const url = text.length <= 2048 && URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol === 'https:' && url.pathname !== '/' && url.hash === '' && url.username === '' && url.password === '') return url
   throw new OpenMcpError('usage', `${as} takes the https address of a client id metadata document, with a path`)
-}
-
-/** The one at the terminal: is shown where to go, and may paste what the browser was sent to. */
-function personAt(io: Io, mayOpen: boolean): Person {
-  return {
-    show(invitation) {
-      invite(io, invitation)
-      if (!mayOpen) return
-      void openBrowser(invitation.url, io).then((opened) => opened && say(io, 'a browser was opened'))
-    },
-    onPasted(take) {
-      // Left to itself a terminal cuts a line at 1024 characters on some systems, and addresses with a code are longer.
-      const isTerminal = [io.stdin, io.stderr].every((stream) => 'isTTY' in stream && stream.isTTY === true)
-      const lines = createInterface({ input: io.stdin, output: io.stderr, terminal: isTerminal, historySize: 0 })
-      lines.on('line', take)
-      lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
-      return () => {
-        lines.close()
-        io.stdin.pause()
-      }
-    },
-    tellWrong: (why) => warn(io, `what was pasted is no answer to this login: ${why}`),
-  }
-}
-
-function invite(io: Io, { url, issuer, redirectUri }: Invitation): void {
-  say(io, `${issuer} wants a person to log in; open this address in a browser:`)
-  // Written as it is, for it must be copied whole: an address of the parser's own making, with no secret in it.
-  io.stderr.write(`${url.href}\n`)
-  say(io, `in a browser elsewhere: paste the address that it is sent to in the end (${redirectUri}?...) here`)
 }
 
 function lifeOf({ refreshToken, expiresAtMs }: Login): string {

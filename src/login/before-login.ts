@@ -5,13 +5,16 @@ import type { BoundedFetch, Fetch, FetchBounds } from './bounded-fetch.ts'
 import type { Client, ClientChoice } from './client.ts'
 import { tokensOf } from './code-grant.ts'
 import { createDpopKey, type DpopKey } from './dpop-key.ts'
-import { findIssuer, type Issuer } from './find-issuer.ts'
+import { findIssuer, issuerNamed, type Issuer } from './find-issuer.ts'
 import type { Login } from './login.ts'
 import { endpointOf } from './safe-url.ts'
+import { shownUrl } from './shown-url.ts'
 import type { TokenAnswer } from './token-endpoint.ts'
 
 export interface LoginAsked {
   resource: URL
+  /** Whose tokens are taken, when that is not what the resource says. */
+  issuer?: URL | undefined
   client: ClientChoice
   scope?: string | undefined
   /** What the issuer is told that the tokens are for, in place of the resource; `none`: nothing. */
@@ -32,9 +35,11 @@ export interface Found {
 }
 
 /** Fails with `login_failed`. */
-export async function findFor({ resource, bound, now }: LoginAsked, fetch: BoundedFetch): Promise<Found> {
+export async function findFor({ resource, issuer: named, bound, now }: LoginAsked, fetch: BoundedFetch): Promise<Found> {
   requirePrivateWay(resource)
-  const issuer = await findIssuer(resource, await challengeOf(resource, fetch), fetch)
+  const issuer = named
+    ? { server: await issuerNamed(named, fetch), resource: shownUrl(resource), scope: undefined }
+    : await findIssuer(resource, await challengeOf(resource, fetch), fetch)
   const { issuer: by, token_endpoint: token, revocation_endpoint: revocation } = issuer.server
   const tokenEndpoint = endpointOf(by, token, 'gives tokens')?.href ?? ''
   const revocationEndpoint = endpointOf(by, revocation, 'takes tokens back')?.href
