@@ -18,8 +18,6 @@ export interface EventWriters {
 }
 
 const HEAD = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' }
-/** Well below the shortest cut-off of common load balancers (60 s). */
-const KEEP_ALIVE_MS = 15_000
 /** For a reader that left before its stream was opened. */
 const NOBODY: EventWriter = { write: () => {}, end: () => {} }
 const FLUSH_CHARS = 64 * 1024
@@ -31,7 +29,7 @@ export function createEventWriters(limits: Limits): EventWriters {
       if (one.silent) one.keepAlive()
       one.silent = true
     }
-  }, KEEP_ALIVE_MS)
+  }, limits.keepAliveSeconds * 1000)
   timer.unref()
 
   return {

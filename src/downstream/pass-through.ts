@@ -7,11 +7,13 @@ import type { Caller } from '../protocol/caller.ts'
 import { errorText } from '../protocol/answer.ts'
 import { eventOf } from '../protocol/event-stream.ts'
 import type { ByteReply, HttpUpstream } from '../protocol/exchange.ts'
+import type { Limits } from '../protocol/limits.ts'
 import { bodyOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { checkModernPost, type Era } from '../protocol/revision.ts'
 import type { OnStream, Session, Sessions } from '../protocol/session.ts'
+import { createLateAnswer, createWaiting, type LateAnswer } from './late-answer.ts'
 import { refuse } from './refuse.ts'
-import { forwardedHeadersOf, headerOf, mirroredHeadersOf, type NamedHeaders } from './request.ts'
+import { forwardedHeadersOf, headerOf, mirroredHeadersOf, takes, type NamedHeaders } from './request.ts'
 
 /** A session of the upstream, known to our client by a name of ours. */
 export interface PassedSession {
@@ -25,6 +27,7 @@ export interface PassThroughOptions {
   sessions: Sessions<PassedSession>
   onStream?: OnStream
   forwards?: NamedHeaders
+  limits: Pick<Limits, 'keepAliveSeconds' | 'messageBytes'>
   log: Log
 }
 
@@ -36,22 +39,26 @@ export interface PassThrough {
   close(): void
 }
 
-const KEEP_ALIVE_MS = 15_000
 const KEEP_ALIVE = Buffer.from(': keepalive\n\n')
+const STREAM_HEAD = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' }
+const NOTHING = (): void => {}
 /** An answer of known length up to this goes out when it is whole. */
 const ONE_PIECE_BYTES = 16 * 1024
 const LF = 10
 const CR = 13
 
-export function createPassThrough({ sessions, onStream, forwards, log }: PassThroughOptions): PassThrough {
+export function createPassThrough({ sessions, onStream, forwards, limits, log }: PassThroughOptions): PassThrough {
   /** Streams that are open now, to be kept alive between two events. */
-  const streams = new Set<{ res: ServerResponse; atBreak: boolean; silent: boolean }>()
+  const streams = new Set<OpenStream>()
+  /** Answers that have not begun. */
+  const waiting = createWaiting()
   const timer = setInterval(() => {
     for (const stream of streams) {
       if (stream.silent && stream.atBreak) stream.res.write(KEEP_ALIVE)
       stream.silent = true
     }
-  }, KEEP_ALIVE_MS)
+    waiting.round()
+  }, limits.keepAliveSeconds * 1000)
   timer.unref()
 
   function sessionOf(req: IncomingMessage, caller: Caller): Session<PassedSession> | undefined {
@@ -75,19 +82,44 @@ export function createPassThrough({ sessions, onStream, forwards, log }: PassThr
   function exchange(
     upstream: HttpUpstream,
     { req, res, caller }: { req: IncomingMessage; res: ServerResponse; caller: Caller },
-    how: { method: 'POST' | 'GET' | 'DELETE'; session: Session<PassedSession> | undefined; body?: string | Buffer; era?: Era; id?: JsonRpcId | undefined },
+    how: {
+      method: 'POST' | 'GET' | 'DELETE'
+      session: Session<PassedSession> | undefined
+      body?: string | Buffer
+      era?: Era
+      id?: JsonRpcId | undefined
+      opensSession?: boolean
+    },
   ): void {
     const { method, session, era = 'legacy' } = how
     let release = session?.hold()
-    let stream: { res: ServerResponse; atBreak: boolean; silent: boolean } | undefined
+    let stream: OpenStream | undefined
+    /** The stream was opened by us, and this is what the upstream answers after all. */
+    let late: LateAnswer | undefined
     let over = false
     let isSmall = false
     let small = ''
     const finish = (): void => {
       over = true
+      stopWaiting()
       if (stream) streams.delete(stream)
       release?.()
     }
+    const openStream = (): void => {
+      stream = { res, atBreak: true, silent: false }
+      streams.add(stream)
+    }
+    const { id } = how
+    // What a session is opened with has to name it in its head.
+    const stopWaiting =
+      id === undefined || how.opensSession || !takes(req, 'text/event-stream')
+        ? NOTHING
+        : waiting.enter(() => {
+            res.writeHead(200, STREAM_HEAD)
+            res.write(KEEP_ALIVE)
+            openStream()
+            late = createLateAnswer(id, era, limits)
+          })
     const endHere = (): void => {
       if (!session) return
       session.value.gone = true
@@ -109,16 +141,26 @@ export function createPassThrough({ sessions, onStream, forwards, log }: PassThr
         }
         // The upstream knows its session no more: then neither do we.
         if (status === 404 || (method === 'DELETE' && status < 300)) endHere()
+        stopWaiting()
+        const isStream = contentType?.startsWith('text/event-stream') === true
+        if (late) {
+          if (isStream && status < 300) late = undefined
+          else late.head(status, others)
+          return
+        }
         res.writeHead(status, head)
-        if (contentType?.startsWith('text/event-stream')) {
-          stream = { res, atBreak: true, silent: false }
-          streams.add(stream)
+        if (isStream) {
+          openStream()
           res.flushHeaders()
         } else {
           isSmall = Number(contentLength) <= ONE_PIECE_BYTES
         }
       },
       chunk(bytes) {
+        if (late) {
+          late.chunk(bytes)
+          return true
+        }
         if (stream) {
           stream.silent = false
           stream.atBreak = endsAtBreak(bytes)
@@ -130,17 +172,18 @@ export function createPassThrough({ sessions, onStream, forwards, log }: PassThr
       drained: (resume) => void res.once('drain', resume),
       end() {
         // Head and body as one string leave in one write.
-        if (isSmall) res.end(small, 'latin1')
+        if (late) res.end(eventOf(late.text()))
+        else if (isSmall) res.end(small, 'latin1')
         else res.end()
         finish()
       },
       failed(error) {
         finish()
         if (error.code === 'session_ended') endHere()
-        if (stream?.atBreak && how.id !== undefined && error.code === 'timeout') res.end(eventOf(errorText(error, how.id, era)))
+        if (stream?.atBreak && id !== undefined && (late || error.code === 'timeout')) res.end(eventOf(errorText(error, id, era)))
         // A stream that broke off can be resumed; an answer of ours would end it.
         else if (res.headersSent) res.destroy()
-        else refuse(res, error, { log, era, id: how.id })
+        else refuse(res, error, { log, era, id })
       },
     }
     const stop = upstream.exchange({ method, sessionId: session?.value.upstreamId, headers: forwardedHeadersOf(req, forwards), body: how.body }, reply)
@@ -157,7 +200,8 @@ export function createPassThrough({ sessions, onStream, forwards, log }: PassThr
       if (era === 'modern') checkModernPost(post, mirroredHeadersOf(req), false)
       const session = era === 'modern' ? undefined : sessionOf(req, request.caller)
       const [first] = post.messages
-      exchange(upstream, request, { method: 'POST', session, body: bodyOf(post), era, id: !post.batch && first?.kind === 'request' ? first.id : undefined })
+      const asked = !post.batch && first?.kind === 'request' ? first : undefined
+      exchange(upstream, request, { method: 'POST', session, body: bodyOf(post), era, id: asked?.id, opensSession: asked?.method === 'initialize' })
     },
     get(upstream, request) {
       const session = sessionOf(request.req, request.caller)
@@ -169,6 +213,12 @@ export function createPassThrough({ sessions, onStream, forwards, log }: PassThr
     },
     close: () => clearInterval(timer),
   }
+}
+
+interface OpenStream {
+  readonly res: ServerResponse
+  atBreak: boolean
+  silent: boolean
 }
 
 /** Whether an event is complete here, so that a comment may stand before the next one. */

@@ -75,7 +75,7 @@ export function createServer(options: ServerOptions): Server {
   const all = [piped, passed, streamed, sealed]
   const writers = createEventWriters(limits)
   const calls = createInFlight()
-  const passThrough = createPassThrough({ sessions: passed, onStream, forwards, log })
+  const passThrough = createPassThrough({ sessions: passed, onStream, forwards, limits, log })
   const { refusalHeaders, ...known } = admitted
   const served = {
     ...known,

@@ -31,6 +31,8 @@ export interface Limits {
   drainSeconds: number
   /** Seconds a child gets to end after its stdin was closed, and again after SIGTERM. */
   stopSeconds: number
+  /** Seconds that an answer may be silent before the client is told that it is being served: it hears of it within twice that time. */
+  keepAliveSeconds: number
   /** Seconds after which an unfinished event stream is closed for the client to come back; 0: never (SEP-1699). */
   pollSeconds: number
 }
@@ -51,5 +53,7 @@ export const DEFAULT_LIMITS: Limits = {
   connectSeconds: 10,
   drainSeconds: 10,
   stopSeconds: 2,
+  // Load balancers cut what is silent for a minute (AWS ALB 60 s, nginx 60 s), some for less: half of that is left.
+  keepAliveSeconds: 15,
   pollSeconds: 0,
 }

@@ -93,7 +93,7 @@ export async function openWays(kind: 'pipe' | 'http', looked?: () => Promise<voi
   const passed = createSessions<PassedSession>(own)
   const streamed = createSessions<SseSession>(own)
   const all = [piped, passed, streamed]
-  const passThrough = createPassThrough({ sessions: passed, log: SILENT })
+  const passThrough = createPassThrough({ sessions: passed, limits, log: SILENT })
   const mcp = createMcpDoor({
     upstream: () => looked?.().then(connection.upstream) ?? connection.upstream(),
     messages: connection.messages,

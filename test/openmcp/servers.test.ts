@@ -160,7 +160,7 @@ describe('another set of servers', () => {
     const old = await openSession(path('/servers/far/mcp'))
     expect(
       await proxy.apply([
-        { ...remote, target: { ...remote.target, kind: 'remote', urls: [new URL('/other', behind.origin)], transport: 'http', headers: {} } },
+        { ...remote, target: { kind: 'remote', urls: [new URL('/other', behind.origin)], transport: 'http', headers: {} } },
       ]),
     ).toMatchObject({
       changed: ['far'],

@@ -135,7 +135,7 @@ async function onStdio(remote: Remote): Promise<Front> {
 async function overHttp(remote: Remote): Promise<Front> {
   const own = { limits: DEFAULT_LIMITS, log: QUIET, now: Date.now }
   const writers = createEventWriters(DEFAULT_LIMITS)
-  const passThrough = createPassThrough({ sessions: createSessions<PassedSession>(own), log: QUIET })
+  const passThrough = createPassThrough({ sessions: createSessions<PassedSession>(own), limits: DEFAULT_LIMITS, log: QUIET })
   const pipe = createPipeDoor({ sessions: createSessions<HttpSession>(own), writers, gate: OPEN_GATE, ...own })
   const door = createMcpDoor({
     upstream: () => remote.upstream,
