@@ -56,7 +56,7 @@ export interface Place {
   readonly line: number
 }
 
-export type Told = Place & Pick<Finding, 'words' | 'hint' | 'notBuilt'>
+export type Told = Place & Pick<Finding, 'steps' | 'words' | 'hint' | 'notBuilt'>
 
 /** Never fails: what is wrong is among `mistakes`. */
 export function readConfig(given: string, filling: Filling): ReadConfig {
@@ -110,10 +110,10 @@ function isOff(entry: unknown): boolean {
 const MOST_TOLD = 100
 
 function inLines(found: readonly Finding[], lineOf: (steps: readonly Step[]) => number): Told[] {
-  const told = found.slice(0, MOST_TOLD).map(({ steps, line, ...each }): Told => ({ ...each, line: line ?? lineOf(steps) }))
+  const told = found.slice(0, MOST_TOLD).map((each): Told => ({ ...each, line: each.line ?? lineOf(each.steps) }))
   const more = found.length - told.length
   const inOrder = told.toSorted((a, b) => a.line - b.line)
-  return more === 0 ? inOrder : [...inOrder, { path: '', line: 1, words: `and ${more} more` }]
+  return more === 0 ? inOrder : [...inOrder, { path: '', steps: [], line: 1, words: `and ${more} more` }]
 }
 
 function notBuilt(): Shape<never> {

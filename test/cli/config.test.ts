@@ -242,3 +242,34 @@ describe('config generate', () => {
     expect(stderr).not.toContain('hunter2')
   })
 })
+
+describe('config import', () => {
+  test('reads JSON with comments, tells by path what has no place here, and runs nothing', async () => {
+    const { typed, write, cwd } = place()
+    write(`{
+      // of mcp-hub
+      "mcpServers": { "a": { "command": "x", "env": { "TOKEN": "\${cmd: touch ran}", "B": null }, "dev": {} }, },
+    }`)
+    expect(await typed('import', 'openmcp.json')).toEqual({
+      code: 0,
+      stdout: `${JSON.stringify({ mcpServers: { a: { command: 'x', env: { TOKEN: '${TOUCH_RAN}' }, passEnv: ['B'] } } }, undefined, 2)}\n`,
+      stderr: [
+        'openmcp: openmcp.json: mcpServers.a.dev: is left out\n',
+        'openmcp: openmcp.json: mcpServers.a.env.TOKEN: no command is run here: "${cmd: touch ran}" is the variable TOUCH_RAN\n',
+      ].join(''),
+    })
+    expect(readdirSync(cwd)).toEqual(['openmcp.json'])
+  })
+
+  test.each([
+    ['{ "a": 1 }', 'is the configuration of no program that is known'],
+    ['{ "mcpServers": {} ', 'openmcp.json:1: column 20: close brace expected'],
+    ['{ "mcpServers": {}, "mcpServers": {} }', 'openmcp.json:1: mcpServers: is there twice'],
+  ])('%s is refused', async (text, words) => {
+    const { typed, write } = place()
+    write(text)
+    const { code, stdout, stderr } = await typed('import', 'openmcp.json')
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain(words)
+  })
+})

@@ -2,14 +2,14 @@
 import { expect, test } from 'vitest'
 
 import { readConfig } from '../../src/config/config.ts'
-import { importConfig } from '../../src/config/import.ts'
+import { importConfig } from '../../src/config/import/import.ts'
 
 const EVERYTHING_SET = { env: new Proxy({}, { get: () => 'set' }), readText: (): string => 'text' }
 
-function imported(value: object): { servers: unknown; notes: readonly string[] } {
+function imported(value: object): { config: unknown; servers: unknown; notes: readonly string[] } {
   const made = importConfig(value)
   expect(readConfig(JSON.stringify(made?.config), EVERYTHING_SET).mistakes).toEqual([])
-  return { servers: made?.config.mcpServers, notes: made?.notes ?? [] }
+  return { config: made?.config, servers: made?.config['mcpServers'], notes: made?.notes ?? [] }
 }
 
 test('VS Code', () => {
@@ -17,13 +17,13 @@ test('VS Code', () => {
     inputs: [{ id: 'github-token', type: 'promptString', password: true }],
     servers: {
       github: { type: 'http', url: 'https://api.example/mcp/', headers: { Authorization: 'Bearer ${input:github-token}' } },
-      files: { type: 'stdio', command: 'npx', args: ['-y', 'server', '${workspaceFolder}'], env: { KEY: '${env:KEY}' } },
+      files: { type: 'stdio', command: 'npx', args: ['-y', 'server', '${workspaceFolder}'], env: { KEY: '${env:KEY}' }, envFile: '.env' },
     },
   }
-  expect(imported(value)).toEqual({
+  expect(imported(value)).toMatchObject({
     servers: {
       github: { type: 'http', url: 'https://api.example/mcp/', headers: { Authorization: 'Bearer ${GITHUB_TOKEN}' } },
-      files: { type: 'stdio', command: 'npx', args: ['-y', 'server', '${WORKSPACEFOLDER}'], env: { KEY: '${env:KEY}' } },
+      files: { type: 'stdio', command: 'npx', args: ['-y', 'server', '${WORKSPACEFOLDER}'], env: { KEY: '${env:KEY}' }, envFile: ['.env'] },
     },
     notes: [
       'servers.github.headers.Authorization: "${input:github-token}" is the variable GITHUB_TOKEN',
@@ -41,7 +41,7 @@ test('Zed, in both of its forms', () => {
       new: { source: 'custom', command: 'uvx', args: ['y'], env: {} },
     },
   }
-  expect(imported(value)).toEqual({
+  expect(imported(value)).toMatchObject({
     servers: { old: { command: 'npx', args: ['x'], env: { A: 'b' } }, new: { command: 'uvx', args: ['y'], env: {} } },
     notes: ['context_servers.old.settings: is left out', 'theme: is left out'],
   })
@@ -49,35 +49,145 @@ test('Zed, in both of its forms', () => {
 
 test("TBXark's mcp-proxy", () => {
   const value = {
-    mcpProxy: { addr: ':9090', options: { authTokens: ['hunter2'] } },
+    mcpProxy: {
+      baseURL: 'https://mcp.example',
+      addr: ':9090',
+      name: 'proxy',
+      version: '1.0.0',
+      options: { panicIfInvalid: false, authTokens: ['hunter2'], toolFilter: { mode: 'allow', list: ['get_*'] } },
+    },
     mcpServers: {
-      github: { command: 'npx', args: ['x'], options: { toolFilter: { mode: 'block', list: ['rm'] }, logEnabled: true } },
-      far: { url: 'https://far/mcp', transportType: 'streamable-http' },
+      github: { command: 'npx', args: ['x'], options: { toolFilter: { mode: 'block', list: ['rm'] }, logEnabled: true, authTokens: ['hunter2'] } },
+      far: { url: 'https://far/mcp', transportType: 'streamable-http', timeout: 10_000_000_000 },
     },
   }
-  expect(imported(value)).toEqual({
-    servers: { github: { command: 'npx', args: ['x'], tools: { block: ['rm'] } }, far: { url: 'https://far/mcp', transportType: 'streamable-http' } },
-    notes: ['mcpServers.github.options.logEnabled: is left out', 'mcpProxy: is left out'],
+  const { config, servers, notes } = imported(value)
+  expect(config).toMatchObject({ name: 'proxy', listen: { port: 9090, publicUrl: 'https://mcp.example' } })
+  expect(servers).toEqual({
+    github: { command: 'npx', args: ['x'], tools: { block: ['rm'] } },
+    far: { url: 'https://far/mcp', transportType: 'streamable-http', timeout: 10, tools: { allow: ['get_*'] } },
   })
+  expect(notes.map((note) => note.split(':')[0])).toEqual([
+    'mcpProxy.addr',
+    'mcpProxy.version',
+    'mcpProxy.options.panicIfInvalid',
+    'mcpProxy.options.authTokens',
+    'mcpServers.github.options.logEnabled',
+    'mcpServers.github.options.authTokens',
+  ])
+  expect(notes.join()).not.toContain('hunter2')
 })
 
-test('mcp-hub, whose commands are not run', () => {
+test('mcp-hub, whose commands are not run, and whose variables without a value are handed on', () => {
   const { servers, notes } = imported({
-    mcpServers: { a: { url: 'https://h/mcp', headers: { Authorization: 'Bearer ${cmd: op read op://vault/token}' }, disabled_tools: ['x'] } },
+    mcpServers: {
+      a: { url: 'https://h/mcp', headers: { Authorization: 'Bearer ${cmd: op read op://vault/token}' }, disabled_tools: ['x'] },
+      b: {
+        command: '${env:NODE}',
+        args: ['x'],
+        env: { API_KEY: null, MODE: 'fast' },
+        dev: { enabled: true, watch: ['**/*.js'], cwd: '/src' },
+        autoApprove: ['y'],
+      },
+    },
   })
-  expect(servers).toEqual({ a: { url: 'https://h/mcp', headers: { Authorization: 'Bearer ${OP_READ_OP_VAULT_TOKEN}' }, disabled_tools: ['x'] } })
-  expect(notes).toEqual([expect.stringContaining('no command is run here')])
+  expect(servers).toEqual({
+    a: { url: 'https://h/mcp', headers: { Authorization: 'Bearer ${OP_READ_OP_VAULT_TOKEN}' }, disabled_tools: ['x'] },
+    b: { command: '${env:NODE}', args: ['x'], env: { MODE: 'fast' }, passEnv: ['API_KEY'], autoApprove: ['y'] },
+  })
+  expect(notes).toEqual([
+    'mcpServers.a.headers.Authorization: no command is run here: "${cmd: op read op://vault/token}" is the variable OP_READ_OP_VAULT_TOKEN',
+    'mcpServers.b.dev: is left out',
+  ])
 })
 
-test('mcp-connect', () => {
+test('mcp-connect, with its routing and its tries', () => {
   const value = {
     version: '1',
-    servers: { a: { remote: { transport_type: 'http', url: 'https://h/mcp', headers: [{ key: 'X-A', value: '${TOKEN}' }] }, timeout: 30, retry_attempts: 3 } },
+    env_file: '.env',
+    routing: { method: 'namespace_prefix', separator: '/' },
+    servers: {
+      a: {
+        remote: { transport_type: 'http', url: 'https://h/mcp', headers: [{ key: 'X-A', value: '${TOKEN}' }], proxy: 'x' },
+        timeout: 30,
+        retry_attempts: 3,
+        retry_delay: 500,
+      },
+    },
   }
-  expect(imported(value)).toEqual({
-    servers: { a: { url: 'https://h/mcp', type: 'http', headers: { 'X-A': '${TOKEN}' }, timeout: 30 } },
-    notes: ['servers.a.retry_attempts: is left out', 'version: is left out'],
+  const { config, servers, notes } = imported(value)
+  expect(config).toMatchObject({ aggregate: true })
+  expect(servers).toEqual({ a: { url: 'https://h/mcp', type: 'http', headers: { 'X-A': '${TOKEN}' }, timeout: 30, retry: { attempts: 3, delayMs: 500 } } })
+  expect(notes.map((note) => note.split(':')[0])).toEqual(['env_file', 'routing', 'servers.a.remote.proxy'])
+})
+
+test('mcpo, whose headers of callers go on when they are named', () => {
+  const { servers, notes } = imported({
+    mcpServers: {
+      memory: { command: 'npx', args: ['-y', 'server-memory'], disabledTools: ['rm'] },
+      far: {
+        type: 'streamable-http',
+        url: 'https://h/mcp',
+        client_header_forwarding: { enabled: true, whitelist: ['Authorization', 'X-User-*', 'X-Request-ID'], blacklist: [], debug_headers: false },
+        oauth: {
+          server_url: 'https://h',
+          storage_type: 'file',
+          callback_port: 3030,
+          multi_user: true,
+          client_metadata: { client_name: 'mcpo', scope: 'read' },
+        },
+      },
+      quiet: { type: 'sse', url: 'https://q/sse', client_header_forwarding: { enabled: false, whitelist: ['X-A'] } },
+    },
   })
+  expect(servers).toEqual({
+    memory: { command: 'npx', args: ['-y', 'server-memory'], disabledTools: ['rm'] },
+    far: {
+      type: 'streamable-http',
+      url: 'https://h/mcp',
+      forwardHeaders: ['X-Request-ID'],
+      oauth: { server_url: 'https://h', storage_type: 'file', callback_port: 3030, client_metadata: { client_name: 'mcpo', scope: 'read' } },
+    },
+    quiet: { type: 'sse', url: 'https://q/sse' },
+  })
+  expect(notes.map((note) => note.split(': ')[0])).toEqual([
+    'mcpServers.far.oauth.multi_user',
+    'mcpServers.far.client_header_forwarding.whitelist[0]',
+    'mcpServers.far.client_header_forwarding.whitelist[1]',
+    'mcpServers.quiet.client_header_forwarding',
+  ])
+})
+
+test('LobeHub and others, with types of their own', () => {
+  const { servers, notes } = imported({
+    mcpServers: {
+      a: { type: 'streamable', url: 'https://h/mcp', avatar: '🤖' },
+      b: { type: 'local', command: 'x', env: { PORT: 8080, ON: true } },
+      c: { serverUrl: 'https://w/mcp' },
+    },
+  })
+  expect(servers).toEqual({
+    a: { type: 'http', url: 'https://h/mcp' },
+    b: { type: 'stdio', command: 'x', env: { PORT: '8080', ON: 'true' } },
+    c: { serverUrl: 'https://w/mcp' },
+  })
+  expect(notes).toEqual(['mcpServers.a.avatar: is left out'])
+})
+
+test('what is known and wrong stays, and is told with what mends it', () => {
+  const made = importConfig({ mcpServers: { 'a/b': { command: 'x' }, c: { url: 'ftp://h' }, d: 7 }, theme: 'dark' })
+  expect(made?.notes).toEqual([
+    'mcpServers.d: is no object, and left as it is',
+    'theme: is left out',
+    'mcpServers."a/b": is no name of a server: 1 to 64 letters, digits, spaces and @ _ . + : -',
+    expect.stringMatching(/^mcpServers\.c\.url: openmcp does not speak ftp:\/\/ \(.*\)$/),
+    'mcpServers.d: must be an object',
+  ])
+})
+
+test('what is ours already is as it was', () => {
+  const config = { mcpServers: { a: { command: 'x', passEnv: ['A'] } }, aggregate: true, listen: { port: 1 }, limits: { timeout: 5 } }
+  expect(importConfig(config)).toEqual({ config, notes: [] })
 })
 
 test.each([[[]], [{}], [{ servers: 1 }], [null], ['x']])('%j is of no program that is known', (value) => {

@@ -1,5 +1,5 @@
 // `openmcp config import`: nothing is filled in on the way, so that a secret stays where it was kept, and nothing is run.
-import { importConfig } from '../../config/import.ts'
+import { importConfig } from '../../config/import/import.ts'
 import { createAt, type Finding } from '../../config/shape.ts'
 import { readSource } from '../../config/source.ts'
 import { OpenMcpError } from '../../errors.ts'
