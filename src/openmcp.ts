@@ -1,4 +1,6 @@
 // The composition root: options in → a running proxy out. It, and its folder, are the only place that joins rooms.
+import type { IncomingMessage } from 'node:http'
+
 import type { Handler } from './downstream/mcp.ts'
 import { refuse } from './downstream/refuse.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
@@ -7,18 +9,17 @@ import type { HostRules } from './http/hosts.ts'
 import type { SecurityOptions, TspOptions } from './oauth/options.ts'
 import type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget, SocketTarget } from './openmcp/options.ts'
 import type { SealedOut, VidTarget } from './openmcp/sealed-out.ts'
-import type { Admitted, Server } from './openmcp/server.ts'
-import { createServers, type Changes, type NamedServer } from './openmcp/servers.ts'
+import type { Server } from './openmcp/server.ts'
+import { createServers, type Admission, type Changes, type NamedServer, type Servers } from './openmcp/servers.ts'
 import { ANYBODY } from './protocol/caller.ts'
 import { isLoopbackHost } from './protocol/loopback.ts'
-import { serverPath } from './protocol/server-path.ts'
-import { OPEN_GATE } from './relay/gate.ts'
+import { noSuchServer, serverPath } from './protocol/server-path.ts'
 import { createSessionCap } from './relay/sessions.ts'
 import type { Security } from './security.ts'
 import type { SecuredTsp } from './security/tsp.ts'
 import { connect } from './upstream/connect.ts'
 import { createPipeCap } from './upstream/pool.ts'
-import type { Connection, ConnectionState } from './upstream/options.ts'
+import type { ConnectionState } from './upstream/options.ts'
 
 export interface OpenMcp {
   /** Where it listens; undefined on stdio. */
@@ -54,7 +55,7 @@ export type {
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
-  const { target, servers: named = [], aggregate, listen, name, isolation, stateless = false, limits, security, credential } = options
+  const { target, servers: named = [], aggregate, listen, name, isolation, stateless = false, tools, forwardHeaders, limits, security, credential } = options
   if (security && !listen) {
     throw new OpenMcpError('usage', 'security is about who calls, and on stdio there is nobody to ask', { hint: 'listen on a port: -p 8000' })
   }
@@ -76,23 +77,51 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   }
   try {
     if (listen) return await overHttp(listen)
-    if (connection && named.length === 0) return await overStdio(connection)
-    throw new OpenMcpError('usage', 'several servers have no place on stdio', { hint: 'listen on a port: -p 8000' })
+    if (target && named.length > 0) throw new OpenMcpError('usage', 'several servers have no place on stdio', { hint: 'listen on a port: -p 8000' })
+    if (!target && !aggregate) throw new OpenMcpError('usage', 'there is nothing to serve')
+    return await overStdio()
   } catch (error) {
     await disconnect()
     throw error
   }
 
-  async function overStdio(only: Connection): Promise<OpenMcp> {
-    const door = createStdioDoor({ upstream: only.messages, stdin: io.stdin, stdout: io.stdout, limits })
+  /** The servers, where those who come in are known as `admission` says. */
+  function serversFor(admission: Admission): Promise<Servers> {
+    return createServers({
+      root: connection && { name, connection, limits, stateless, ...(tools && { tools }), ...(forwardHeaders && { forwardHeaders }) },
+      aggregate: aggregate && { server: aggregate, limits },
+      admission,
+      caps,
+      log: io.log,
+      now: io.now,
+    })
+  }
+
+  async function overStdio(): Promise<OpenMcp> {
+    const servers = await serversFor(NOBODY_IS_ASKED)
+    const { root } = servers
+    if (!root) throw new OpenMcpError('internal', 'there is nothing at the root')
+    const { upstream, gate } = root.bySession
+    const door = createStdioDoor({ upstream, gate, stdin: io.stdin, stdout: io.stdout, limits })
     tspIsOpen(undefined)
-    await only.started
+    await connection?.started
+    await servers.apply(named)
     let closing: Promise<void> | undefined
+    const close = async (): Promise<void> => {
+      await door.close()
+      await servers.close()
+      await disconnect()
+    }
     return {
       url: undefined,
       ended: door.ended,
-      apply: () => Promise.reject(new OpenMcpError('usage', 'on stdio there is one server')),
-      close: () => (closing ??= door.close().then(disconnect)),
+      async apply(next) {
+        if (target) throw new OpenMcpError('usage', 'on stdio there is one server')
+        refuseTwins(next.map((one) => one.name))
+        if (closing) throw new OpenMcpError('stopping', 'openmcp is stopping')
+        return servers.apply(next)
+      },
+      close: () => (closing ??= close()),
     }
   }
 
@@ -114,34 +143,25 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       await proof?.close()
       throw error
     }
-    // Where nobody has to prove who they are, everybody is one caller.
-    const admitted: Admitted = proof ? { ...proof.guard, gate: proof.gate } : { callerOf: () => ANYBODY, gate: OPEN_GATE }
-    const servers = createServers({
-      root: connection && { name, connection, limits, stateless, forwardHeaders: options.forwardHeaders },
-      aggregate: aggregate && { server: aggregate, limits },
-      admitted,
-      caps,
-      log,
-      now,
-    })
-    const root = servers.find(undefined)
+    const admission: Admission = proof ? { ...proof.guard, standingOf: proof.standingOf } : NOBODY_IS_ASKED
+    const servers = await serversFor(admission).catch(notServed)
+    const { root } = servers
     proof?.onOver(servers.endOf)
     let lastActivityMs = now()
     let stopping = false
     const status = {
       // One server that is away is no reason to send clients of the others elsewhere.
-      ready: () => !stopping && !isNobodyThere(Object.values(servers.states())),
+      ready: () => !stopping && !isNobodyThere(Object.values(servers.states()).map(({ state }) => state)),
       lastActivity: () => new Date(lastActivityMs).toISOString(),
-      instances: servers.states,
-      failures: servers.failures,
+      servers: (req: IncomingMessage) => servers.states(admission.callerOf(req)),
       counts: () => ({ ...servers.counts() }),
       tspDropped: proof?.tsp?.node.dropped,
     }
     const active = (): void => void (lastActivityMs = now())
-    const found = (asked: string | undefined): Server => {
-      const one = servers.find(asked)
+    const found = (asked: string | undefined, req: IncomingMessage): Server => {
+      const one = servers.find(asked, admission.callerOf(req))
       if (one) return one
-      throw new OpenMcpError('not_found', 'there is no such server here', { hint: 'named servers are at /servers/NAME/mcp, and GET /status names them' })
+      throw noSuchServer()
     }
     /** While there is no stopping. */
     const open =
@@ -151,7 +171,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
         active()
         door(req, res)
       }
-    const secured = proof?.tsp && { tsp: proof.tsp, guard: proof.guard, gate: proof.gate }
+    const secured = proof?.tsp && { tsp: proof.tsp, guard: proof.guard }
     const tsp =
       secured &&
       (await import('./openmcp/sealed-in.ts')).openTspIn({
@@ -177,10 +197,10 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       status,
       security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },
       tsp,
-      mcp: (asked, req, res) => open(found(asked).mcp)(req, res),
-      sse: (asked, req, res) => found(asked).sse(req, res, messagesPath(on.pathPrefix, asked)),
+      mcp: (asked, req, res) => open(found(asked, req).mcp)(req, res),
+      sse: (asked, req, res) => found(asked, req).sse(req, res, messagesPath(on.pathPrefix, asked)),
       messages(asked, req, res) {
-        const asking = found(asked)
+        const asking = found(asked, req)
         active()
         asking.messages(req, res)
       },
@@ -198,7 +218,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       await proof?.close()
     }
     const secret = await proof?.enrol()
-    servers.apply(named)
+    await servers.apply(named)
     const shown = on.host.includes(':') ? `[${on.host}]` : on.host
     // Bound to every address it has no name that can be called, and on this machine loopback is one.
     const called = new Map([
@@ -223,7 +243,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   /** Loaded when it is asked for: a proxy that asks nobody should not wait for it. */
   async function prove(asked: SecurityOptions, on: ListenOptions, rules: HostRules, base: () => string | undefined): Promise<Security> {
     const { createSecurity } = await import('./security.ts')
-    const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix, base }
+    const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix, root: target && name, base }
     return createSecurity(asked.tsp && out ? { ...asked, tsp: { ...asked.tsp, peers: [out.remote] } } : asked, place, io)
   }
 
@@ -232,6 +252,9 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     return createSealedOut({ target: to, secured: tsp, tls: listen?.tls, connectSeconds: limits.connectSeconds, log: io.log, now: io.now })
   }
 }
+
+/** Where nobody has to prove who they are, everybody is one caller. */
+const NOBODY_IS_ASKED: Admission = { callerOf: () => ANYBODY }
 
 /** On /status and in the log a name is one server. */
 function refuseTwins(names: readonly string[]): void {

@@ -6,7 +6,7 @@ import { createKeyEnds } from './api-keys/ends.ts'
 import { createKnownKeys } from './api-keys/known-keys.ts'
 import { createKeyRouter } from './api-keys/router.ts'
 import { createGuard, type Guard } from './http/guard.ts'
-import { createLive } from './http/live.ts'
+import { createLive, type IsOver } from './http/live.ts'
 import { createBrowserLogin } from './oauth/browser/browser-login.ts'
 import { createGrants } from './oauth/grants.ts'
 import { createIntrospection, createRevocationEndpoint } from './oauth/introspect.ts'
@@ -16,7 +16,6 @@ import { createTokenEndpoint } from './oauth/token.ts'
 import type { Log } from './observe/log.ts'
 import type { Standing } from './policy/shapes.ts'
 import type { Caller } from './protocol/caller.ts'
-import type { Gate } from './protocol/gate.ts'
 import { NO_MESSAGES } from './protocol/message.ts'
 import { createGate } from './relay/gate.ts'
 import { openGround, type SecurityPlace } from './security/ground.ts'
@@ -30,14 +29,15 @@ import { createVerifier, type Verdict, type Verification, type Verifier } from '
 
 export interface Security {
   guard: Guard
-  gate: Gate
+  /** What a caller may do now; undefined: nothing. */
+  standingOf(caller: Caller): Standing | undefined
   issuer: Router
   /** The documented key flow. */
   keys: Router
   /** Undefined: nobody is heard by TSP. */
   tsp: SecuredTsp | undefined
   /** What to do when a caller is over; called within a second of the news. */
-  onOver(end: (isOver: (caller: Caller) => boolean) => void): void
+  onOver(end: (isOver: IsOver) => void): void
   /** The secret of an enrolment link, when nobody is trusted yet. */
   enrol(): Promise<string | undefined>
   close(): Promise<void>
@@ -88,7 +88,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
 
   const gate = createGate({ standingOf: standingNow })
   const live = createLive(now)
-  const over: ((isOver: (caller: Caller) => boolean) => void)[] = [live.sweep]
+  const over: ((isOver: IsOver) => void)[] = [live.sweep]
   const mint = createMint({ keys, lifeSeconds: tokenSeconds, now })
   const tsp =
     options.tsp &&
@@ -104,9 +104,11 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
       log,
       now,
     }))
-  /** Whoever may do nothing here any more has nothing open here, whatever the credential is still good for. */
-  const isOut = (caller: Caller): boolean =>
-    (caller.via === 'tsp' ? !tsp || tsp.isOver(caller) : admission.isOver(caller)) || gate.refusalOf(caller, NO_MESSAGES) !== undefined
+  /** Whoever may do nothing here any more, or nothing at a server, has nothing open there, whatever the credential is still good for. */
+  const isOut: IsOver = (caller, server) =>
+    (server !== undefined && standingNow(caller)?.mayReach(server) !== true) ||
+    (caller.via === 'tsp' ? !tsp || tsp.isOver(caller) : admission.isOver(caller)) ||
+    gate.refusalOf(caller, NO_MESSAGES) !== undefined
   function sweep(): void {
     published = new Set(keys.published().map(({ kid }) => kid))
     standings = new WeakMap()
@@ -153,9 +155,10 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
       mayTryKey: proofs.mayTryKey,
       dpopMode,
       pathPrefix,
+      root: place.root,
       log,
     }),
-    gate,
+    standingOf: standingNow,
     issuer: createIssuer({
       token: createTokenEndpoint({ ...issuing, grants: createGrants({ assertions, holding, resolver }) }),
       browserLogin,

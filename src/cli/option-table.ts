@@ -225,6 +225,7 @@ export const TRUST_OPTIONS: OptionTable = table({
   store: KEPT.store,
   scope: { value: "'SCOPE SCOPE'" },
   tools: { value: "'GLOB,GLOB'" },
+  server: { value: 'GLOB', repeats: true },
   until: { value: 'TIME' },
   json: {},
   ...EVERYWHERE,

@@ -13,17 +13,17 @@ import type { Io } from './io.ts'
 import { machineOf } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { subcommandOf, type Subcommand } from './subcommand.ts'
-import { oneOf, type Reading } from './target-options.ts'
+import { allOf, oneOf, type Reading } from './target-options.ts'
 import { print, say, warn } from './terminal.ts'
 import { identityOf, readTrustRule } from '../config/trust-rule.ts'
 import { parseUntil } from './values.ts'
 
 const SUBCOMMANDS = {
   add: {
-    how: "openmcp trust add ID [--scope 'mcp:tools mcp:prompts'] [--tools 'search_*,echo'] [--until 30d]",
+    how: "openmcp trust add ID [--scope 'mcp:tools mcp:prompts'] [--tools 'search_*,echo'] [--server 'git*'] [--until 30d]",
     least: 1,
     most: 1,
-    options: ['store', 'scope', 'tools', 'until'],
+    options: ['store', 'scope', 'tools', 'server', 'until'],
   },
   list: { how: 'openmcp trust list [--json]', least: 0, most: 0, options: ['store', 'json'] },
   remove: { how: 'openmcp trust remove ID', least: 1, most: 1, options: ['store'] },
@@ -106,9 +106,13 @@ function ruleOf(id: string, reading: Reading): TrustRule {
       .map((glob) => glob.trim())
       .filter((glob) => glob !== ''),
   )
+  const typed = allOf(reading, 'server')
+  const servers = typed.length > 0 ? typed.map(({ value }) => value.trim()).filter((glob) => glob !== '') : undefined
   const until = oneOf(reading, 'until', (text, as) => parseUntil(text, as, reading.machine.now()))
-  const rule = reading.mistakes.attempt(() => readTrustRule({ id, ...(scopes && { scopes }), ...(tools && { tools }), ...(until !== undefined && { until }) }))
-  return rule ?? { id, scopes: [], tools: [] }
+  const rule = reading.mistakes.attempt(() =>
+    readTrustRule({ id, ...(scopes && { scopes }), ...(tools && { tools }), ...(servers && { servers }), ...(until !== undefined && { until }) }),
+  )
+  return rule ?? { id, scopes: [], tools: [], servers: [] }
 }
 
 async function withStore<T>(url: string, { machine }: Pick<Reading, 'machine'>, act: (store: Store) => Promise<T>): Promise<T> {
@@ -125,15 +129,16 @@ function covers(rule: string, identity: string): boolean {
   return pattern?.kind === 'any' || (pattern?.kind === 'pattern' && pattern.matches(identity))
 }
 
-function shownRule({ id, scopes, tools, untilMs }: TrustRule): string {
+function shownRule({ id, scopes, tools, servers, untilMs }: TrustRule): string {
   const parts = [
     scopes === undefined ? 'scope mcp' : `scopes ${scopes.join(' ') || 'none'}`,
     tools === undefined ? 'all tools' : `tools ${tools.join(',') || 'none'}`,
+    ...(servers === undefined ? [] : [`servers ${servers.join(',') || 'none'}`]),
     ...(untilMs === undefined ? [] : [`until ${new Date(untilMs).toISOString()}`]),
   ]
   return `${id} (${parts.join(', ')})`
 }
 
-function toJson({ id, scopes, tools, untilMs }: TrustRule): object {
-  return { id, scopes, tools, until: untilMs === undefined ? undefined : new Date(untilMs).toISOString() }
+function toJson({ id, scopes, tools, servers, untilMs }: TrustRule): object {
+  return { id, scopes, tools, servers, until: untilMs === undefined ? undefined : new Date(untilMs).toISOString() }
 }

@@ -5,12 +5,15 @@ import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { errorText } from '../protocol/answer.ts'
 import { ANYBODY } from '../protocol/caller.ts'
 import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createLineReader } from '../protocol/lines.ts'
 import { idOfRefusal, parsePost, type Post } from '../protocol/message.ts'
 
 export interface StdioDoorOptions {
   upstream(): MessageUpstream | Promise<MessageUpstream>
+  /** What may pass. */
+  gate: Gate
   stdin: Readable
   stdout: Writable
   limits: Limits
@@ -22,7 +25,7 @@ export interface StdioDoor {
   close(): Promise<void>
 }
 
-export function createStdioDoor({ upstream, stdin, stdout, limits }: StdioDoorOptions): StdioDoor {
+export function createStdioDoor({ upstream, gate, stdin, stdout, limits }: StdioDoorOptions): StdioDoor {
   let link: Link | undefined
   let opening: Promise<void> | undefined
   let inFlight = 0
@@ -68,15 +71,21 @@ export function createStdioDoor({ upstream, stdin, stdout, limits }: StdioDoorOp
 
   function send(post: Post): void {
     for (const message of post.messages) if (message.kind === 'request') inFlight++
-    if (link) return link.send(post, NO_HEADERS, reply)
+    const refusal = gate.refusalOf(ANYBODY, post)
+    if (refusal) return refused(post, refusal)
+    const seen = gate.readsAnswers(ANYBODY) ? gate.filtered(ANYBODY, post, reply) : reply
+    if (link) return link.send(post, NO_HEADERS, seen)
     opening ??= open()
     opening.then(
-      () => link?.send(post, NO_HEADERS, reply),
+      () => link?.send(post, NO_HEADERS, seen),
       (thrown: unknown) => {
         opening = undefined
-        for (const message of post.messages) if (message.kind === 'request') reply.failed(toOpenMcpError(thrown), message.id)
+        refused(post, toOpenMcpError(thrown))
       },
     )
+  }
+  function refused(post: Post, error: OpenMcpError): void {
+    for (const message of post.messages) if (message.kind === 'request') reply.failed(error, message.id)
   }
   async function open(): Promise<void> {
     const found = await upstream()

@@ -34,6 +34,8 @@ export interface GuardOptions {
   mayTryKey(req: IncomingMessage): { readonly waitSeconds: number; giveBack(): void }
   dpopMode: 'optional' | 'required' | 'nonce'
   pathPrefix: string
+  /** What the server at the root is called; undefined: there is none, or it is all of them. */
+  root: string | undefined
   log: Log
 }
 
@@ -70,7 +72,7 @@ const WORDS = {
   insufficient_scope: 'the token does not hold the scopes that this needs',
 }
 
-export function createGuard({ admission, dpop, replay, places, live, isBlind, apiKeys, mayTryKey, dpopMode, pathPrefix, log }: GuardOptions): Guard {
+export function createGuard({ admission, dpop, replay, places, live, isBlind, apiKeys, mayTryKey, dpopMode, pathPrefix, root, log }: GuardOptions): Guard {
   const keys = apiKeys.map(digestOf)
   const holders = keys.map((digest): Caller => holderOf(digest))
 
@@ -96,7 +98,7 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
 
   function enter(req: IncomingMessage, res: ServerResponse, caller: Caller): void {
     hold(req, caller)
-    live.enter(caller, res)
+    live.enter(caller, res, serverOf(req) ?? root)
   }
 
   function enterAnd(next: () => void, req: IncomingMessage, res: ServerResponse, caller: Caller): void {

@@ -1,4 +1,5 @@
 // Liveness, readiness and counts. What is open to everybody says nothing else.
+import type { IncomingMessage } from 'node:http'
 import type { RequestHandler } from 'express'
 
 export interface Status {
@@ -6,10 +7,8 @@ export interface Status {
   ready(): boolean
   /** ISO 8601; when a client was last served. */
   lastActivity(): string
-  /** Servers by name and their state. */
-  instances(): Readonly<Record<string, string>>
-  /** Of those that failed, why. */
-  failures(): Readonly<Record<string, string>>
+  /** The servers that whoever asks may know of, by name: their state, and why, of those that failed. */
+  servers(req: IncomingMessage): Readonly<Record<string, { state: string; reason?: string }>>
   counts(): Readonly<Record<string, number>>
   /** TSP messages that were not taken, by reason; undefined where none are heard. */
   tspDropped?: (() => Readonly<Record<string, number>>) | undefined
@@ -36,9 +35,17 @@ export function counts(state: Status): RequestHandler {
 
 /** The key names of Python's mcp-proxy, whose users ask for them. */
 export function status(state: Status): RequestHandler {
-  return (_req, res) => {
+  return (req, res) => {
     const { tspDropped } = state
-    const about = { api_last_activity: state.lastActivity(), server_instances: state.instances(), server_failures: state.failures(), ...state.counts() }
+    const servers = state.servers(req)
+    const named = Object.entries(servers)
+    const about = {
+      api_last_activity: state.lastActivity(),
+      server_instances: Object.fromEntries(named.map(([name, server]) => [name, server.state])),
+      server_failures: Object.fromEntries(named.flatMap(([name, { reason }]) => (reason === undefined ? [] : [[name, reason]]))),
+      servers,
+      ...state.counts(),
+    }
     res.json(tspDropped ? { ...about, tsp_dropped: tspDropped() } : about)
   }
 }

@@ -5,16 +5,21 @@ import type { Caller } from '../protocol/caller.ts'
 import type { OnStream } from '../protocol/session.ts'
 
 export interface Live {
-  enter(caller: Caller, res: ServerResponse): void
+  /** `server`: the name of the one that is asked, if it is one. */
+  enter(caller: Caller, res: ServerResponse, server?: string): void
   onStream: OnStream
   /**
    * Ends the answers of callers that are over, and streams (not calls in flight) whose caller's time ran out without a newer token.
    */
-  sweep(isOver: (caller: Caller) => boolean): void
+  sweep(isOver: IsOver): void
   readonly size: number
 }
 
+/** Whether this caller may have nothing open any more, or nothing at this server. */
+export type IsOver = (caller: Caller, server?: string) => boolean
+
 interface Open {
+  readonly server: string | undefined
   readonly res: ServerResponse
   caller: Caller
   isStream: boolean
@@ -52,8 +57,8 @@ export function createLive(now: () => number): Live {
   }
 
   return {
-    enter(caller, res) {
-      const one = { res, caller, isStream: res.req.method === 'GET', session: undefined, at: open.length }
+    enter(caller, res, server) {
+      const one = { server, res, caller, isStream: res.req.method === 'GET', session: undefined, at: open.length }
       open.push(one)
       // It comes once; asking for one event alone would cost three objects more.
       res.on('close', () => leave(one))
@@ -65,7 +70,7 @@ export function createLive(now: () => number): Live {
     sweep(isOver) {
       const seconds = now() / 1000
       // Whoever is ended leaves the list.
-      for (const one of open.toReversed()) if (isOver(one.caller) || isTimeUp(one, seconds)) one.res.destroy()
+      for (const one of open.toReversed()) if (isOver(one.caller, one.server) || isTimeUp(one, seconds)) one.res.destroy()
     },
     get size() {
       return open.length

@@ -11,7 +11,7 @@ import { frameOf } from '../tsp/session-frame.ts'
 import { createHostedSessions } from '../tsp/session.ts'
 
 /** The server that is spoken to by TSP. */
-export interface TspServer extends Pick<TspDoorOptions, 'upstream' | 'calls'> {
+export interface TspServer extends Pick<TspDoorOptions, 'upstream' | 'gate' | 'calls'> {
   sessions: Sessions<TspSession>
   /** What is asked under a seal by HTTP is served as at /mcp, but for where its body comes from. */
   serve(bodyOf: typeof openedBody): Handler

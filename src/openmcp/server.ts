@@ -12,6 +12,7 @@ import type { TspSession } from '../downstream/tsp.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { capAs, type Cap } from '../protocol/cap.ts'
+import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { Sessions } from '../protocol/session.ts'
 import { createInFlight, type InFlight } from '../relay/in-flight.ts'
@@ -24,7 +25,7 @@ export interface Server {
   /** The same for requests that came in another way than by the guard: they are read in theirs, and hear no challenge of HTTP. */
   mcpWith(how: Pick<McpDoorOptions, 'bodyOf'>): Handler
   /** What a way in has to know that brings sessions of its own. */
-  readonly bySession: { upstream: Connection['messages']; sessions: Sessions<TspSession>; calls: InFlight }
+  readonly bySession: { upstream: Connection['messages']; gate: Gate; sessions: Sessions<TspSession>; calls: InFlight }
   /** `GET /sse`. `messagesPath` is where the client is told to post. */
   sse(req: IncomingMessage, res: ServerResponse, messagesPath: string): void
   /** `POST /messages` */
@@ -45,7 +46,7 @@ export interface ServerCounts {
   upstreams: number
 }
 
-/** Who comes in is asked once for all servers: these are the answers. */
+/** Who comes in, and what may pass. */
 export type Admitted = Pick<McpDoorOptions, 'callerOf' | 'gate' | 'refusalHeaders' | 'onStream'>
 
 export interface ServerOptions {
@@ -109,7 +110,7 @@ export function createServer(options: ServerOptions): Server {
   return {
     mcp: counted(createMcpDoor({ ...served, ...(refusalHeaders && { refusalHeaders }) })),
     mcpWith: (how) => counted(createMcpDoor({ ...served, ...how })),
-    bySession: { upstream: connection.messages, sessions: sealed, calls },
+    bySession: { upstream: connection.messages, gate, sessions: sealed, calls },
     sse: sse.open,
     messages: (req, res) => sse.post(req, res, queryOf(req)),
     endOf(isOver) {

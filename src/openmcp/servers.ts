@@ -1,17 +1,20 @@
 // The servers that are served beside each other, and how one set of them becomes another: what is the same is not touched.
-import { createHash } from 'node:crypto'
-
 import { toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { capAs, type Cap } from '../protocol/cap.ts'
+import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { createGivenHeaders, type GivenHeaders } from './given-headers.ts'
-import { createServer, type Admitted, type Server, type ServerCounts } from './server.ts'
-import { createAggregate, type Member } from '../relay/aggregate/aggregate.ts'
-import { createToolsGate, toolsBy, type ToolRules } from '../relay/tools-gate.ts'
+import { NO_MESSAGES } from '../protocol/message.ts'
+import type { Member } from '../relay/aggregate/member.ts'
+import { createGate, OPEN_GATE, type GateOptions } from '../relay/gate.ts'
+import type { ToolRules } from '../relay/tools-gate.ts'
 import { connect } from '../upstream/connect.ts'
 import type { CommandServer, Connection, ConnectionState, Credential, Isolation, RemoteServer, SocketServer } from '../upstream/options.ts'
+import { fingerprintOf } from './fingerprint.ts'
+import type { GivenHeaders } from './given-headers.ts'
+import type { Joined } from './joined.ts'
+import { createServer, type Admitted, type Server, type ServerCounts } from './server.ts'
 
 /** A server under a name of its own, at `/servers/NAME/…`. */
 export interface NamedServer {
@@ -36,31 +39,52 @@ export interface Changes {
 }
 
 export interface Servers {
-  /** The one at the root, or the one of this name. Undefined: there is none, or not any more. */
-  find(name: string | undefined): Server | undefined
+  /**
+   * The one at the root, or the one of this name. Undefined: there is none, not any more, or none for this caller. Every way in by HTTP
+   * asks here, for every request.
+   */
+  find(name: string | undefined, caller: Caller): Server | undefined
+  /** The one at the root, for ways in that ask its gate for each message. */
+  readonly root: Server | undefined
   /**
    * These and no others. Whoever is new starts, a few at a time; one that fails to start leaves the others as they are. Whoever is
    * removed is gone within a second, with sessions and children; whoever is changed takes no new session and lets calls in
    * flight finish (`drainSeconds`).
    */
-  apply(next: readonly NamedServer[]): Changes
+  apply(next: readonly NamedServer[]): Promise<Changes>
   /** Headers of callers that a server here is told of, in lower case: pages have to be let send them. */
   headers(): Iterable<string>
-  states(): Readonly<Record<string, ConnectionState>>
-  /** Why, of those that failed. */
-  failures(): Readonly<Record<string, string>>
+  /** Those that this caller may know of, by name; without a caller all. */
+  states(caller?: Caller): Readonly<Record<string, ServerState>>
   counts(): ServerCounts
-  endOf(isOver: (caller: Caller) => boolean): void
+  /** Ends what callers have open that are over, or that are at the server they have it open at. */
+  endOf(isOver: (caller: Caller, server?: string) => boolean): void
   drained(seconds: number): Promise<void>
   close(): Promise<void>
 }
 
+interface ServerState extends ServerCounts {
+  state: ConnectionState
+  /** Why, of one that failed or cannot be reached. */
+  reason?: string
+}
+
+/** Who comes in is asked once for all servers: these are the answers. */
+export interface Admission extends Omit<Admitted, 'gate'> {
+  /** Undefined: nobody is asked, and everybody may everything. */
+  standingOf?: GateOptions['standingOf'] | undefined
+}
+
+interface RootServer extends Pick<NamedServer, 'name' | 'limits' | 'stateless' | 'tools' | 'forwardHeaders'> {
+  connection: Connection
+}
+
 export interface ServersOptions {
   /** Served from the start, and never changed. */
-  root: { name: string; connection: Connection; limits: Limits; stateless: boolean; forwardHeaders?: readonly string[] | undefined } | undefined
+  root: RootServer | undefined
   /** All of them as one at the root, where nothing else is. */
   aggregate?: { server: { name: string; version: string }; limits: Limits } | undefined
-  admitted: Admitted
+  admission: Admission
   /** Of all servers together. */
   caps: { sessions: Cap; children: Cap }
   log: Log
@@ -70,6 +94,8 @@ export interface ServersOptions {
 interface Entry {
   readonly options: NamedServer
   readonly fingerprint: string
+  readonly gate: Gate
+  readonly member: Member
   server: Server | undefined
 }
 
@@ -79,29 +105,71 @@ const STARTS_AT_ONCE = 8
 const REMOVED_GRACE_SECONDS = 0.25
 
 /** Servers by name; the one at the root has its name among them. */
-export function createServers({ root, aggregate, admitted, caps, log, now }: ServersOptions): Servers {
+export async function createServers({ root, aggregate, admission, caps, log, now }: ServersOptions): Promise<Servers> {
+  const { standingOf, ...admitted } = admission
+  const gateAt = (server: string): Gate => (standingOf ? createGate({ standingOf, server }) : OPEN_GATE)
+  /** Loaded for the first server that uses it. */
+  const parts: { given?: typeof import('./given-headers.ts'); tools?: typeof import('../relay/tools-gate.ts') } = {}
   let entries = new Map<string, Entry>()
-  const rootServer = root
-    ? createServer({ ...root, forwards: new Set(root.forwardHeaders), admitted, cap: caps.sessions, log, now })
-    : aggregate && createServer({ connection: joined(aggregate.server), admitted, limits: aggregate.limits, cap: caps.sessions, log, now })
   /** On their way out. */
-  const leaving = new Set<Server>()
+  const leaving = new Set<Entry>()
+
+  async function load(next: readonly Pick<NamedServer, 'target' | 'tools'>[]): Promise<void> {
+    if (next.some(({ target }) => takesHeaders(target))) parts.given ??= await import('./given-headers.ts')
+    if (next.some(({ tools }) => tools)) parts.tools ??= await import('../relay/tools-gate.ts')
+  }
+
+  function gateOf(name: string, tools: ToolRules | undefined): Gate {
+    return tools && parts.tools ? parts.tools.createToolsGate(gateAt(name), tools) : gateAt(name)
+  }
+
+  async function ofRoot({ name, tools, forwardHeaders, ...own }: RootServer): Promise<Place> {
+    if (tools) parts.tools = await import('../relay/tools-gate.ts')
+    const gate = gateOf(name, tools)
+    const forwards = new Set(forwardHeaders)
+    return { name, gate, server: createServer({ ...own, forwards, admitted: { ...admitted, gate }, cap: caps.sessions, log, now }) }
+  }
+
+  /** The servers of the moment as one. Which of them a caller may reach, and what of it, each of their gates says. */
+  async function ofAll({ server, limits }: NonNullable<ServersOptions['aggregate']>): Promise<Place & { joined: Joined }> {
+    const { createJoined, createJoinedGate } = await import('./joined.ts')
+    // What a caller says to one server is not for another, and here it would be said to all.
+    const members = (): Member[] => [...entries.values()].flatMap(({ options, member }) => (takesHeaders(options.target) ? [] : [member]))
+    const joined = createJoined({ members, server, limits, log, now })
+    const gate = standingOf ? createJoinedGate(standingOf) : OPEN_GATE
+    const one = createServer({ connection: joined.connection, admitted: { ...admitted, gate }, limits, cap: caps.sessions, log, now })
+    return { name: undefined, gate, server: one, joined }
+  }
+
+  const all = aggregate && !root ? await ofAll(aggregate) : undefined
+  const atRoot = root ? await ofRoot(root) : all
+
+  function entryOf(options: NamedServer): Entry {
+    const { credential: _credential, ...settings } = options
+    const gate = gateOf(options.name, options.tools)
+    const entry: Entry = {
+      options,
+      fingerprint: fingerprintOf(settings),
+      gate,
+      member: { name: options.name, gate, messages: () => serverOf(entry).connection.messages() },
+      server: undefined,
+    }
+    return entry
+  }
 
   function serverOf(entry: Entry): Server {
-    const { target, limits } = entry.options
-    const given = target.kind === 'command' && target.headerToEnv ? createGivenHeaders(target.headerToEnv, admitted.callerOf) : undefined
+    const { gate, options } = entry
+    const { target, limits } = options
     const make = (): Server => {
+      const given = target.kind === 'command' && target.headerToEnv && parts.given?.createGivenHeaders(target.headerToEnv, admitted.callerOf)
       // Whoever says another thing is another owner, and has no other share for that.
       const cap = given ? capAs(caps.children, given.letInAs) : caps.children
-      const connection = connect(target, { ...entry.options, variablesOf: given?.variablesOf, cap, log, now })
-      const known = given ? givenTo(given, admitted) : admitted
-      const gate = entry.options.tools ? createToolsGate(known.gate, entry.options.tools) : known.gate
       return createServer({
-        connection,
-        admitted: { ...known, gate },
-        letInAs: given?.letInAs,
-        forwards: new Set(entry.options.forwardHeaders),
-        stateless: entry.options.stateless,
+        connection: connect(target, { ...options, variablesOf: given ? given.variablesOf : undefined, cap, log, now }),
+        admitted: { ...(given ? givenTo(given, admitted) : admitted), gate },
+        letInAs: given ? given.letInAs : undefined,
+        forwards: new Set(options.forwardHeaders),
+        stateless: options.stateless,
         limits,
         cap: caps.sessions,
         log,
@@ -111,37 +179,9 @@ export function createServers({ root, aggregate, admitted, caps, log, now }: Ser
     return (entry.server ??= make())
   }
 
-  /** The servers of the moment as an upstream of their own, which has nothing to start and nothing to end. */
-  function joined(server: { name: string; version: string }): Connection {
-    const members = (): Member[] =>
-      [...entries.values()].flatMap((entry) => {
-        const { name, target, tools = {} } = entry.options
-        // What a caller says to one server is not for another, and here it would be said to all.
-        if (target.kind === 'command' && target.headerToEnv) return []
-        return [{ name, messages: () => serverOf(entry).connection.messages(), mayUse: toolsBy(tools) }]
-      })
-    const upstream = createAggregate({ members, server, log })
-    return {
-      upstream: () => upstream,
-      messages: () => upstream,
-      started: Promise.resolve(),
-      state: () => 'idle',
-      failure: () => undefined,
-      pipes: () => 0,
-      endOf: () => Promise.resolve(),
-      close: () => Promise.resolve(),
-    }
-  }
-
-  function* all(): Iterable<[string, Server | undefined]> {
-    if (root) yield [root.name, rootServer]
-    for (const [name, { server }] of entries) yield [name, server]
-  }
-
-  function* open(): Iterable<Server> {
-    if (rootServer) yield rootServer
-    for (const { server } of entries.values()) if (server) yield server
-    yield* leaving
+  function* open(): Iterable<{ name: string | undefined; server: Server }> {
+    if (atRoot) yield atRoot
+    for (const { options, server } of [...entries.values(), ...leaving]) if (server) yield { name: options.name, server }
   }
 
   async function start(entry: Entry): Promise<void> {
@@ -156,28 +196,32 @@ export function createServers({ root, aggregate, admitted, caps, log, now }: Ser
   }
 
   /** Out of reach already: nobody finds it by its name any more. */
-  function leave({ server, options }: Entry, how: 'removed' | 'changed'): void {
+  function leave(entry: Entry, how: 'removed' | 'changed'): void {
+    const { server, options } = entry
     if (!server) return
-    leaving.add(server)
+    leaving.add(entry)
     const ended = how === 'removed' ? server.close(REMOVED_GRACE_SECONDS) : server.drained(options.limits.drainSeconds).then(() => server.close())
     void ended
       .catch((thrown: unknown) => log.error('a server did not end as it should', { name: options.name, detail: toOpenMcpError(thrown).detail }))
-      .finally(() => leaving.delete(server))
+      .finally(() => leaving.delete(entry))
   }
 
   return {
-    find(name) {
-      if (name === undefined) return rootServer
-      const entry = entries.get(name)
-      return entry && serverOf(entry)
+    find(name, caller) {
+      const entry = name === undefined ? undefined : entries.get(name)
+      const gate = name === undefined ? atRoot?.gate : entry?.gate
+      if (!gate || isHidden(gate, caller)) return undefined
+      return entry ? serverOf(entry) : atRoot?.server
     },
-    apply(next) {
+    root: atRoot?.server,
+    async apply(next) {
+      await load(next)
       const before = entries
       const taken = next.map((options): [string, Entry] => {
-        const fingerprint = fingerprintOf(options)
+        const entry = entryOf(options)
         const old = before.get(options.name)
-        const isSame = old?.fingerprint === fingerprint && old.options.credential === options.credential
-        return [options.name, isSame ? old : { options, fingerprint, server: undefined }]
+        const isSame = old?.fingerprint === entry.fingerprint && old.options.credential === options.credential
+        return [options.name, isSame ? old : entry]
       })
       entries = new Map(taken)
       const changes = { added: [] as string[], changed: [] as string[], removed: [] as string[] }
@@ -195,6 +239,7 @@ export function createServers({ root, aggregate, admitted, caps, log, now }: Ser
         for (const entry of waiting) if (entries.get(entry.options.name) === entry) await start(entry)
       }
       for (let lanes = 0; lanes < STARTS_AT_ONCE; lanes++) void lane()
+      all?.joined.changed()
       return changes
     },
     headers: () =>
@@ -205,17 +250,14 @@ export function createServers({ root, aggregate, admitted, caps, log, now }: Ser
           ...(target.kind === 'command' ? Object.keys(target.headerToEnv ?? {}) : []),
         ]),
       ]),
-    states: () => Object.fromEntries(Array.from(all(), ([name, server]) => [name, server?.connection.state() ?? 'connecting'])),
-    failures: () =>
-      Object.fromEntries(
-        Array.from(all()).flatMap(([name, server]) => {
-          const failure = server?.connection.failure()
-          return failure ? [[name, failure.message]] : []
-        }),
-      ),
+    states(caller) {
+      const named = Array.from(entries, ([name, { gate, server }]): NamedPlace => ({ name, gate, server }))
+      const places = root && atRoot ? [{ ...atRoot, name: root.name }, ...named] : named
+      return Object.fromEntries(places.filter(({ gate }) => !caller || !isHidden(gate, caller)).map(({ name, server }) => [name, stateOf(server)]))
+    },
     counts() {
       const sum: ServerCounts = { sessions: 0, streams: 0, upstreams: 0 }
-      for (const server of open()) {
+      for (const { server } of open()) {
         const { sessions, streams, upstreams } = server.counts()
         sum.sessions += sessions
         sum.streams += streams
@@ -224,21 +266,48 @@ export function createServers({ root, aggregate, admitted, caps, log, now }: Ser
       return sum
     },
     endOf(isOver) {
-      for (const server of open()) server.endOf(isOver)
+      for (const { name, server } of open()) server.endOf((caller) => isOver(caller, name))
+      all?.joined.ended()
     },
     async drained(seconds) {
-      await Promise.all(Array.from(open(), (server) => server.drained(seconds)))
+      await Promise.all(Array.from(open(), ({ server }) => server.drained(seconds)))
     },
     async close() {
       const servers = [...open()]
       entries = new Map()
-      await Promise.all(servers.map((server) => server.close()))
+      await Promise.all(servers.map(({ server }) => server.close()))
     },
   }
 }
 
+interface Place {
+  readonly name: string | undefined
+  readonly gate: Gate
+  readonly server: Server
+}
+
+type NamedPlace = Omit<Place, 'name' | 'server'> & { name: string; server: Server | undefined }
+
+/** Whether there is nothing for this caller: said by the same gate that every message has to pass. */
+function isHidden(gate: Gate, caller: Caller): boolean {
+  return gate.refusalOf(caller, NO_MESSAGES)?.code === 'not_found'
+}
+
+function stateOf(server: Server | undefined): ServerState {
+  const reason = server?.connection.failure()?.message
+  return {
+    state: server?.connection.state() ?? 'connecting',
+    ...(reason !== undefined && { reason }),
+    ...(server?.counts() ?? { sessions: 0, streams: 0, upstreams: 0 }),
+  }
+}
+
+function takesHeaders(target: NamedServer['target']): boolean {
+  return target.kind === 'command' && target.headerToEnv !== undefined
+}
+
 /** What lives by who was let in is told of them, and not of the owners that they are here. */
-function givenTo({ callerOf, letInAs }: GivenHeaders, { onStream, ...admitted }: Admitted): Admitted {
+function givenTo({ callerOf, letInAs }: GivenHeaders, { onStream, ...admitted }: Omit<Admitted, 'gate'>): Omit<Admitted, 'gate'> {
   return {
     ...admitted,
     callerOf,
@@ -253,17 +322,4 @@ function givenTo({ callerOf, letInAs }: GivenHeaders, { onStream, ...admitted }:
       )
     },
   }
-}
-
-/** The same for the same settings, whatever order they were written in. Secrets are in there: what is kept is a digest. */
-function fingerprintOf({ name, target, isolation, limits, tools, forwardHeaders }: NamedServer): string {
-  return createHash('sha256').update(inOrder({ name, target, isolation, limits, tools, forwardHeaders })).digest('base64url')
-}
-
-function inOrder(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) =>
-    typeof member === 'object' && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
-  )
 }

@@ -6,20 +6,21 @@ import { isScope, SCOPES } from './scopes.ts'
 import type { TrustRule } from './shapes.ts'
 
 const MAX_GLOBS = 256
-const MEMBERS = ['id', 'scopes', 'tools', 'until']
+const MEMBERS = ['id', 'scopes', 'tools', 'servers', 'until']
 const IDENTITIES = "a DID, ISSUER|SUBJECT, one of them ending with ':*' or '|*', did:web:*.DOMAIN, or any"
 /** A day, or a moment with its zone: a time without one means another moment on another machine. */
 const MOMENT = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/
 
-/** `{ id, scopes?, tools?, until? }`, where until is a day or a moment of ISO 8601. Refuses with every mistake at once. */
+/** `{ id, scopes?, tools?, servers?, until? }`, where until is a day or a moment of ISO 8601. Refuses with every mistake at once. */
 export function parseTrustRule(value: unknown): TrustRule {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw mistaken(['a rule of trust is an object with an id'])
-  const { id, scopes, tools, until, ...others } = Object.fromEntries(Object.entries(value))
+  const { id, scopes, tools, servers, until, ...others } = Object.fromEntries(Object.entries(value))
   const mistakes = [
     ...Object.keys(others).map((name) => `${JSON.stringify(name.slice(0, 64))} is not a member of a rule of trust, which has ${MEMBERS.join(', ')}`),
     ...idMistakes(id),
     ...scopesMistakes(scopes),
-    ...toolsMistakes(tools),
+    ...globsMistakes('tools', tools),
+    ...globsMistakes('servers', servers),
     ...untilMistakes(until),
   ]
   if (mistakes.length > 0 || typeof id !== 'string') throw mistaken(mistakes)
@@ -27,15 +28,16 @@ export function parseTrustRule(value: unknown): TrustRule {
     id,
     ...(isTexts(scopes) && { scopes: [...new Set(scopes)] }),
     ...(isTexts(tools) && { tools: [...new Set(tools)] }),
+    ...(isTexts(servers) && { servers: [...new Set(servers)] }),
     ...(typeof until === 'string' && { untilMs: Date.parse(until) }),
   }
 }
 
 /** In place of the rule that there may be for the same id. */
 export async function addTrust(store: Store, rule: TrustRule): Promise<void> {
-  const { id, scopes, tools, untilMs } = rule
+  const { id, scopes, tools, servers, untilMs } = rule
   const until = untilMs === undefined ? undefined : new Date(untilMs).toISOString()
-  await store.put('trust', { key: id, value: JSON.stringify({ id, scopes, tools, until }), expiresAtMs: untilMs })
+  await store.put('trust', { key: id, value: JSON.stringify({ id, scopes, tools, servers, until }), expiresAtMs: untilMs })
 }
 
 /** False when there was no rule for this id. */
@@ -54,7 +56,7 @@ export async function listTrust(store: Store, onUnreadable: (id: string) => void
       if (!(thrown instanceof SyntaxError) && !(thrown instanceof OpenMcpError)) throw thrown
     }
     onUnreadable(key)
-    return { id: key, scopes: [], tools: [] }
+    return { id: key, scopes: [], tools: [], servers: [] }
   })
 }
 
@@ -73,11 +75,12 @@ function scopesMistakes(scopes: unknown): string[] {
   return scopes.filter((scope) => !isScope(scope)).map((scope) => `scopes: ${JSON.stringify(scope.slice(0, 64))} is none of ${SCOPES.join(', ')}`)
 }
 
-function toolsMistakes(tools: unknown): string[] {
-  if (tools === undefined) return []
-  if (!isTexts(tools)) return ['tools: must be a list of texts']
-  if (tools.length > MAX_GLOBS) return [`tools: at most ${MAX_GLOBS} patterns`]
-  return tools.every((glob) => glob !== '' && glob.length <= MAX_GLOB_CHARACTERS) ? [] : [`tools: a pattern has 1 to ${MAX_GLOB_CHARACTERS} characters`]
+function globsMistakes(member: 'tools' | 'servers', globs: unknown): string[] {
+  if (globs === undefined) return []
+  if (!isTexts(globs)) return [`${member}: must be a list of texts`]
+  if (globs.length > MAX_GLOBS) return [`${member}: at most ${MAX_GLOBS} patterns`]
+  const areFit = globs.every((glob) => glob !== '' && glob.length <= MAX_GLOB_CHARACTERS)
+  return areFit ? [] : [`${member}: a pattern has 1 to ${MAX_GLOB_CHARACTERS} characters`]
 }
 
 function untilMistakes(until: unknown): string[] {

@@ -12,6 +12,8 @@ export interface TrustRule {
   readonly scopes?: readonly string[] | undefined
   /** Globs over tool names (`*` any characters, `?` one). Undefined: all tools. An empty list: none. */
   readonly tools?: readonly string[] | undefined
+  /** Globs over names of servers; the one at the root has the name of `--name`. Undefined: all servers. An empty list: none. */
+  readonly servers?: readonly string[] | undefined
   /** From then on the rule is not there. */
   readonly untilMs?: number | undefined
 }
@@ -23,6 +25,8 @@ export interface Standing {
   readonly restricted: boolean
   /** The one function behind lists and calls. */
   mayUse(tool: string): boolean
+  /** The one function behind every way in: for whom this is false, there is no server of this name. */
+  mayReach(server: string): boolean
 }
 
 export interface Trust {

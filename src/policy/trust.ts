@@ -77,6 +77,8 @@ interface Rule {
   readonly matches: (identity: string) => boolean
   /** Undefined: every tool. */
   readonly mayUse: ((tool: string) => boolean) | undefined
+  /** Undefined: every server. */
+  readonly mayReach: ((server: string) => boolean) | undefined
 }
 
 const RANK: Readonly<Record<Rule['kind'], number>> = { exact: 0, pattern: 1, any: 2 }
@@ -88,13 +90,18 @@ function inOrder(rules: readonly TrustRule[]): Rule[] {
     .toSorted((a, b) => RANK[a.kind] - RANK[b.kind] || b.id.length - a.id.length || (a.id < b.id ? -1 : Number(a.id > b.id)))
 }
 
-function toRule({ id, scopes = EVERYTHING, tools, untilMs }: TrustRule): Rule | undefined {
+function toRule({ id, scopes = EVERYTHING, tools, servers, untilMs }: TrustRule): Rule | undefined {
   const pattern = parseIdentityPattern(id)
   if (!pattern) return undefined
   const matches = pattern.kind === 'pattern' ? pattern.matches : pattern.kind === 'exact' ? (identity: string) => identity === id : () => true
-  const globs = tools?.map(globMatcher)
-  const mayUse = globs && !tools?.includes('*') ? (tool: string) => globs.some((fits) => fits(tool)) : undefined
-  return { kind: pattern.kind, id, untilMs, scopes, matches, mayUse }
+  return { kind: pattern.kind, id, untilMs, scopes, matches, mayUse: anyOf(tools), mayReach: anyOf(servers) }
+}
+
+/** Undefined: all. */
+function anyOf(globs: readonly string[] | undefined): ((name: string) => boolean) | undefined {
+  if (!globs || globs.includes('*')) return undefined
+  const matchers = globs.map(globMatcher)
+  return (name) => matchers.some((fits) => fits(name))
 }
 
 function isThere({ untilMs }: Rule, nowMs: number): boolean {
@@ -114,11 +121,18 @@ function together(rules: readonly (Rule | undefined)[]): Standing | undefined {
   const [first, ...others] = rules
   if (!first) return undefined
   let { scopes } = first
-  const limits = first.mayUse ? [first.mayUse] : []
+  const tools = first.mayUse ? [first.mayUse] : []
+  const servers = first.mayReach ? [first.mayReach] : []
   for (const rule of others) {
     if (!rule) return undefined
     scopes = intersection(scopes, rule.scopes)
-    if (rule.mayUse) limits.push(rule.mayUse)
+    if (rule.mayUse) tools.push(rule.mayUse)
+    if (rule.mayReach) servers.push(rule.mayReach)
   }
-  return Object.freeze({ scopes, restricted: limits.length > 0, mayUse: (tool: string) => limits.every((mayUse) => mayUse(tool)) })
+  return Object.freeze({
+    scopes,
+    restricted: tools.length > 0,
+    mayUse: (tool: string) => tools.every((mayUse) => mayUse(tool)),
+    mayReach: (server: string) => servers.every((mayReach) => mayReach(server)),
+  })
 }

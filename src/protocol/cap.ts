@@ -1,6 +1,5 @@
 // How many there may be of what callers hold (sessions, children): one count for whoever keeps them, in which no caller has more than its share.
 import { OpenMcpError } from '../errors.ts'
-import type { Log } from '../observe/log.ts'
 import { shareOf, type Caller } from './caller.ts'
 
 export interface Cap {
@@ -22,22 +21,18 @@ export interface Holder {
 }
 
 export interface CapWords {
-  /** Of what: `sessions`. */
-  readonly what: string
   full(most: number): string
   ofCaller(share: number): string
   readonly option: string
 }
 
 export const SESSIONS: CapWords = {
-  what: 'sessions',
   full: (most) => `${most} sessions are open`,
   ofCaller: (share) => `${share} sessions of this caller are open`,
   option: '--max-sessions',
 }
 
 export const CHILDREN: CapWords = {
-  what: 'servers',
   full: (most) => `${most} servers run already`,
   ofCaller: (share) => `${share} servers run for this caller already`,
   option: '--max-children',
@@ -53,10 +48,11 @@ export interface CapOptions {
   words: CapWords
   /** Whose idle ones make room: the caller's own, or anybody's. */
   evicts: 'own' | 'any'
-  log: Log
+  /** Told when one that lay idle had to go. */
+  onEviction(): void
 }
 
-export function createCap({ most, words, evicts, log }: CapOptions): Cap {
+export function createCap({ most, words, evicts, onEviction }: CapOptions): Cap {
   const places = new Set<Place>()
   const isOf =
     (caller: Caller | undefined) =>
@@ -70,7 +66,7 @@ export function createCap({ most, words, evicts, log }: CapOptions): Cap {
       if (sinceMs !== undefined && (!oldest || sinceMs < oldest.sinceMs)) oldest = { holder: place.holder, sinceMs }
     }
     if (!oldest) return false
-    log.warn(`the cap on ${words.what} is reached; the one that was idle longest is ended`, { [words.what]: most })
+    onEviction()
     oldest.holder.end()
     return true
   }

@@ -1,4 +1,5 @@
 // A named server's place: the same word in the configuration, in paths, in the resource that a token is for, and in the log.
+import { OpenMcpError } from '../errors.ts'
 
 const MAX_CHARS = 64
 
@@ -17,6 +18,11 @@ export function readServerPath(path: string): { name: string; rest: string } | u
   const [, part = '', rest = ''] = /^\/servers\/([^/]{1,256})(\/.*)?$/.exec(path) ?? []
   const name = decoded(part)
   return name !== undefined && isServerName(name) ? { name, rest } : undefined
+}
+
+/** In the same words where there is none of a name and where a caller may not know of it. */
+export function noSuchServer(): OpenMcpError {
+  return new OpenMcpError('not_found', 'there is no such server here', { hint: 'named servers are at /servers/NAME/mcp, and GET /status names them' })
 }
 
 function decoded(part: string): string | undefined {

@@ -8,27 +8,32 @@ import type { Gate } from '../protocol/gate.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isObject, type JsonRpcId, type Message, type Post } from '../protocol/message.ts'
 import { paramsOf } from '../protocol/revision.ts'
+import { noSuchServer } from '../protocol/server-path.ts'
 
 export interface GateOptions {
   /** What this caller may do now. Undefined: nothing. Asked for every post, so it should be quick. */
   standingOf(caller: Caller): Standing | undefined
+  /** Which server this is the gate of. Undefined: of none in particular. */
+  server?: string | undefined
 }
 
 /** Where nobody is asked who they are, everything passes and nothing is read. */
 export const OPEN_GATE: Gate = { refusalOf: () => undefined, readsAnswers: () => false, filtered: (_caller, _post, reply) => reply }
 
 /**
- * A post passes when the caller holds every scope it needs, and may use every tool it calls; of a batch one message that may not
+ * For whom there is no such server, nothing is there. Else a post passes when the caller holds every scope it needs, and may use every tool it calls; of a batch one message that may not
  * pass holds back all. Lists of tools come back without those that may not be used.
  *
  * The gate keeps a caller in, not a server: what a server tells of its tools in prose (its instructions, a log line, the tools it
  * offers to a model by sampling, the answer of a tool) is not looked through.
  */
-export function createGate({ standingOf }: GateOptions): Gate {
+export function createGate({ standingOf, server }: GateOptions): Gate {
+  const isHidden = ({ mayReach }: Standing): boolean => server !== undefined && !mayReach(server)
   return {
     refusalOf(caller, post) {
       const standing = standingOf(caller)
       if (!standing) return new OpenMcpError('unauthorized', 'this identity may not come in')
+      if (isHidden(standing)) return noSuchServer()
       const refusal = scopeRefusal(caller, standing, post)
       if (refusal || !isLimited(caller, standing)) return refusal
       return twinRefusal(post) ?? (standing.restricted ? toolRefusal(standing, post) : undefined)
@@ -40,7 +45,10 @@ export function createGate({ standingOf }: GateOptions): Gate {
       const lists = listsIn(post)
       if (!restricted && !lists) return reply
       // Asked again when the answer comes: a call may take long.
-      const mayUse = (tool: string): boolean => standingOf(caller)?.mayUse(tool) ?? false
+      const mayUse = (tool: string): boolean => {
+        const standing = standingOf(caller)
+        return standing !== undefined && !isHidden(standing) && standing.mayUse(tool)
+      }
       return {
         message: reply.message,
         answer(id, text, errorCode) {

@@ -25,7 +25,8 @@ export interface SessionsOptions {
 
 /** A cap on sessions. At it the owner's own one that lay idle longest makes room: clients that never say goodbye must not lock one out. */
 export function createSessionCap({ sessions }: Limits, log: Log): Cap {
-  return createCap({ most: sessions, words: SESSIONS, evicts: 'own', log })
+  const onEviction = (): void => log.warn('the cap on sessions is reached; the one that was idle longest is ended', { sessions })
+  return createCap({ most: sessions, words: SESSIONS, evicts: 'own', onEviction })
 }
 
 export function createSessions<V extends SessionValue>({ limits, log, now, cap = createSessionCap(limits, log) }: SessionsOptions): Sessions<V> {

@@ -20,7 +20,7 @@ export function toolsBy({ allow, block = [] }: ToolRules): (tool: string) => boo
 /** What passes both the gate for callers and these rules. */
 export function createToolsGate(gate: Gate, tools: ToolRules): Gate {
   const mayUse = toolsBy(tools)
-  const rules = createGate({ standingOf: () => ({ scopes: ['mcp'], restricted: true, mayUse }) })
+  const rules = createGate({ standingOf: () => ({ scopes: ['mcp'], restricted: true, mayUse, mayReach: () => true }) })
   return {
     refusalOf: (caller, post) => gate.refusalOf(caller, post) ?? rules.refusalOf(caller, post),
     readsAnswers: () => true,

@@ -26,6 +26,8 @@ export interface SecurityPlace {
   tls: { cert: string; key: string } | undefined
   publicUrl: URL | undefined
   pathPrefix: string
+  /** What the server at the root is called; undefined: there is none, or it is all of them. */
+  root: string | undefined
   /** What every path of ours stands behind for whoever named us in no request; undefined until we listen. */
   base(): string | undefined
 }
@@ -103,4 +105,4 @@ export async function openGround(options: SecurityOptions, place: SecurityPlace,
 }
 
 /** Whoever holds a key of the operator. */
-const EVERYTHING: Standing = { scopes: ['mcp'], restricted: false, mayUse: () => true }
+const EVERYTHING: Standing = { scopes: ['mcp'], restricted: false, mayUse: () => true, mayReach: () => true }

@@ -30,7 +30,8 @@ export interface PoolOptions {
 
 /** A cap on pipes. At it one that nobody is joined to, and was not for longest, makes room: owners that never come back must not lock one out. */
 export function createPipeCap({ children }: Limits, log: Log): Cap {
-  return createCap({ most: children, words: CHILDREN, evicts: 'any', log })
+  const onEviction = (): void => log.warn('the cap on servers is reached; the one that was idle longest is ended', { children })
+  return createCap({ most: children, words: CHILDREN, evicts: 'any', onEviction })
 }
 
 /** A pipe that the sessions, or the requests without one, of one owner share. */

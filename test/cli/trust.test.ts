@@ -46,6 +46,17 @@ describe('openmcp trust', () => {
     expect((await typed('list')).stdout).toBe(`${ANN} (scope mcp, tools none)\n`)
   })
 
+  test('add for some servers shows which, and refuses a pattern that is none', async () => {
+    const { typed } = atHome()
+    expect((await typed('add', ANN, '--server', 'git*', '--server', 'mail')).stderr).toBe(
+      `openmcp: trusted: ${ANN} (scope mcp, all tools, servers git*,mail)\n`,
+    )
+    expect(JSON.parse((await typed('list', '--json')).stdout)).toEqual([{ id: ANN, servers: ['git*', 'mail'] }])
+    await typed('add', ANN, '--server', '')
+    expect((await typed('list')).stdout).toBe(`${ANN} (scope mcp, all tools, servers none)\n`)
+    expect(await typed('add', ANN, '--server', 'a'.repeat(257))).toMatchObject({ code: 2, stderr: expect.stringContaining('servers: a pattern has 1 to 256') })
+  })
+
   test('add refuses who was deactivated, and list says that a rule from before counts for nothing', async () => {
     const { env } = ownHome()
     const typed = (...argv: string[]): Promise<Transcript> => type(argv, { env })

@@ -54,7 +54,7 @@ export interface Ways {
 }
 
 export function standing(tools?: readonly string[], scopes: readonly string[] = ['mcp']): Standing {
-  return { scopes, restricted: tools !== undefined, mayUse: (tool) => tools === undefined || tools.includes(tool) }
+  return { scopes, restricted: tools !== undefined, mayUse: (tool) => tools === undefined || tools.includes(tool), mayReach: () => true }
 }
 
 /** A modern message, and the headers that it needs. */

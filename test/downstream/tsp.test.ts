@@ -22,8 +22,8 @@ import { scriptedPipe, SILENT, type ScriptedPipe } from '../upstream/scripted-pi
 
 const ANN = callerNamed('did:example:ann')
 const BOB = callerNamed('did:example:bob')
-const EVERYTHING: Standing = { scopes: ['mcp'], restricted: false, mayUse: () => true }
-const ECHO_ALONE: Standing = { scopes: ['mcp'], restricted: true, mayUse: (tool) => tool === 'echo' }
+const EVERYTHING: Standing = { scopes: ['mcp'], restricted: false, mayUse: () => true, mayReach: () => true }
+const ECHO_ALONE: Standing = { scopes: ['mcp'], restricted: true, mayUse: (tool) => tool === 'echo', mayReach: () => true }
 
 describe('a session', () => {
   test('stands on nothing before its first message, and on a pipe of its own from then on', async () => {

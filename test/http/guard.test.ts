@@ -34,6 +34,7 @@ async function guarded(isBlind: boolean): Promise<{ call: (headers: Readonly<Rec
     mayTryKey: () => ({ waitSeconds: 0, giveBack() {} }),
     dpopMode: 'optional',
     pathPrefix: '',
+    root: 'default',
     log,
   })
   const server = createServer((req, res) => {

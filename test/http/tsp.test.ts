@@ -286,7 +286,7 @@ async function served(tsp: ReturnType<typeof createTspDoor> | undefined): Promis
     throw new Error('nothing behind it is reached')
   }
   const rules = createHostRules({ host: '127.0.0.1', port: () => listening.port, tls: false, allowHosts: [], allowOrigins: [] })
-  const status = { ready: nobody, lastActivity: nobody, instances: nobody, failures: nobody, counts: nobody }
+  const status = { ready: nobody, lastActivity: nobody, servers: nobody, counts: nobody }
   const app = createApp({
     rules,
     tls: false,

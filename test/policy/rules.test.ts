@@ -69,6 +69,6 @@ test.each(['', '{', '[]', '{"id":"any"}', `{"id":"${ALICE}","scopes":["all"]}`])
   const store = createMemoryStore({ now: () => 0 })
   await store.put('trust', { key: ALICE, value, expiresAtMs: undefined })
   const told: string[] = []
-  expect(await listTrust(store, (id) => told.push(id))).toEqual([{ id: ALICE, scopes: [], tools: [] }])
+  expect(await listTrust(store, (id) => told.push(id))).toEqual([{ id: ALICE, scopes: [], tools: [], servers: [] }])
   expect(told).toEqual([ALICE])
 })

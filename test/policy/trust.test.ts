@@ -38,6 +38,18 @@ test('a rule without limits is everything, and needs no lists to be read', async
   expect(standing?.mayUse('anything')).toBe(true)
 })
 
+test('servers are reached by their names; a rule without them is for all, and several identities reach what each of them does', async () => {
+  const reached = (trust: Trust, ...identities: string[]) => ['git', 'git-2', 'mail'].filter((server) => trust.standingOf(identities)?.mayReach(server))
+  const trust = await trusting({ id: ALICE, servers: ['git*'] }, { id: BOB, servers: ['mail', 'git'] }, { id: 'any' })
+  expect(reached(trust, ALICE)).toEqual(['git', 'git-2'])
+  expect(reached(trust, BOB)).toEqual(['git', 'mail'])
+  expect(reached(trust, ALICE, BOB)).toEqual(['git'])
+  expect(reached(trust, 'did:web:other.example')).toEqual(['git', 'git-2', 'mail'])
+  expect(reached(await trusting({ id: ALICE, servers: [] }), ALICE)).toEqual([])
+  await addTrust(store, { id: ALICE, servers: ['mail'] })
+  expect(reached(await trusting(), ALICE)).toEqual(['mail'])
+})
+
 test('empty lists allow nothing', async () => {
   const trust = await trusting({ id: ALICE, scopes: [], tools: [] })
   expect(trust.standingOf([ALICE])).toMatchObject({ scopes: [], restricted: true })
@@ -154,7 +166,7 @@ test('the same question has the same answer object until something changes, howe
   const first = trust.standingOf([ALICE])
   expect(trust.standingOf([ALICE])).toBe(first)
   for (let n = 0; n < 25_000; n++) trust.standingOf([`did:key:z${n}`])
-  expect(trust.standingOf([ALICE])).toEqual({ ...first, mayUse: expect.any(Function) })
+  expect(trust.standingOf([ALICE])).toEqual({ ...first, mayUse: expect.any(Function), mayReach: expect.any(Function) })
 })
 
 test('a name that looks like a list of two is not mistaken for the two', async () => {

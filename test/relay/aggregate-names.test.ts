@@ -1,7 +1,7 @@
 import { assert, property, string, stringMatching, tuple, webUrl } from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { joinedName, joinedUri, schemeOf, splitName, splitUri } from '../../src/relay/aggregate/names.ts'
+import { joinedName, joinedUri, schemeOf, serverPart, serverPartOf, splitUri } from '../../src/relay/aggregate/names.ts'
 
 const pair = tuple(string({ minLength: 1, maxLength: 64 }), string({ minLength: 1, maxLength: 128 }))
 
@@ -23,12 +23,10 @@ describe('a joined name', () => {
     )
   })
 
-  test('is read back, or has a digest in it', () => {
+  test('says whose it is, whatever the server calls its own', () => {
     assert(
       property(pair, ([server, name]) => {
-        const joined = joinedName(server, name)
-        const read = splitName(joined)
-        expect((read?.server === server && read.name === name) || /_[0-9a-f]{8}$/.test(joined)).toBe(true)
+        expect(serverPartOf(joinedName(server, name))).toBe(serverPart(server))
       }),
     )
   })
@@ -42,6 +40,19 @@ describe('a joined name', () => {
       }),
       { numRuns: 5000 },
     )
+  })
+
+  test('cannot be made by another server, though it may choose every name', () => {
+    const servers = ['a', 'a__b', 'a_b', 'a b', 'a_', '_a', `a${'_b'.repeat(40)}`, `a${'_b'.repeat(41)}`]
+    expect(new Set(servers.map(serverPart)).size).toBe(servers.length)
+    const victims = servers.flatMap((server) => ['c', 'b__c', '_c', 'x'.repeat(80)].map((name) => ({ server, joined: joinedName(server, name) })))
+    for (const evil of servers) {
+      for (const { server, joined } of victims) {
+        if (server === evil) continue
+        // Whatever follows the first pair of underscores, and all endings of the whole.
+        for (let at = 0; at < joined.length; at++) expect(joinedName(evil, joined.slice(at))).not.toBe(joined)
+      }
+    }
   })
 })
 

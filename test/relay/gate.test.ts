@@ -14,7 +14,7 @@ const ALICE: Caller = { ...ANYBODY, id: 'did:example:alice', via: 'token', owner
 /** What may be used: globs over names. */
 function standing(tools?: readonly string[], scopes: readonly string[] = ['mcp']): Standing {
   const globs = tools?.map(globMatcher)
-  return { scopes, restricted: tools !== undefined, mayUse: (tool) => globs?.some((fits) => fits(tool)) ?? true }
+  return { scopes, restricted: tools !== undefined, mayUse: (tool) => globs?.some((fits) => fits(tool)) ?? true, mayReach: () => true }
 }
 
 function gateOf(tools?: readonly string[], scopes?: readonly string[]): Gate {

@@ -610,7 +610,7 @@ test('every route of the app is one of those above', () => {
       tls: false,
       exposeHeaders: [],
       pathPrefix,
-      status: { ready: nothing, lastActivity: nothing, instances: nothing, failures: nothing, counts: nothing },
+      status: { ready: nothing, lastActivity: nothing, servers: nothing, counts: nothing },
       security: { issuer, keys: keyRouter, guard: nothing },
       tsp: nothing,
       mcp: nothing,

@@ -127,7 +127,7 @@ interface Front {
 
 async function onStdio(remote: Remote): Promise<Front> {
   const [stdin, stdout] = [new PassThrough(), new PassThrough()]
-  const door = createStdioDoor({ upstream: () => remote.messages, stdin, stdout, limits: DEFAULT_LIMITS })
+  const door = createStdioDoor({ upstream: () => remote.messages, gate: OPEN_GATE, stdin, stdout, limits: DEFAULT_LIMITS })
   onTestFinished(() => door.close())
   return { transport: overLines(stdin, stdout), leave: () => door.close() }
 }

@@ -73,6 +73,7 @@ const trust = `whose identities may come in, where --security asks; a running op
 
   --scope 'SCOPE SCOPE'        add: no more than these ('mcp')
   --tools 'GLOB,GLOB'          add: these tools; all unless given
+  --server GLOB                add: these servers; all unless given. That at /mcp is called as --name says, 'default' unless given
   --until TIME                 add: 12h, 30d, 2027-01-31, or a moment with its zone
   --json                       list: for programs
   --store URL                  which store; below OPENMCP_HOME (~/.openmcp) unless given

@@ -1,8 +1,10 @@
 // Questions of our own to one of several servers.
 import { OpenMcpError } from '../../errors.ts'
-import type { ForwardedHeaders, Link } from '../../protocol/exchange.ts'
+import type { Caller } from '../../protocol/caller.ts'
+import type { ForwardedHeaders } from '../../protocol/exchange.ts'
 import { jsonIn } from '../../protocol/json.ts'
 import { isObject, type JsonObject } from '../../protocol/message.ts'
+import { sendTo, type Joined } from './member.ts'
 
 export type Ask = (method: string, params: JsonObject) => Promise<JsonObject>
 
@@ -13,12 +15,12 @@ const MOST_ITEMS = 20_000
 let lastId = 0
 
 /** Fails with what the server says, or with why it says nothing. */
-export function askOf(link: Link, headers: ForwardedHeaders): Ask {
+export function askOf(one: Pick<Joined, 'member' | 'link'>, caller: Caller, headers: ForwardedHeaders): Ask {
   return (method, params) => {
     const id = `openmcp:${++lastId}`
     return new Promise((resolve, reject) => {
       const body = { jsonrpc: '2.0', id, method, params }
-      link.send({ messages: [{ kind: 'request', id, method, body }], batch: false }, headers, {
+      sendTo(one, caller, { kind: 'request', id, method, body }, headers, {
         message: () => {},
         answer(_id, text) {
           const answer = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
@@ -32,8 +34,8 @@ export function askOf(link: Link, headers: ForwardedHeaders): Ask {
   }
 }
 
-/** All pages of a list. */
-export async function listOf(ask: Ask, method: string, key: string): Promise<JsonObject[]> {
+/** All pages of a list. Of one that has no end, or more than it could be of use, only the beginning; `onCut` is told. */
+export async function listOf(ask: Ask, method: string, key: string, onCut: () => void = () => {}): Promise<JsonObject[]> {
   const items: JsonObject[] = []
   const seen = new Set<string>()
   let cursor: string | undefined
@@ -42,9 +44,11 @@ export async function listOf(ask: Ask, method: string, key: string): Promise<Jso
     const more = result[key]
     if (Array.isArray(more)) for (const item of more) if (isObject(item)) items.push(item)
     const next = result['nextCursor']
-    if (typeof next !== 'string' || seen.has(next)) return items
+    if (typeof next !== 'string') return items.slice(0, MOST_ITEMS)
+    if (seen.has(next)) break
     seen.add(next)
     cursor = next
   }
+  onCut()
   return items.slice(0, MOST_ITEMS)
 }

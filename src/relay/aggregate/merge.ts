@@ -1,25 +1,31 @@
 // What several servers said of themselves, said once.
 import { isObject, type JsonObject } from '../../protocol/message.ts'
+import { LEGACY_VERSIONS } from '../../protocol/revision.ts'
 
-const FAMILIES = ['tools', 'prompts', 'resources']
-
-/** What one of them can do, they can together; that a list changes is always possible, because one of them may come or go. */
+/**
+ * Servers come and go, also those that alone have prompts or resources: so what can be empty is always there, and can change. Tasks are
+ * there when one of the servers has them.
+ */
 export function joinedCapabilities(each: readonly unknown[]): JsonObject {
   const known = each.filter(isObject)
-  const joined: JsonObject = {}
-  for (const family of FAMILIES) {
-    const having = known.map((capabilities) => capabilities[family]).filter(isObject)
-    if (having.length > 0) joined[family] = { listChanged: true, ...(having.some((one) => one['subscribe'] === true) && { subscribe: true }) }
+  const tasks = known.map((capabilities) => capabilities['tasks']).filter(isObject)
+  return {
+    tools: { listChanged: true },
+    prompts: { listChanged: true },
+    resources: { listChanged: true, subscribe: true },
+    logging: {},
+    completions: {},
+    ...(tasks.length > 0 && { tasks: Object.assign({}, ...tasks) }),
   }
-  for (const family of ['logging', 'completions']) if (known.some((capabilities) => isObject(capabilities[family]))) joined[family] = {}
-  return joined
 }
 
-/** Revisions are named by days, so that the older one is the lesser text. */
-export function lowestVersion(asked: unknown, answered: readonly unknown[]): unknown {
+const NEWEST = [...LEGACY_VERSIONS].toSorted().at(-1) ?? ''
+
+/** What all of them have answered to what was asked. Revisions are named by days, so that the older one is the lesser text. */
+export function lowestVersion(asked: unknown, answered: readonly unknown[]): string {
   const versions = answered.filter((version) => typeof version === 'string')
-  if (typeof asked === 'string' && versions.every((version) => version === asked)) return asked
-  return versions.reduce((lowest, version) => (version < lowest ? version : lowest), versions[0] ?? '')
+  const own = typeof asked === 'string' && LEGACY_VERSIONS.has(asked) ? asked : NEWEST
+  return versions.reduce((lowest, version) => (version < lowest ? version : lowest), own)
 }
 
 export function joinedInstructions(each: readonly (readonly [name: string, instructions: unknown])[]): { instructions?: string } {
