@@ -33,7 +33,7 @@ export function isCommand(word: string): boolean {
 }
 
 /** Commands of mcp-connect that are none of ours: each becomes one. */
-const PEER_COMMANDS: readonly string[] = ['proxy', 'load-balance', 'auth-proxy']
+const PEER_COMMANDS: readonly string[] = ['proxy', 'load-balance', 'auth-proxy', 'serve', 'init', 'generate-config', 'generate', 'registry']
 
 export function isPeerCommand(word: string): boolean {
   return PEER_COMMANDS.includes(word)

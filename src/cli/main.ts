@@ -34,15 +34,19 @@ export async function main(io: Io, loaders: Loaders = LOADERS): Promise<number> 
 async function meantBy({ command, args }: Typed, io: Io): Promise<Io> {
   const [first = '', second = ''] = io.argv
   const word = first === 'run' ? second : first
-  const isTheirs = isPeerCommand(first) || word === '--as' || word.startsWith('--as=') || (command === 'test' && asksAsPeer(args, io.argv))
+  const isTheirs = isPeerCommand(first) || word === '--as' || word.startsWith('--as=') || asksAsPeer(command, args, io.argv)
   // Of mcpo -h is the host.
   const isAsked = args.given.get('help')?.some(({ as }) => as === '--help') === true
   return isTheirs && !isAsked ? (await import('./dialects/speak.ts')).named(io) : io
 }
 
-/** `openmcp test --endpoint URL`, of which `test` has understood nothing. */
-function asksAsPeer({ mistakes }: Arguments, argv: readonly string[]): boolean {
-  return mistakes.length > 0 && argv.some((word) => /^--endpoint(?:=|$)/.test(word))
+/** `openmcp test --endpoint URL` and `openmcp config add NAME --url URL`, of which ours have understood nothing. */
+function asksAsPeer(command: string, { mistakes }: Arguments, argv: readonly string[]): boolean {
+  const mark = new Map([
+    ['test', /^--endpoint(?:=|$)/],
+    ['config', /^--(?:(?:from-)?url|search)(?:=|$)/],
+  ]).get(command)
+  return mark !== undefined && mistakes.length > 0 && argv.some((word) => mark.test(word))
 }
 
 interface Typed {

@@ -1,8 +1,9 @@
 // mcp-connect: its words are commands, and each has options of its own.
-import { schemeOf } from '../../protocol/target.ts'
+import { schemeOf, shownTarget } from '../../protocol/target.ts'
 import { splitWords } from '../split-words.ts'
-import type { Dialect, Draft, Meaning, Speech, Target, Use } from './dialect.ts'
+import type { Draft, Meaning, Speech, Target, Use } from './dialect.ts'
 import { filledIn, headersIn, putFilledHeader } from './headers.ts'
+import { CONFIG_WORDS, type Word } from './mcp-connect-config.ts'
 import { flag, kept, leaveOut, logLevel, one, put, putLogLevel, refuse, renamed } from './meanings.ts'
 
 const HEADERS: Meaning = one((use, draft) => {
@@ -35,12 +36,13 @@ const PROXY_OPTIONS: readonly (readonly [string, Meaning])[] = [
 ]
 
 /** By the word that comes first. What each is in openmcp stands before the options. */
-export const MCP_CONNECT_WORDS: ReadonlyMap<string, Pick<Dialect, 'options' | 'finish'> & { command: string }> = new Map([
-  ['proxy', { command: 'run', options: new Map(PROXY_OPTIONS), finish: proxy }],
+export const MCP_CONNECT_WORDS: ReadonlyMap<string, Word> = new Map([
+  ...CONFIG_WORDS,
+  ['proxy', { command: ['run'], options: new Map(PROXY_OPTIONS), finish: proxy }],
   [
     'load-balance',
     {
-      command: 'run',
+      command: ['run'],
       options: new Map([...HEADER_OPTIONS, ...RETRY_OPTIONS, ['--endpoints', one(kept('endpoints'))], ['--transport', one(kept('transport'))]]),
       finish: loadBalance,
     },
@@ -48,7 +50,7 @@ export const MCP_CONNECT_WORDS: ReadonlyMap<string, Pick<Dialect, 'options' | 'f
   [
     'auth-proxy',
     {
-      command: 'run',
+      command: ['run'],
       options: new Map([
         ...PROXY_OPTIONS,
         ...['--client-id', '--client-secret', '--auth-url', '--token-url', '--redirect-url', '--scopes'].map(
@@ -60,7 +62,7 @@ export const MCP_CONNECT_WORDS: ReadonlyMap<string, Pick<Dialect, 'options' | 'f
   ],
   [
     'test',
-    { command: 'test', options: new Map([...HEADER_OPTIONS, ['--endpoint', one(kept('endpoint'))], ['--transport', one(kept('transport'))]]), finish: test },
+    { command: ['test'], options: new Map([...HEADER_OPTIONS, ['--endpoint', one(kept('endpoint'))], ['--transport', one(kept('transport'))]]), finish: test },
   ],
 ])
 
@@ -106,7 +108,7 @@ function authProxy(speech: Speech, draft: Draft): Target {
     return target
   }
   const left = ['client-id', 'client-secret', 'auth-url', 'token-url', 'redirect-url', 'scopes'].flatMap((name) => said.get(name)?.as ?? [])
-  const how = [`openmcp login ${target.kind === 'upstream' ? target.upstream : 'URL'}`]
+  const how = [`openmcp login ${target.kind === 'upstream' ? shownTarget(target.upstream) : 'URL'}`]
   if (id) how.push(`--client-id ${id.value}`)
   if (secret) how.push('--client-secret-file FILE')
   if (scopes !== undefined) how.push(`--scope '${scopes}'`)
@@ -201,7 +203,7 @@ function putFallbacks(draft: Draft, target: Target): void {
     )
   }
   for (const item of items.filter((each) => !transports.includes(each))) {
-    if (target.kind === 'command') leaveOut(draft, { as: `${use.as} ${item}` }, 'what is served is a program')
+    if (target.kind === 'command') leaveOut(draft, { as: `${use.as} ${shownTarget(item)}` }, 'what is served is a program')
     else put(draft, '--fallback', item)
   }
 }

@@ -9,6 +9,7 @@ const MOST_PASSED = 4
 /** Without secrets: values of headers and variables are hidden, what a COMMAND is given, and of URLs the user and the query. */
 export function shownCommand(argv: readonly string[], env: Readonly<Record<string, string>>): string {
   const [command = '', ...behind] = argv
+  if (command !== 'run' && command !== 'test') return shownOther(argv)
   const shown = Object.keys(env).map((name) => `${name}=${HIDDEN}`)
   shown.push('openmcp', command)
   let passed = 0
@@ -28,6 +29,11 @@ export function shownCommand(argv: readonly string[], env: Readonly<Record<strin
     shown.push(option.as, ...(value === undefined ? [] : [shownValue(option.name, value)]))
   }
   return joined(shown)
+}
+
+/** Words of another command, which has options of its own. */
+function shownOther(argv: readonly string[]): string {
+  return joined(['openmcp', ...argv.map((word, at) => (argv[at - 1] === '-H' ? shownValue('header', word) : shownTarget(word)))])
 }
 
 function optionOf(word: string): { as: string; name: string; inline: string | undefined; takesValue: boolean } | undefined {

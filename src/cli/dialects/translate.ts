@@ -25,12 +25,13 @@ export function translateAs(name: string, argv: readonly string[], machine: Mach
   if (name === 'mcp-connect') return translateWord(argv, machine)
   const dialect = BY_NAME.get(name)
   if (!dialect) throw new OpenMcpError('internal', 'a dialect that has a name and no grammar')
-  return translated(dialect, listen(argv, dialect), machine, { isNamed: true, command: 'run' })
+  return translated(dialect, listen(argv, dialect), machine, { isNamed: true, command: ['run'] })
 }
 
 /** What begins with a word of mcp-connect. */
 export function translateWord([word = '', ...behind]: readonly string[], machine: Machine): Translation {
   const known = MCP_CONNECT_WORDS.get(word)
+  if (word === 'notification-demo') return { argv: [word, ...behind], env: {}, warnings: [] }
   if (!known) {
     throw new OpenMcpError('usage', `'${word}' is no command of mcp-connect`, { hint: `there is ${[...MCP_CONNECT_WORDS.keys()].join(', ')}; ${HELP}` })
   }
@@ -62,7 +63,7 @@ function isFluent({ dialect, speech }: { dialect: Dialect; speech: Speech }, mac
 
 function attempt(dialect: Dialect, speech: Speech, machine: Machine): { translation?: Translation; error?: unknown } {
   try {
-    return { translation: translated(dialect, speech, machine, { isNamed: false, command: 'run' }) }
+    return { translation: translated(dialect, speech, machine, { isNamed: false, command: ['run'] }) }
   } catch (error) {
     return { error }
   }
@@ -74,7 +75,7 @@ function ambiguous(one: DialectName, other: DialectName): OpenMcpError {
   })
 }
 
-function translated(dialect: Dialect, speech: Speech, machine: Machine, how: { isNamed: boolean; command: string }): Translation {
+function translated(dialect: Dialect, speech: Speech, machine: Machine, how: { isNamed: boolean; command: readonly string[] }): Translation {
   const draft: Draft = {
     machine,
     isNamed: how.isNamed,
@@ -89,7 +90,7 @@ function translated(dialect: Dialect, speech: Speech, machine: Machine, how: { i
   for (const use of speech.uses) use.meaning.means(use, draft)
   const target = dialect.finish(speech, draft)
   draft.mistakes.throwIfAny()
-  const argv = [how.command, ...placeOf(draft, target), ...speech.ours.flat(), ...draft.options, ...wordsOf(draft, target)]
+  const argv = [...how.command, ...placeOf(draft, target), ...speech.ours.flat(), ...draft.options, ...wordsOf(draft, target)]
   return { argv, env: draft.env, warnings: draft.warnings }
 }
 

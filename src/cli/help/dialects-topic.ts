@@ -3,7 +3,8 @@
 export const dialects = `command lines of other proxies, understood as they are
 
   What 'run' does not understand is tried in the words of mcp-proxy, rmcp-proxy, supergateway, mcp-remote and mcpo; what begins with proxy,
-  load-balance or auth-proxy is mcp-connect's, and so is 'test --endpoint'. stderr says what it was taken as. What could be read in two ways
+  load-balance, auth-proxy, serve, init, generate-config or registry is mcp-connect's, and so is 'test --endpoint' ('--' goes before a program
+  of that name). stderr says what it was taken as. What could be read in two ways
   is a mistake: then --as says whose words they are. What openmcp understands itself is never looked at.
 
   --as mcp-proxy|rmcp-proxy|mcp-connect|mcpo|supergateway|mcp-remote   whose words follow; it goes first

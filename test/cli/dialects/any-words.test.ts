@@ -74,7 +74,10 @@ const SPOKEN: readonly (readonly [name: string, grammar: Pick<Dialect, 'options'
   ['mcpo', MCPO, [['--', 'cmd', '--port', '1'], ['--', 'https://up.example/mcp'], []]],
   ['supergateway', SUPERGATEWAY, [[]]],
   ['mcp-remote', MCP_REMOTE, [['https://up.example/mcp'], ['https://up.example/mcp', '9696']]],
-  ...[...MCP_CONNECT_WORDS].map(([word, grammar]) => [`mcp-connect ${word}`, grammar, [[]]] as const),
+  // What begins with registry is always refused.
+  ...[...MCP_CONNECT_WORDS]
+    .filter(([word]) => word !== 'registry')
+    .map(([word, grammar]) => [`mcp-connect ${word}`, grammar, [word === 'config' ? ['add', 'name'] : []]] as const),
 ]
 
 describe.each(SPOKEN)('%s', (name, grammar, endings) => {
@@ -82,7 +85,7 @@ describe.each(SPOKEN)('%s', (name, grammar, endings) => {
     const all = uses(grammar, /header|^-H$/)
     let taken = 0
     assert(
-      property(subarray(all, { maxLength: 5 }), constantFrom(...endings), boolean(), (some, ending, isEarly) => {
+      property(subarray(all, { maxLength: Math.min(5, all.length) }), constantFrom(...endings), boolean(), (some, ending, isEarly) => {
         const options = some.flat()
         const typed = isEarly && name === 'mcp-remote' ? [...ending, ...options] : [...options, ...ending]
         const translation = refusable(() => inWords(name, typed))

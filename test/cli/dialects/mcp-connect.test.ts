@@ -36,6 +36,14 @@ describe('examples of mcp-connect', () => {
       'auth-proxy --endpoint https://h/mcp --client-id i --client-secret s --token-url https://o/token --scopes read,write',
       "run --client-id i --client-secret s --token-url https://o/token --oauth-scope 'read write' https://h/mcp",
     ],
+    ['serve --debug', 'run --debug --config openmcp.json --aggregate'],
+    ['init --force', 'config init --force'],
+    ['generate-config --ide zed', 'config generate --ide zed'],
+    ['generate --ide vscode --output settings.json', 'config generate --ide vscode'],
+    [
+      "config add my-server --url https://my-mcp-server.com/mcp --auth-header 'Authorization: Bearer ${MY_TOKEN}'",
+      "config add my-server https://my-mcp-server.com/mcp -H 'Authorization: Bearer ${MY_TOKEN}'",
+    ],
   ])('%s', (typed, canonical) => {
     expect(translated(typed)?.argv).toEqual(wordsOf(canonical))
   })
@@ -77,9 +85,17 @@ test.each([
   ['proxy --endpoint http://h/mcp --nope', '--nope is an option neither of mcp-connect nor of openmcp'],
   ['proxy --endpoint', '--endpoint lacks its value'],
   ['load-balance --endpoints a,b --transport stdio', 'programs are not balanced'],
+  ['registry search github', 'openmcp asks no registry which commands to run'],
+  ['config add github --search', 'and not out of a registry'],
+  ['init everything', "'everything' belongs to no option"],
   ['test --endpoint h --transport pigeon', "'pigeon' is none of its choices"],
 ])('%s is refused', (typed, why) => {
   expect(refusalOf(typed)).toContain(why)
+})
+
+test('serve reads our file, and says how theirs becomes one', () => {
+  expect(refusalOf('serve', { files: { '.mcp-connect.json': '{}' } })).toBe('.mcp-connect.json is no configuration of openmcp')
+  expect(translated('serve', { files: { '.mcp-connect.json': '{}', 'openmcp.json': '{}' } })?.argv).toEqual(wordsOf('run --config openmcp.json --aggregate'))
 })
 
 test('a header whose value has commas is one header', () => {

@@ -127,6 +127,7 @@ test.each([
     'openmcp run --pass-env A --pass-env B --pass-env C --pass-env D --pass-env … -- x',
   ],
   [['run', '-H', "it's: hunter2", 'my program', 'hunter2'], "openmcp run -H 'it'\\''s: …' 'my program' …"],
+  [['config', 'add', 'a', 'https://h/mcp?key=hunter2', '-H', 'X-Key: hunter2'], "openmcp config add a https://h/mcp -H 'X-Key: …'"],
 ])('%j is shown without its secrets', (argv, shown) => {
   expect(shownCommand(argv, {})).toBe(shown)
 })

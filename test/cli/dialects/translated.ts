@@ -1,4 +1,5 @@
 // What a command line of another proxy becomes: by its options, or by the name of the proxy.
+import { MCP_CONNECT_WORDS } from '../../../src/cli/dialects/mcp-connect.ts'
 import { recognise, translateAs, translateWord } from '../../../src/cli/dialects/translate.ts'
 import type { Translation } from '../../../src/cli/dialects/dialect.ts'
 import { splitWords } from '../../../src/cli/split-words.ts'
@@ -15,7 +16,7 @@ export function translated(typed: string, { as, ...surroundings }: Surroundings 
   const argv = splitWords(typed) ?? []
   const machine = machineWith(surroundings)
   if (as !== undefined) return translateAs(as, argv, machine)
-  return ['proxy', 'load-balance', 'auth-proxy', 'test'].includes(argv[0] ?? '') ? translateWord(argv, machine) : recognise(argv, machine)
+  return MCP_CONNECT_WORDS.has(argv[0] ?? '') ? translateWord(argv, machine) : recognise(argv, machine)
 }
 
 /** The words of a canonical command line, as in a shell. */
