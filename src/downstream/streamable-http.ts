@@ -78,7 +78,7 @@ export function createPipeDoor({ sessions, writers, gate, onStream, forwards = N
     res.once('close', () => {
       if (!res.writableFinished) void sessions.end(session)
     })
-    const reply = createPostReply({
+    const reply: PostReply = createPostReply({
       res,
       expected: [id],
       batch: false,
@@ -89,8 +89,13 @@ export function createPipeDoor({ sessions, writers, gate, onStream, forwards = N
       openStream: () => neverAStream(),
       aside: (text) => generalOf(value).send(text),
       headers: (errorCode) => (errorCode === undefined ? { 'mcp-session-id': session.id } : undefined),
-      done: release,
+      done() {
+        value.open.delete(reply)
+        release()
+      },
     })
+    // The server may be taken away before it has answered.
+    value.open.add(reply)
     value.link.send(post, namedHeadersOf(req, forwards), {
       message: reply.message,
       answer(answered, text, errorCode) {
