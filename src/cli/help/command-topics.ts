@@ -16,6 +16,12 @@ const test = `connect to a server, say on stdout what it is, and time it
   --verify-ssl true|false|FILE   FILE: that authority alone; false: whoever answers is believed
   --no-verify-ssl              the same as --verify-ssl false
   --timeout SECONDS            for everything (30)
+  --client-id ID               the client that we are to the issuer of UPSTREAM (openmcp help upstreams)
+  --client-secret-file FILE    its secret; also OPENMCP_CLIENT_SECRET
+  --client-secret SECRET       the same, where other programs of this machine can read it
+  --token-url URL              where tokens are asked for
+  --oauth-scope 'SCOPE SCOPE'  what to ask for
+  --resource URL|none          what the issuer knows UPSTREAM by
   --id NAME                    who we are to an UPSTREAM that a DID names; 'tsp' unless given
   --keys DIR                   where our identities are
   --tsp-listen HOST:PORT       where to listen for the answers of a DID
@@ -100,13 +106,18 @@ const key = `API keys, made and taken back by whoever runs openmcp; a running on
 const login = `log in, with a browser, at a server that asks people to; 'openmcp run' and 'openmcp test' use and renew what that gives
 
   openmcp login UPSTREAM
+  openmcp login NAME --config FILE   at the server of that name, as the file says
   openmcp login --list         where we are logged in
   openmcp reset [UPSTREAM]     take that back, everywhere without UPSTREAM
 
   --client-id ID               the client that the issuer's operator registered
-  --client-secret-file FILE    its secret
+  --client-secret-file FILE    its secret; also OPENMCP_CLIENT_SECRET
+  --client-secret SECRET       the same, where other programs of this machine can read it
   --client-metadata-url URL    a client id metadata document that says who we are
   --scope 'SCOPE SCOPE'        what to ask for; what the server says unless given
+  --resource URL|none          what the issuer knows the server by; none: it is not named, as Entra wants it
+  --device                     a code is typed in a browser at another device (RFC 8628)
+  --config FILE                which file names the server
   --dpop optional|required     whether the token is bound to a key
   --timeout SECONDS            for the person (300)
   --tls-ca FILE                PEM: an authority that vouches for the server and its issuer, beside the usual ones

@@ -32,6 +32,12 @@ const upstreams = `remote servers
   --header-file FILE           lines NAME: VALUE, for what is secret; also OPENMCP_HEADER
   --transport auto|http|sse|stdio|tcp|ws   how to talk to it, where it is not to be found out
   --id NAME                    which identity of ours is proved to it (openmcp help id); without one, what 'openmcp login' has left
+  --client-id ID               the client that we are to its issuer, which gives tokens for its secret (client credentials)
+  --client-secret-file FILE    that secret; also OPENMCP_CLIENT_SECRET
+  --client-secret SECRET       the same, where other programs of this machine can read it
+  --token-url URL              where tokens are asked for, before the first request; what server and issuer say unless given
+  --oauth-scope 'SCOPE SCOPE'  what to ask for; what the server says unless given
+  --resource URL|none          what the issuer knows the server by; none: it is not named, as Entra wants it
   --forward-header NAME        a header of each caller that it gets as it is, beside those of MCP; never Authorization or Cookie
   --tls-ca FILE                PEM: an authority that vouches for it and for its issuers, beside the usual ones
   --verify-ssl true|false|FILE   FILE: that authority alone; false: whoever answers is believed, and nothing is proved to them
@@ -41,6 +47,7 @@ const upstreams = `remote servers
   --retry-attempts COUNT       how often what was never sent, or does no harm, is sent again (3)
   --retry-delay MS             how long before the first of them; doubled each time (250)
 
+  API_ACCESS_TOKEN is sent to the upstream that is typed as 'Authorization: Bearer', in the place of any other.
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say which proxy it is reached through; this machine never is.
 
   openmcp run -p 8000 --endpoints https://a.example.com/mcp,https://b.example.com/mcp
