@@ -6,18 +6,20 @@ import { childEnvironment } from '../upstream/child-environment.ts'
 import type { ConfiguredServer } from './configured-servers.ts'
 import { namesSecret } from './headers.ts'
 import { splitWords } from './split-words.ts'
-import { allOf, type Reading } from './target-options.ts'
+import { allOf, passedOf, type Reading } from './target-options.ts'
 
 const HOW = `--named-server 'git=uvx mcp-server-git --repository "My Work"'`
 
-/** Each is started as it is written: there is no shell. They get the environment that every child gets; the file of --config gives them more. */
+/** Each is started as it is written: there is no shell. They get the environment that every child gets, and --pass-env; the file of --config gives them more. */
 export function namedServersOf(reading: Reading, defaults: Pick<NamedServer, 'isolation' | 'limits'>): ConfiguredServer[] {
   const { machine, mistakes } = reading
-  const env = childEnvironment({ env: machine.env, platform: machine.platform, pass: [], set: [] })
-  return allOf(reading, 'named-server').flatMap(({ as, value }): ConfiguredServer[] => {
-    const named = mistakes.attempt(() => namedServer(value, as))
-    if (!named) return []
-    const [name, command, args] = named
+  const named = allOf(reading, 'named-server')
+  if (named.length === 0) return []
+  const env = childEnvironment({ env: machine.env, platform: machine.platform, pass: passedOf(reading), set: [] })
+  return named.flatMap(({ as, value }): ConfiguredServer[] => {
+    const server = mistakes.attempt(() => namedServer(value, as))
+    if (!server) return []
+    const [name, command, args] = server
     warnOfSecrets(name, args, reading)
     return [{ name, target: { kind: 'command', command, args, env }, ...defaults }]
   })

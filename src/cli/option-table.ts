@@ -7,7 +7,7 @@ export interface OptionRule {
   /** May be given more than once. */
   repeats?: boolean
   /** What it speaks about: without that it would be ignored, so it is refused. */
-  needs?: 'command' | 'upstream' | 'port' | 'security' | 'proof' | 'tsp'
+  needs?: 'command' | 'program' | 'upstream' | 'port' | 'security' | 'proof' | 'tsp'
   /** Known by name only: refused rather than ignored. */
   notBuilt?: boolean
 }
@@ -23,7 +23,7 @@ const EVERYWHERE = {
 const TARGET = {
   env: { short: 'e', value: 'NAME=VALUE', repeats: true, needs: 'command' },
   'env-file': { value: 'FILE', repeats: true, needs: 'command' },
-  'pass-env': { value: 'NAME', repeats: true, needs: 'command' },
+  'pass-env': { value: 'NAME', repeats: true, needs: 'program' },
   cwd: { value: 'DIR', needs: 'command' },
   header: { short: 'H', value: "'NAME: VALUE'", repeats: true, needs: 'upstream' },
   'header-file': { value: 'FILE', repeats: true, needs: 'upstream' },
@@ -137,6 +137,7 @@ export const TEST_OPTIONS: OptionTable = table({
   keys: { value: 'DIR', needs: 'tsp' },
   'tsp-listen': { value: 'HOST:PORT', needs: 'tsp' },
   timeout: { value: 'SECONDS' },
+  json: {},
   ...EVERYWHERE,
 })
 

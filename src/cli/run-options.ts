@@ -173,6 +173,7 @@ function whatIsThere(args: Arguments, { urls, vid, listen }: Publish): There {
   const isVid = vid !== undefined
   return {
     command: args.kind === 'command',
+    program: args.kind === 'command' || args.given.has('named-server'),
     upstream: isVid || urls !== undefined,
     port: listen !== undefined,
     security,

@@ -68,14 +68,18 @@ export function remoteTarget(
 }
 
 /** What options can speak about. */
-export type There = Readonly<Record<Needed, boolean>>
+export type There = Readonly<Record<Exclude<Needed, 'program'>, boolean>> & {
+  /** COMMAND, or one that has a name. Without this: COMMAND. */
+  readonly program?: boolean
+}
 type Needed = NonNullable<OptionRule['needs']>
 
 /** Notes every option that speaks about something that is not there: it would do nothing, and its user expects something. */
 export function refuseUseless({ args, mistakes }: Reading, table: OptionTable, there: There): void {
   for (const [name, uses] of args.given) {
     const needs = table.get(name)?.needs
-    if (needs !== undefined && !there[needs]) mistakes.add(useless(uses[0]?.as ?? name, needs))
+    const isThere = needs === undefined || (needs === 'program' ? (there.program ?? there.command) : there[needs])
+    if (!isThere) mistakes.add(useless(uses[0]?.as ?? name, needs))
   }
 }
 
@@ -84,7 +88,8 @@ function useless(as: string, needs: Needed): OpenMcpError {
   if (needs === 'proof') return new OpenMcpError('usage', `${as} is for --security or --id, and there is neither`, { hint: `drop ${as}, or add --security` })
   if (needs === 'tsp') return new OpenMcpError('usage', `${as} is for --tsp or for an upstream named by a DID, and there is neither`, { hint: `drop ${as}` })
   if (needs === 'port') return new OpenMcpError('usage', `${as} is for a port, and openmcp serves its own stdio here`, { hint: 'add -p PORT' })
-  if (needs === 'command') return new OpenMcpError('usage', `${as} is for a COMMAND, and there is an upstream instead`, { hint: `drop ${as}` })
+  if (needs === 'command' || needs === 'program')
+    return new OpenMcpError('usage', `${as} is for a COMMAND, and there is an upstream instead`, { hint: `drop ${as}` })
   return new OpenMcpError('usage', `${as} is for an upstream, and there is a COMMAND instead`, {
     hint: as === '--id' ? `drop ${as}: it proves who we are to a server behind a URL` : 'give a COMMAND its settings with -e NAME=VALUE or --env-file FILE',
   })
@@ -119,10 +124,17 @@ function environmentOf(reading: Reading): Record<string, string> {
     if (namesSecret(setting[0]) && setting[1] !== '')
       warnings.push(`${as} ${setting[0]}: other programs of this machine can read a command line; --env-file and --pass-env keep a secret off it`)
   }
+  return childEnvironment({ env: machine.env, platform: machine.platform, pass: passedOf(reading), set })
+}
+
+/** The variables of ours that every program of the command line gets. */
+export function passedOf(reading: Reading): string[] {
+  const { machine, mistakes, warnings } = reading
   const pass = allOf(reading, 'pass-env').flatMap(({ as, value }) => mistakes.attempt(() => parsePassed(value, as)) ?? [])
-  for (const name of pass)
-    if (!isSet(name, machine.env, machine.platform)) warnings.push(`--pass-env ${name}: it is not set here, so the child does not get it`)
-  return childEnvironment({ env: machine.env, platform: machine.platform, pass, set })
+  const unset = pass.filter((name) => !isSet(name, machine.env, machine.platform))
+  const words = unset.map((name) => `--pass-env ${name}: it is not set here, so the child does not get it`)
+  warnings.push(...words.filter((each) => !warnings.includes(each)))
+  return pass
 }
 
 function parseSetting(text: string, as: string): [string, string] {

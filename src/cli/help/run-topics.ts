@@ -9,7 +9,7 @@ const servers = `what is served
 
   -e, --env NAME=VALUE         one variable of COMMAND; others on this machine can read it in our command line
   --env-file FILE              lines NAME=VALUE
-  --pass-env NAME              a variable of ours, handed on
+  --pass-env NAME              a variable of ours, handed on to COMMAND and to named servers
   --cwd DIR                    where COMMAND starts
   --isolation session|identity|shared   one child per session (unless given), one per caller (with --security), or one for all
   --stateless                  no sessions at /mcp: every POST stands alone, whichever replica it reaches

@@ -29,6 +29,17 @@ describe('what is taken as something else is told, and run', () => {
     })
   })
 
+  test('named servers of mcp-proxy, which get the whole environment with it', async () => {
+    const { stderr, ran } = await typed(['--port', '8080', '--pass-environment', '--named-server', 'a', 'cat -u', '--named-server', 'b', 'cat'], {
+      TOKEN: 'hunter2',
+    })
+    expect(stderr).toMatch(/^openmcp: taken as: openmcp run -p 8080 --named-server a=… --named-server b=… --pass-env PATH --pass-env TOKEN\nopenmcp: warning: /)
+    expect(ran?.servers.map(({ name, target }) => ({ name, target }))).toEqual([
+      { name: 'a', target: { kind: 'command', command: 'cat', args: ['-u'], env: expect.objectContaining({ TOKEN: 'hunter2' }) } },
+      { name: 'b', target: { kind: 'command', command: 'cat', args: [], env: expect.objectContaining({ TOKEN: 'hunter2' }) } },
+    ])
+  })
+
   test('the same behind run', async () => {
     expect((await typed(['run', '--port', '8080', 'uvx'])).ran?.options.listen).toMatchObject({ port: 8080 })
   })
