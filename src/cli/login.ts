@@ -45,7 +45,7 @@ export async function login(args: Arguments, io: Io): Promise<number> {
   }
 }
 
-interface LoginOptions extends Pick<LoginAsked, 'resource' | 'issuer' | 'client' | 'scope' | 'indicator' | 'bound'> {
+interface LoginOptions extends Pick<LoginAsked, 'resource' | 'issuer' | 'client' | 'scope' | 'indicator' | 'isPkceTrusted' | 'bound'> {
   way: Way | undefined
   seconds: number
   mayOpen: boolean
@@ -66,6 +66,7 @@ async function loginOptions(reading: Reading): Promise<LoginOptions> {
     bound: oneOf(reading, 'dpop', (text, as) => parseChoice(text, as, ['optional', 'required'])) === 'required',
     seconds: oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS,
     mayOpen: allOf(reading, 'no-browser').length === 0,
+    isPkceTrusted: allOf(reading, 'trust-pkce').length > 0,
     isElsewhere: allOf(reading, 'device').length > 0 || grant === 'device',
   }
   mistakes.throwIfAny()

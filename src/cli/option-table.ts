@@ -181,6 +181,7 @@ export const LOGIN_OPTIONS: OptionTable = table({
   'client-metadata-url': { value: 'URL' },
   resource: { value: 'URL|none' },
   device: {},
+  'trust-pkce': {},
   config: { value: 'FILE' },
   scope: { value: "'SCOPE SCOPE'" },
   dpop: { value: 'optional|required' },

@@ -19,6 +19,8 @@ export interface LoginAsked {
   scope?: string | undefined
   /** What the issuer is told that the tokens are for, in place of the resource; `none`: nothing. */
   indicator?: string | undefined
+  /** PKCE is used, and its issuer does not say that it knows it: the person does (Entra, Cognito). */
+  isPkceTrusted?: boolean | undefined
   /** The tokens are bound to a key that is kept with them. */
   bound: boolean
   fetch: Fetch

@@ -45,10 +45,22 @@ async function resourceMetadata(asked: URL, { resourceMetadata: named }: Challen
   const own = named !== undefined && URL.canParse(named, asked.href) ? new URL(named, asked.href) : undefined
   // A server could have us fetch what only we can reach; metadata of this resource is found at its own origin.
   const places = [...(own?.origin === asked.origin ? [own] : []), new URL(`${wellKnown.pathname}${path}`, asked), wellKnown]
-  return firstOf(places, `${shownUrl(asked)} asks for a token, and does not say who gives one`, async (place) => {
+  const nowhere = `${shownUrl(asked)} asks for a token, and does not say who gives one`
+  const found = await firstOf(places, async (place) => {
     const json = await jsonAt(place, fetch)
     return json && checkedResource(json, place, asked)
   })
+  return found ?? (await itsOwnIssuer(asked, fetch)) ?? fail(nowhere)
+}
+
+/** A server of the revision 2025-03-26 is its own issuer, and says nothing else: it speaks for itself alone. */
+async function itsOwnIssuer(asked: URL, fetch: BoundedFetch): Promise<ResourceMetadata | undefined> {
+  const place = new URL('/.well-known/oauth-authorization-server', asked)
+  return (await jsonAt(place, fetch)) && { resource: shownUrl(asked), issuer: asked.origin, scope: undefined }
+}
+
+function fail(message: string): never {
+  throw new OpenMcpError('login_failed', message)
 }
 
 /** RFC 9728 §3.3. A client that takes a token for somebody else's resource to this server has given it away. */
@@ -88,7 +100,7 @@ async function issuerMetadata(issuer: URL, fetch: BoundedFetch): Promise<Authori
     new URL(`/.well-known/openid-configuration${path}`, issuer),
     ...(path === '' ? [] : [new URL(`${path}/.well-known/openid-configuration`, issuer)]),
   ]
-  return firstOf(places, `the issuer ${shownUrl(issuer)} does not say where it gives tokens`, async (place) => {
+  const found = await firstOf(places, async (place) => {
     const json = await jsonAt(place, fetch)
     if (json === undefined) return undefined
     try {
@@ -97,6 +109,7 @@ async function issuerMetadata(issuer: URL, fetch: BoundedFetch): Promise<Authori
       throw new OpenMcpError('login_failed', `${shownUrl(place)} speaks of another issuer than ${shownUrl(issuer)}`)
     }
   })
+  return found ?? fail(`the issuer ${shownUrl(issuer)} does not say where it gives tokens`)
 }
 
 function requireTokenEndpoint({ issuer, token_endpoint: endpoint }: AuthorizationServer): void {
@@ -117,8 +130,8 @@ function refuseUnable(server: AuthorizationServer, resource: string): void {
   }
 }
 
-/** Where something is found first. Nowhere: the first reason there was, or that nothing was there at all. */
-async function firstOf<T>(places: readonly URL[], nowhere: string, look: (place: URL) => Promise<T | undefined>): Promise<T> {
+/** Where something is found first. Undefined when nothing was there at all; fails with the first reason there was. */
+async function firstOf<T>(places: readonly URL[], look: (place: URL) => Promise<T | undefined>): Promise<T | undefined> {
   let reason: OpenMcpError | undefined
   for (const place of new Map(places.map((each) => [each.href, each])).values()) {
     try {
@@ -128,7 +141,8 @@ async function firstOf<T>(places: readonly URL[], nowhere: string, look: (place:
       reason ??= toOpenMcpError(thrown)
     }
   }
-  throw reason ?? new OpenMcpError('login_failed', nowhere)
+  if (reason) throw reason
+  return undefined
 }
 
 /** Undefined when nothing is there; `login_failed` for what is there and is no JSON object. */

@@ -18,7 +18,7 @@ export async function logIn(options: LogInOptions): Promise<Login> {
   const found = await findFor(options, asking)
   const { issuer, dpop } = found
   const { issuer: by, authorization_response_iss_parameter_supported: namesItself } = issuer.server
-  const endpoint = authorizationEndpoint(issuer)
+  const endpoint = authorizationEndpoint(issuer, options)
   const wait = waitFor({ state: newState(), issuer: by, namesItself: namesItself === true }, signal)
   try {
     const { redirectUri } = await wait.listen()

@@ -8,7 +8,7 @@ import { resourceParameter } from './login.ts'
 import { endpointOf, quoted } from './safe-url.ts'
 
 /** Where the person goes. Fails with `login_failed` for an issuer to which nobody should be sent. */
-export function authorizationEndpoint({ server }: Issuer): URL {
+export function authorizationEndpoint({ server }: Issuer, { isPkceTrusted = false }: { isPkceTrusted?: boolean | undefined }): URL {
   const by = server.issuer
   const endpoint = endpointOf(by, server.authorization_endpoint, 'lets people log in')
   if (!endpoint) {
@@ -19,9 +19,12 @@ export function authorizationEndpoint({ server }: Issuer): URL {
     throw new OpenMcpError('login_failed', `${by} gives no codes to people who log in (response_type code, grant authorization_code)`)
   }
   // Absent means none (RFC 8414 §2): a code that is caught on its way could be used by whoever caught it.
-  if (!Array.isArray(methods) || !methods.includes('S256')) {
+  const isSilent = methods === undefined
+  if (!(isSilent && isPkceTrusted) && !(Array.isArray(methods) && methods.includes('S256'))) {
     throw new OpenMcpError('login_failed', `${by} does not bind its codes to who asked for them (PKCE S256), so openmcp logs nobody in there`, {
-      hint: 'its operator has to turn PKCE on and say so: code_challenge_methods_supported',
+      hint: isSilent
+        ? 'its operator has to say that it has PKCE (code_challenge_methods_supported); if you know that it has, like Entra: --trust-pkce'
+        : 'its operator has to turn PKCE on and say so: code_challenge_methods_supported',
     })
   }
   return endpoint

@@ -210,7 +210,7 @@ describe('a resource', () => {
     const other = await started()
     const { message, issuer } = await refusedWith({
       challenge: () => `Bearer resource_metadata="${other.origin}/.well-known/oauth-protected-resource/mcp"`,
-      at: { '/.well-known/oauth-protected-resource/mcp': (res) => send(res, 404, {}) },
+      at: { '/.well-known/oauth-protected-resource/mcp': (res) => send(res, 404, {}), '/.well-known/oauth-authorization-server': (res) => send(res, 404, {}) },
     })
     expect(message).toBe(`${issuer.resource.href} asks for a token, and does not say who gives one`)
     expect(other.asked).toEqual([])

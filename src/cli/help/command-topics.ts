@@ -117,6 +117,7 @@ const login = `log in, with a browser, at a server that asks people to; 'openmcp
   --scope 'SCOPE SCOPE'        what to ask for; what the server says unless given
   --resource URL|none          what the issuer knows the server by; none: it is not named, as Entra wants it
   --device                     a code is typed in a browser at another device (RFC 8628)
+  --trust-pkce                 that an issuer binds its codes (PKCE) though it does not say so, like Entra and Cognito
   --config FILE                which file names the server
   --dpop optional|required     whether the token is bound to a key
   --timeout SECONDS            for the person (300)
