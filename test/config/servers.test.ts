@@ -149,11 +149,23 @@ test.each([
     'HOME',
     'OPENMCP_HOME',
   ],
+  [
+    'KUBECONFIG',
+    'aws_config_file',
+    'RUSTC_WRAPPER',
+    'GOFLAGS',
+    'PHPRC',
+    'PHP_INI_SCAN_DIR',
+    'XDG_CONFIG_HOME',
+    'DOCKER_HOST',
+    'ELECTRON_RUN_AS_NODE',
+    'HOSTALIASES',
+  ],
 ])('a caller cannot set %s, %s, … of its child', (...variables) => {
   for (const variable of variables) expect([variable, mistakesOf({ command: 'x', headerToEnv: { 'X-A': variable } }).length]).toEqual([variable, 1])
 })
 
-test.each(['Authorization', 'cookie', 'X-API-Key'])('%s of a caller is no variable of its child', (header) => {
+test.each(['Authorization', 'cookie', 'X-API-Key', 'Accept', 'Last-Event-ID'])('%s of a caller is no variable of its child', (header) => {
   expect(mistakesOf({ command: 'x', headerToEnv: { [header]: 'MY_TOKEN' } })).toHaveLength(1)
 })
 
