@@ -76,8 +76,10 @@ export const MCP_REMOTE: Dialect = {
     ['--debug', flag(kept('debug'))],
   ]),
   isPossible: ({ words: [url = ''] }) => schemeOf(url) !== undefined,
-  // URL PORT
-  isMeant: ({ words: [, port, third] }) => port !== undefined && /^\d{1,5}$/.test(port) && third === undefined,
+  // URL PORT, or a resource for a login: that of `run` is one for --client-id.
+  isMeant: ({ words: [, port, third], uses, ours }) =>
+    (port !== undefined && /^\d{1,5}$/.test(port) && third === undefined) ||
+    (uses.some((use) => use.as === '--resource') && !ours.some(([option = '']) => option.startsWith('--client-id'))),
   finish,
 }
 
@@ -103,11 +105,15 @@ function refuseOpenHttp(upstream: string, draft: Draft): void {
   refuse(draft, `what is said to ${url.host} would go unencrypted`, 'https://, or --allow-http where nobody else is in between')
 }
 
+/** Whoever gets the token says for what it is: a client that logs in for itself here, a person with `openmcp login`. */
 function putResource(draft: Draft): void {
   const resource = draft.said.get('resource')
   const without = draft.said.get('no-resource')
-  if (without || resource?.value.trim() === '') put(draft, '--resource', 'none')
-  else if (resource) put(draft, '--resource', resource.value)
+  const [use] = [without, resource].filter((each) => each !== undefined)
+  if (!use) return
+  const value = without || use.value.trim() === '' ? 'none' : use.value
+  if (draft.said.has('client-credentials')) put(draft, '--resource', value)
+  else leaveOut(draft, use, `${IN_LOGIN}, and with --resource ${value} there`)
   if (without && resource) leaveOut(draft, resource, '--disable-resource-parameter goes before it')
 }
 

@@ -104,3 +104,15 @@ test.each([
 test('a COMMAND with an option of mcp-remote is a COMMAND', () => {
   expect(translated('--silent npx thing')).toBeUndefined()
 })
+
+test('a resource is for whoever gets the token: without a client of its own, that is a person', () => {
+  const IN_LOGIN = 'is left out: a person logs in with: openmcp login URL, once, and with --resource'
+  expect(translated(`${URL} --resource https://tenant/`)).toMatchObject({
+    argv: wordsOf(`run ${URL}`),
+    warnings: [`--resource ${IN_LOGIN} https://tenant/ there`],
+  })
+  expect(translated(`${URL} --disable-resource-parameter`)).toMatchObject({
+    argv: wordsOf(`run ${URL}`),
+    warnings: [`--disable-resource-parameter ${IN_LOGIN} none there`],
+  })
+})
