@@ -1,22 +1,26 @@
 // `openmcp test`: connect to any MCP server, say what it is, time it.
-import { OpenMcpError } from '../errors.ts'
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import type { UpstreamCredential } from '../login/credential.ts'
 import { createLog } from '../observe/log.ts'
 import { DEFAULT_LIMITS } from '../protocol/limits.ts'
 import { fetchOver } from '../upstream/fetch-over.ts'
+import { fetchFollowing } from '../upstream/redirects.ts'
 import type { CommandTarget, RemoteTarget, SocketTarget, VidTarget } from '../openmcp.ts'
 import type { Arguments } from './arguments.ts'
-import type { Found } from './inspect/found.ts'
+import type { Asks } from './inspect/asks.ts'
+import type { Found, Watch } from './inspect/found.ts'
 import { inspectCommand } from './inspect/command.ts'
 import { inspectRemote } from './inspect/remote.ts'
+import { asJson, failureAsJson, shown, shownAsks } from './inspect/shown.ts'
 import { inspectSocket } from './inspect/socket.ts'
 import type { Io } from './io.ts'
 import { machineOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { TEST_OPTIONS } from './option-table.ts'
-import { proofOf } from './proof-options.ts'
+import { askedByHttp, proofOf } from './proof-options.ts'
 import { upstreamOf } from './publish.ts'
 import { commandTarget, oneOf, refuseUseless, remoteTarget, type Reading } from './target-options.ts'
-import type { Proof } from './upstream-login.ts'
+import { credentialOf, issuerFetch, type Proof } from './upstream-login.ts'
 import { parseSeconds } from './values.ts'
 import { clean, print, warn } from './terminal.ts'
 import { vidTarget } from './vid-target.ts'
@@ -25,13 +29,37 @@ import { wayOf } from './way-options.ts'
 const DEFAULT_SECONDS = 30
 const NOTHING = { port: false, security: false, proof: false }
 
-/** Prints what the server is on stdout. Throws, in words, when there is none to be reached in time. */
+/** Prints what the server is on stdout, or how it wants to be asked. Throws, in words, when there is none to be reached in time. */
 export async function test(args: Arguments, io: Io, now: () => number = () => performance.now()): Promise<number> {
   const machine = machineOf(io)
   const { target, proof, seconds, warnings } = testOptions(args, machine)
+  const isJson = args.given.has('json')
   for (const warning of warnings) warn(io, warning)
-  await print(io, shown(await find({ target, proof, seconds }, machine, io, now)))
-  return 0
+  try {
+    const found = await find({ target, proof, seconds }, machine, io, now)
+    await print(io, isJson ? asJson(found) : shown(found))
+    return 0
+  } catch (thrown) {
+    const failure = toOpenMcpError(thrown)
+    const { asks, told } = await refusalOf(target, failure)
+    if (isJson) await print(io, failureAsJson(told, asks))
+    else if (asks) await print(io, shownAsks(asks))
+    throw told === failure ? thrown : told
+  }
+}
+
+/** What a server that refused us says of how it wants to be asked; with that the failure says what to try. */
+async function refusalOf(target: TestOptions['target'], failure: OpenMcpError): Promise<{ asks?: Asks | undefined; told: OpenMcpError }> {
+  const asked = askedByHttp(target)
+  const url = isRefusal(failure) && asked.kind === 'remote' ? asked.urls[0] : undefined
+  if (!url) return { told: failure }
+  const { whatIsAsked, refusedHow } = await import('./inspect/asks.ts')
+  const asks = await whatIsAsked(url, issuerFetch(asked.kind === 'remote' ? asked.way : undefined))
+  return { asks, told: asks && failure.code === 'upstream_refused' ? refusedHow(failure, url, asks) : failure }
+}
+
+function isRefusal({ code }: OpenMcpError): boolean {
+  return code === 'upstream_refused' || code === 'login_failed'
 }
 
 /** What a server is. Fails, in words, when there is none to be reached in time. */
@@ -39,10 +67,10 @@ export function find({ target, proof, seconds }: Omit<TestOptions, 'warnings'>, 
   return withDeadline(seconds, (signal) => {
     if (target.kind === 'command')
       return inspectCommand(target, { fetch: globalThis.fetch, signal, now, onStderr: (line) => void io.stderr.write(`${clean(line)}\n`) })
-    if (target.kind === 'socket') return inspectSocket(target, { fetch: globalThis.fetch, signal, now })
+    if (target.kind === 'socket') return credentialFor(proof, machine, io).then((credential) => inspectSocket(target, credential, { signal, now }))
     // It loads what a proxy takes.
     if (target.kind === 'vid') return import('./inspect/vid.ts').then(({ inspectVid }) => inspectVid(target, seconds, { fetch: globalThis.fetch, signal, now }))
-    return fetchFor(target, proof, machine, io).then((fetch) => inspectRemote(target, { fetch, signal, now }))
+    return inspectByHttp(target, proof, { signal, now }, machine, io)
   })
 }
 
@@ -71,12 +99,26 @@ export function testOptions(args: Arguments, machine: Machine): TestOptions {
 }
 
 /** With what proves us, such as what a person's login has left, where the server asks for it. */
-async function fetchFor(target: RemoteTarget, proof: Proof | undefined, machine: Machine, { stderr }: Io): Promise<typeof globalThis.fetch> {
-  const fetch = fetchOver(target.way, DEFAULT_LIMITS)
-  if (!proof) return fetch
-  const [{ credentialOf }, { fetchWith }] = await Promise.all([import('./upstream-login.ts'), import('../login/credential-fetch.ts')])
-  const log = createLog({ level: 'warn', format: 'text', write: (line) => void stderr.write(line), now: machine.now })
-  return fetchWith(await credentialOf(proof, log), fetch)
+async function inspectByHttp(target: RemoteTarget, proof: Proof | undefined, watch: Pick<Watch, 'signal' | 'now'>, machine: Machine, io: Io): Promise<Found> {
+  let wasAsked = false
+  const bare = fetchOver(target.way, DEFAULT_LIMITS)
+  const noting: typeof bare = async (input, init) => {
+    const response = await bare(input, init)
+    wasAsked ||= response.status === 401
+    return response
+  }
+  const credential = await credentialFor(proof, machine, io)
+  const fetch = fetchFollowing(credential ? (await import('../login/credential-fetch.ts')).fetchWith(credential, noting) : noting)
+  const found = await inspectRemote(target, { fetch, ...watch })
+  return { ...found, authentication: wasAsked ? 'given' : SAYS_WHO.some((name) => name in target.headers) ? 'header' : 'none' }
+}
+
+const SAYS_WHO = ['authorization', 'x-api-key']
+
+async function credentialFor(proof: Proof | undefined, { now }: Machine, { stderr }: Io): Promise<UpstreamCredential | undefined> {
+  if (!proof) return undefined
+  const log = createLog({ level: 'warn', format: 'text', write: (line) => void stderr.write(line), now })
+  return credentialOf(proof, log)
 }
 
 async function withDeadline<T>(seconds: number, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -91,38 +133,4 @@ async function withDeadline<T>(seconds: number, act: (signal: AbortSignal) => Pr
   } finally {
     clearTimeout(timer)
   }
-}
-
-function shown(found: Found): string {
-  const { server, counts, times } = found
-  const lines = [
-    ['server', `${server.name} ${server.version}`],
-    ['transport', found.transport],
-    ['protocol', found.protocol],
-    ['revisions', found.revisions.join(', ')],
-    ['capabilities', capabilitiesOf(found)],
-    ['tools', countOf(counts.tools)],
-    ['resources', countOf(counts.resources)],
-    ['resource templates', countOf(counts.resourceTemplates)],
-    ['prompts', countOf(counts.prompts)],
-    ['times', `connect ${ms(times.connectMs)}, initialize ${ms(times.initializeMs)}, list ${ms(times.listMs)}`],
-  ]
-  // A server says who it is: its words are cut and cleaned like any stranger's.
-  return lines.map(([label = '', text = '']) => `${label}: ${clean(text).slice(0, 500)}\n`).join('')
-}
-
-function capabilitiesOf({ capabilities }: Found): string {
-  const names = Object.entries(capabilities).map(([name, value]) => {
-    const parts = Object.entries(typeof value === 'object' && value !== null ? value : {}).flatMap(([part, on]) => (on === false ? [] : part))
-    return parts.length === 0 ? name : `${name} (${parts.join(', ')})`
-  })
-  return names.length === 0 ? 'none' : names.toSorted().join(', ')
-}
-
-function countOf(count: number | undefined): string {
-  return count === undefined ? 'none' : String(count)
-}
-
-function ms(milliseconds: number): string {
-  return `${Math.round(milliseconds)} ms`
 }

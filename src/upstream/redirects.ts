@@ -28,9 +28,9 @@ export function createFollower(origin: string, send: SendOnce): (request: Client
     let hops = 0
     const go = (url: URL): void => {
       stop = send(url === request.url ? request : { ...request, url }, moved.size === 0 ? handler : forgetting(request.url, handler), (status, location) => {
-        const to = placeIn(origin, url, location)
-        const follows = (request.method === 'GET' ? OF_A_GET : KEEPING).has(status)
-        if (!follows || !to || ++hops > MOST_HOPS) return handler.failed(notFollowed(origin, status, { to, location, hops }))
+        const to = placeBehind({ method: request.method, status, from: url, location })
+        if (to instanceof OpenMcpError) return handler.failed(to)
+        if (++hops > MOST_HOPS) return handler.failed(circleAt(origin, status))
         if (KEEPING.has(status) && moved.size < MOST_REMEMBERED) moved.set(keyOf(request.url), to)
         go(to)
       })
@@ -55,22 +55,42 @@ function keyOf({ pathname, search }: URL): string {
   return pathname + search
 }
 
-function placeIn(origin: string, from: URL, location: string | undefined): URL | undefined {
-  if (location === undefined || !URL.canParse(location, from.href)) return undefined
-  const to = new URL(location, from)
-  return to.origin === origin && to.username === '' && to.password === '' ? to : undefined
+/** fetch for whoever looks at a server: the same of its redirects. */
+export function fetchFollowing(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
+  return async (input, init = {}) => {
+    const method = init.method ?? 'GET'
+    let url = new URL(input instanceof Request ? input.url : input)
+    for (let hops = 0; ; hops++) {
+      const response = await fetch(url, { ...init, redirect: 'manual' })
+      const { status } = response
+      if (status < 300 || status >= 400) return response
+      void response.body?.cancel().catch(() => {})
+      const to = placeBehind({ method, status, from: url, location: response.headers.get('location') ?? undefined })
+      if (to instanceof OpenMcpError) throw to
+      if (hops === MOST_HOPS) throw circleAt(url.origin, status)
+      url = to
+    }
+  }
+}
+
+interface Redirect {
+  method: string
+  status: number
+  from: URL
+  location: string | undefined
 }
 
 /** Nothing of a query is told: it may hold a secret. */
-function notFollowed(
-  origin: string,
-  status: number,
-  { to, location, hops }: { to: URL | undefined; location: string | undefined; hops: number },
-): OpenMcpError {
-  if (hops > MOST_HOPS) return new OpenMcpError('upstream_not_mcp', `the upstream ${origin} redirects in a circle (HTTP ${status})`)
-  const elsewhere = location !== undefined && !to && URL.canParse(location) ? new URL(location) : undefined
-  const where = to ? to.pathname : elsewhere ? `${elsewhere.origin}${elsewhere.pathname}` : 'nowhere that could be read'
-  return new OpenMcpError('upstream_not_mcp', `the upstream ${origin} redirects to ${where} (HTTP ${status}), which is not followed`, {
-    hint: to || elsewhere ? 'name that address as the upstream if it is meant, and trusted' : 'check the path',
+function placeBehind({ method, status, from, location }: Redirect): URL | OpenMcpError {
+  const to = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from) : undefined
+  const isOurs = to?.origin === from.origin && to.username === '' && to.password === ''
+  if (to && isOurs && (method === 'GET' ? OF_A_GET : KEEPING).has(status)) return to
+  const where = !to ? 'nowhere that could be read' : isOurs ? to.pathname : `${to.origin}${to.pathname}`
+  return new OpenMcpError('upstream_not_mcp', `the upstream ${from.origin} redirects to ${where} (HTTP ${status}), which is not followed`, {
+    hint: to ? 'name that address as the upstream if it is meant, and trusted' : 'check the path',
   })
+}
+
+function circleAt(origin: string, status: number): OpenMcpError {
+  return new OpenMcpError('upstream_not_mcp', `the upstream ${origin} redirects in a circle (HTTP ${status})`)
 }

@@ -7,6 +7,7 @@ import { createMcpHandler, McpServer as ModernServer } from '@modelcontextprotoc
 import { toNodeHandler } from '@modelcontextprotocol/node'
 import { afterEach, describe, expect, test } from 'vitest'
 import { ownHome } from './home.ts'
+import { webSocketPeer } from '../support/web-socket.ts'
 import { type } from './terminal.ts'
 
 const EVERYTHING = 'node_modules/@modelcontextprotocol/server-everything/dist/index.js'
@@ -33,6 +34,35 @@ async function listen(listener: (req: IncomingMessage, res: ServerResponse) => u
 
 function answering(status: number, body = ''): Promise<string> {
   return listen((_req, res) => void res.writeHead(status, { 'content-type': 'text/html' }).end(body))
+}
+
+/** It wants a token of an issuer that is beside it. */
+function asking() {
+  return ({ url = '', headers: { host = '' } }: IncomingMessage, res: ServerResponse): void => {
+    const issuer = `http://${host}`
+    const documents = new Map<string, object>([
+      [
+        '/.well-known/oauth-protected-resource/mcp',
+        { resource: `${issuer}/mcp`, authorization_servers: [issuer], scopes_supported: ['mcp:tools', 'mcp:prompts'] },
+      ],
+      [
+        '/.well-known/oauth-authorization-server',
+        {
+          issuer,
+          token_endpoint: `${issuer}/token`,
+          registration_endpoint: `${issuer}/register`,
+          device_authorization_endpoint: `${issuer}/device`,
+          client_id_metadata_document_supported: true,
+          grant_types_supported: ['authorization_code', 'client_credentials'],
+          token_endpoint_auth_methods_supported: ['private_key_jwt'],
+        },
+      ],
+    ])
+    const document = documents.get(url)
+    if (document) res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(document))
+    else if (url === '/mcp') res.writeHead(401, { 'www-authenticate': 'Bearer' }).end()
+    else res.writeHead(404).end()
+  }
 }
 
 function smallServer(): McpServer {
@@ -62,6 +92,8 @@ const SMALL = (transport: string) =>
       `transport: ${transport}`,
       'protocol: 2025-11-25',
       'revisions: 2025-11-25',
+      'era: legacy',
+      'authentication: none was asked for',
       'capabilities: resources \\(listChanged\\), tools \\(listChanged\\)',
       'tools: 1',
       'resources: 1',
@@ -120,8 +152,48 @@ describe('openmcp test says what a server is', () => {
     const { code, stdout } = await type(['test', `http://${host}/`])
     expect(code).toBe(0)
     expect(stdout).toContain('server: modern 9\n')
-    expect(stdout).toContain('protocol: 2026-07-28\nrevisions: 2026-07-28\n')
+    expect(stdout).toContain('protocol: 2026-07-28\nrevisions: 2026-07-28\nera: modern\n')
     expect(stdout).toContain('prompts: 1\n')
+  })
+
+  test('for programs, as JSON', async () => {
+    const host = await listen(streamable())
+    const { code, stdout } = await type(['test', '--json', host])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: true,
+      server: { name: 'small', version: '1.2.3' },
+      protocol: '2025-11-25',
+      era: 'legacy',
+      authentication: 'none',
+      counts: { tools: 1, resources: 1, resourceTemplates: 0 },
+      times: { connectMs: expect.any(Number), initializeMs: expect.any(Number), listMs: expect.any(Number) },
+    })
+  })
+
+  test('that sends us to another path of its own', async () => {
+    const seen: string[] = []
+    const serve = streamable(seen)
+    const host = await listen((req, res) => (req.url === '/old' ? void res.writeHead(307, { location: '/mcp' }).end() : serve(req, res)))
+    const { code, stdout } = await type(['test', `http://${host}/old`, '-H', 'X-Tenant: a'])
+    expect(code).toBe(0)
+    expect(stdout).toContain('tools: 1\n')
+    expect(seen.every((request) => request.endsWith(' a'))).toBe(true)
+  })
+
+  test('to which we say who we are', async () => {
+    const host = await listen(streamable())
+    expect((await type(['test', host, '-H', 'Authorization: Bearer hunter2'])).stdout).toContain('authentication: a header of ours was sent\n')
+  })
+
+  test('over a WebSocket, and why there is none', async () => {
+    const peer = await webSocketPeer({ refuse: 401 })
+    CLOSING.push(() => void peer.stop())
+    const { code, stdout, stderr } = await type(['test', `ws://${peer.host}/mcp?key=hunter2`], { env: ownHome().env })
+    expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringMatching(/^authentication: needed\nissuer: not known/) })
+    expect(stderr).toMatch(/^openmcp: error: .*wants a login \(401\)/m)
+    expect(stderr).not.toContain('hunter2')
+    expect(stdout).not.toContain('hunter2')
   })
 
   test('and what it says of itself moves no cursor', async () => {
@@ -163,6 +235,33 @@ describe('openmcp test fails in words', () => {
       `openmcp: error: http://${host}/mcp wants a login (401), and there is none for it\nopenmcp: hint: openmcp login http://${host}/mcp; or `,
     )
     expect(stderr).not.toContain('hunter2')
+  })
+
+  test('how it wants to be asked is told, on stdout what it is, as a hint what to do', async () => {
+    const host = await listen(asking())
+    const { code, stdout, stderr } = await type(['test', `http://${host}/mcp`], { env: ownHome().env })
+    expect(code).toBe(1)
+    expect(stdout).toBe(
+      [
+        'authentication: needed',
+        `issuer: http://${host}`,
+        `resource: http://${host}/mcp`,
+        'scopes: mcp:tools mcp:prompts',
+        'ways in: registration, client id metadata document, device code, client credentials, identity\n',
+      ].join('\n'),
+    )
+    expect(stderr).toMatch(/\(401\)[^]*openmcp: hint: .*openmcp login http/)
+  })
+
+  test('for programs the same, the failure on stdout, too', async () => {
+    const host = await listen(asking())
+    const { code, stdout } = await type(['test', '--json', `http://${host}/mcp`], { env: ownHome().env })
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      error: { code: 'upstream_refused' },
+      asks: { issuer: `http://${host}`, waysIn: expect.arrayContaining(['identity']) },
+    })
   })
 
   test('it is a web page', async () => {
@@ -239,7 +338,7 @@ describe('openmcp test fails in words', () => {
 test('what it is asked wrongly ends with 2', async () => {
   expect(await type(['test', '--timeout', 'soon', 'ftp://h'])).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining("'ftp://h': openmcp does not speak ftp://; --timeout: 'soon' is no number of seconds"),
+    stderr: expect.stringMatching(/'ftp:\/\/h': openmcp does not speak ftp:\/\/[^]*--timeout: 'soon' is no number of seconds/),
   })
   expect(await type(['test', '-p', '8000', 'x'])).toMatchObject({ code: 2 })
   expect(await type(['test', '-H', 'A: b', 'x'])).toMatchObject({ code: 2 })

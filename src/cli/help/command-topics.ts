@@ -16,6 +16,7 @@ const test = `connect to a server, say on stdout what it is, and time it
   --verify-ssl true|false|FILE   FILE: that authority alone; false: whoever answers is believed
   --no-verify-ssl              the same as --verify-ssl false
   --timeout SECONDS            for everything (30)
+  --json                       for programs, failures too
   --client-id ID               the client that we are to the issuer of UPSTREAM (openmcp help upstreams)
   --client-secret-file FILE    its secret; also OPENMCP_CLIENT_SECRET
   --client-secret SECRET       the same, where other programs of this machine can read it

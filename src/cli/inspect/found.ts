@@ -12,6 +12,8 @@ export interface Found {
   revisions: readonly string[]
   capabilities: JsonObject
   counts: Counts
+  /** Of HTTP: whether it asked who we are. `header`: we said so before it could. */
+  authentication?: 'none' | 'given' | 'header'
   times: { connectMs: number; initializeMs: number; listMs: number }
 }
 

@@ -9,7 +9,11 @@ import { readVersion } from '../version.ts'
 const UNBOUNDED_MS = 2 ** 31 - 1
 
 /** Connects, lists what is there, and leaves, saying goodbye where a server remembers its sessions. Throws as the SDK does. */
-export async function inspectLegacy(transport: Transport, { signal, now }: Watch, goodbye = async () => {}): Promise<Omit<Found, 'transport' | 'revisions'>> {
+export async function inspectLegacy(
+  transport: Transport,
+  { signal, now }: Pick<Watch, 'signal' | 'now'>,
+  goodbye = async () => {},
+): Promise<Omit<Found, 'transport' | 'revisions'>> {
   const client = new Client({ name: 'openmcp-test', version: readVersion() })
   const seen = observe(transport, now)
   const options = { signal, timeout: UNBOUNDED_MS }

@@ -12,15 +12,13 @@ import { inspectLegacy } from './legacy.ts'
 export async function inspectRemote(target: RemoteTarget, watch: Watch): Promise<Found> {
   const [first] = target.urls
   if (first === undefined) throw new OpenMcpError('usage', 'there is no upstream to test')
-  const connectMs = await timeConnection(first, watch)
+  const connectMs = await timeConnection(first, target.way, watch)
   const tried: string[] = []
   for (const url of target.urls) {
     const found = await inspectUrl(url, target, watch, tried)
     if (found !== undefined) return { ...found, times: { ...found.times, connectMs } }
   }
-  throw new OpenMcpError('upstream_not_mcp', `${first.host} answers, but not as an MCP server: ${tried.join(', ')}`, {
-    hint: 'name the path of its endpoint, like http://host:port/mcp',
-  })
+  throw new OpenMcpError('upstream_not_mcp', `${first.host} answers, but not as an MCP server: ${tried.join(', ')}`, { hint: hintFor(tried) })
 }
 
 async function inspectUrl(url: URL, { headers, transport }: RemoteTarget, watch: Watch, tried: string[]): Promise<Found | undefined> {
@@ -40,6 +38,15 @@ async function inspectUrl(url: URL, { headers, transport }: RemoteTarget, watch:
   if (streamed !== undefined) return { ...streamed, revisions: [...new Set([...streamed.revisions, ...(modern?.revisions ?? [])])].toSorted() }
   if (modern !== undefined) return inspectModern(modern, watch)
   return transport === 'http' ? undefined : legacy('sse')
+}
+
+function hintFor(tried: readonly string[]): string {
+  const all = (part: string): boolean => tried.every((each) => each.includes(part))
+  if (tried.some((each) => each.includes('text/html'))) return 'that is a web page: name the path of its MCP endpoint, like http://host:port/mcp'
+  if (all(': 404')) return 'nothing is at that path: name the one of its MCP endpoint, like http://host:port/mcp'
+  if (all(': 405')) return 'that path takes neither POST nor GET: is it the one of its MCP endpoint'
+  if (tried.some((each) => / 5\d\d$/.test(each))) return 'it fails on its own side: its log says why'
+  return 'name the path of its endpoint, like http://host:port/mcp'
 }
 
 /** In a few words, why this was no MCP server; throws when trying elsewhere would not help. */

@@ -4,13 +4,14 @@ import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js'
 import { OpenMcpError } from '../../errors.ts'
 import type { SocketTarget } from '../../openmcp.ts'
 import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
+import type { Credential } from '../../upstream/options.ts'
 import { openSocket } from '../../upstream/socket.ts'
 import type { Found, Watch } from './found.ts'
 import { inspectLegacy } from './legacy.ts'
 
-export async function inspectSocket(target: SocketTarget, watch: Watch): Promise<Found> {
+export async function inspectSocket(target: SocketTarget, credential: Credential | undefined, watch: Pick<Watch, 'signal' | 'now'>): Promise<Found> {
   let ended: OpenMcpError | undefined
-  const transport = transportTo(target, (error) => (ended = error))
+  const transport = transportTo(target, credential, (error) => (ended = error))
   try {
     const found = await inspectLegacy(transport, watch)
     return { ...found, transport: `${target.url.protocol.slice(0, -1)} (${target.url.host})`, revisions: [found.protocol] }
@@ -20,7 +21,7 @@ export async function inspectSocket(target: SocketTarget, watch: Watch): Promise
   }
 }
 
-function transportTo(target: SocketTarget, onEnd: (error: OpenMcpError) => void): Transport {
+function transportTo(target: SocketTarget, credential: Credential | undefined, onEnd: (error: OpenMcpError) => void): Transport {
   const pipe = openSocket(
     target,
     {
@@ -39,6 +40,7 @@ function transportTo(target: SocketTarget, onEnd: (error: OpenMcpError) => void)
       },
     },
     DEFAULT_LIMITS,
+    credential,
   )
   const transport: Transport = {
     start: () => pipe.started,
