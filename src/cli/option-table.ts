@@ -125,7 +125,7 @@ export const RUN_OPTIONS: OptionTable = table({
   'log-level': { value: 'error|warn|info|debug' },
   'log-format': { value: 'text|json' },
   ...NOT_BUILT,
-  version: {},
+  version: { short: 'V' },
   ...EVERYWHERE,
 })
 

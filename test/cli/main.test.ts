@@ -10,8 +10,8 @@ import { type } from './terminal.ts'
 
 const manifest: { version: string } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-test('--version says which, as package.json does', async () => {
-  expect(await type(['--version'])).toEqual({ code: 0, stdout: `openmcp ${manifest.version}\n`, stderr: '' })
+test.each(['--version', '-V'])('%s says which, as package.json does', async (word) => {
+  expect(await type([word])).toEqual({ code: 0, stdout: `openmcp ${manifest.version}\n`, stderr: '' })
 })
 
 describe('run', () => {

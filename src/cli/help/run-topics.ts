@@ -121,7 +121,7 @@ const log = `what is said on stderr
   --log-format text|json       for people or for programs ('text')
   --debug                      log level debug, and stack traces
   -h, --help                   the options, and no more
-  --version                    which openmcp this is
+  -V, --version                which openmcp this is
 `
 
 const config = `servers that a file names; 'openmcp help config' says what it may hold
