@@ -35,6 +35,8 @@ export interface OpenMcp {
    * name are refused as a whole.
    */
   apply(servers: readonly NamedServer[]): Promise<Changes>
+  /** This instead of whom the operator trusted before: whoever is not trusted any more is out at once. Refused where nobody is asked. */
+  configure(trust: SecurityOptions['trust']): Promise<void>
   /** Takes no new client, lets calls in flight finish (`drainSeconds`), ends the rest. Safe to repeat. */
   close(): Promise<void>
 }
@@ -121,6 +123,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
         if (closing) throw new OpenMcpError('stopping', 'openmcp is stopping')
         return servers.apply(next)
       },
+      configure: nobodyIsAsked,
       close: () => (closing ??= close()),
     }
   }
@@ -236,6 +239,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
         if (stopping) throw new OpenMcpError('stopping', 'openmcp is stopping')
         return servers.apply(next)
       },
+      configure: proof?.configure ?? nobodyIsAsked,
       close: () => (closing ??= close()),
     }
   }
@@ -255,6 +259,10 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
 
 /** Where nobody has to prove who they are, everybody is one caller. */
 const NOBODY_IS_ASKED: Admission = { callerOf: () => ANYBODY }
+
+function nobodyIsAsked(): Promise<never> {
+  return Promise.reject(new OpenMcpError('usage', 'nobody is asked who they are here'))
+}
 
 /** On /status and in the log a name is one server. */
 function refuseTwins(names: readonly string[]): void {

@@ -38,6 +38,8 @@ export interface Security {
   tsp: SecuredTsp | undefined
   /** What to do when a caller is over; called within a second of the news. */
   onOver(end: (isOver: IsOver) => void): void
+  /** This instead of what was configured before; whoever is not trusted by it is over at once. */
+  configure(trust: SecurityOptions['trust']): Promise<void>
   /** The secret of an enrolment link, when nobody is trusted yet. */
   enrol(): Promise<string | undefined>
   close(): Promise<void>
@@ -54,13 +56,12 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const { log, now } = io
   const { pathPrefix } = place
   const { dpop: dpopMode, tokenSeconds, trustLoopback, apiKeys } = options
-  const { issuers, selfIssued } = options.trust
   const ground = await openGround(options, place, io)
-  const { keys, store, resolver, places, revocation, liveness, replay, standingOf, isTrusted } = ground
+  const { keys, store, resolver, places, revocation, liveness, replay, standingOf, issuerOf, takesSelfIssued, isTrusted } = ground
   const proofs = createProofs(ground, options, place, io)
   const { assertions, dpop, firstTrust, strangers } = proofs
 
-  const verifyToken = createVerifier({ keys, resolver, issuerKeys: proofs.issuerKeys, issuers, selfIssued, isTrusted, places, now })
+  const verifyToken = createVerifier({ keys, resolver, issuerKeys: proofs.issuerKeys, issuerOf, takesSelfIssued, isTrusted, places, now })
   const known = await createKnownKeys({
     ...options,
     store,
@@ -79,9 +80,14 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
     if (!last) standings.set(caller, (last = { standing: standingOf(caller.act.length === 0 ? [caller.id] : [caller.id, ...caller.act]) }))
     return last.standing
   }
+  /** Whether the word that the caller came in by still counts. */
+  const isTaken = ({ via, id }: Caller): boolean => {
+    if (via === 'self-issued') return takesSelfIssued()
+    return via !== 'issuer' || issuerOf(id.split('|', 1)[0] ?? '')?.audience !== undefined
+  }
   let published = new Set<string>()
   const isPublished = (kid: string): boolean => published.has(kid) || keys.verifying(kid) !== undefined
-  const admission = createAdmission({ verify, revocation, isTrusted: (caller) => standingNow(caller) !== undefined, isPublished, now })
+  const admission = createAdmission({ verify, revocation, isTrusted: (caller) => isTaken(caller) && standingNow(caller) !== undefined, isPublished, now })
   // The issuer is about tokens: a key is not exchanged, described or ended there.
   const look = async (token: string): Promise<Verification> => (isApiKey(token) ? { rejected: 'a key is no token' } : admission.look(token))
   const holding = async (token: string): Promise<Verdict | undefined> => (isApiKey(token) ? undefined : admission.holding(token))
@@ -174,6 +180,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
     keys: createKeyRouter({ endpoints: createKeyEndpoints({ ...issuing, ...known }), closed: known.closed, takeTurn: proofs.mayProve, pathPrefix, log }),
     tsp,
     onOver: (end) => void over.push(end),
+    configure: (trust) => ground.configure(trust).finally(sweep),
     // Whoever holds a key of the operator is in already.
     enrol: async () => (apiKeys.length > 0 ? undefined : firstTrust.issue()),
     async close() {

@@ -40,4 +40,6 @@ export interface Trust {
   readonly hasRules: boolean
   /** Reads the stored rules again; on `store_failed` what was known stays. */
   reload(): Promise<void>
+  /** These instead of what the operator configured before. What is stored counts as it was read last. */
+  configure(rules: readonly TrustRule[]): void
 }

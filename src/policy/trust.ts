@@ -18,6 +18,8 @@ const EVERYTHING: readonly string[] = ['mcp']
 
 /** Fails with `store_failed` when the store cannot be read: then nobody is trusted. */
 export async function createTrust({ store, configured, now, log }: TrustOptions): Promise<Trust> {
+  let ours = configured
+  let stored: readonly TrustRule[] = []
   let known = await read()
   /** By identity, and by the list of several in JSON: two maps, because a name may look like a list. */
   const alone = new Map<string, Standing | undefined>()
@@ -28,9 +30,10 @@ export async function createTrust({ store, configured, now, log }: TrustOptions)
   warnOf(known.rules)
 
   async function read(): Promise<{ rules: readonly Rule[]; deactivated: ReadonlySet<string> }> {
-    const stored = await listTrust(store, (id) => log.warn('a stored rule of trust cannot be read and allows nothing', { id }))
+    const rules = await listTrust(store, (id) => log.warn('a stored rule of trust cannot be read and allows nothing', { id }))
     const deactivated = await store.list('deactivated')
-    return { rules: inOrder([...configured, ...stored]), deactivated: new Set(deactivated.map(({ key }) => key)) }
+    stored = rules
+    return { rules: inOrder([...ours, ...stored]), deactivated: new Set(deactivated.map(({ key }) => key)) }
   }
   function warnOf(rules: readonly Rule[]): void {
     for (const { id } of rules) {
@@ -63,6 +66,12 @@ export async function createTrust({ store, configured, now, log }: TrustOptions)
     },
     async reload() {
       known = await read()
+      forget()
+      warnOf(known.rules)
+    },
+    configure(rules) {
+      ours = rules
+      known = { ...known, rules: inOrder([...ours, ...stored]) }
       forget()
       warnOf(known.rules)
     },

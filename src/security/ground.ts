@@ -16,6 +16,7 @@ import { openStore } from '../store/open-store.ts'
 import type { Store } from '../store/shapes.ts'
 import { createLiveness, type Liveness } from '../tokens/liveness.ts'
 import type { Places } from '../tokens/places.ts'
+import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
 import { createReplay, type Replay } from '../tokens/replay.ts'
 import { createRevocation, type Revocation } from '../tokens/revocation.ts'
 import { knownLongForms } from '../tsp/known-vids.ts'
@@ -47,10 +48,17 @@ export interface Ground {
   /** Undefined: somebody of them is not trusted, or not there any more. */
   standingOf(identities: readonly string[]): Standing | undefined
   isTrusted(identity: string): boolean
+  /** Undefined: its word is not taken. */
+  issuerOf(iss: string): TrustedIssuer | undefined
+  takesSelfIssued(): boolean
+  /** This instead of what the operator configured before. Fails with `store_failed` when it counts, and not all is known of it. */
+  configure(trust: ConfiguredTrust): Promise<void>
   /** Reads again what others may have changed in the store: whom to trust, what was taken back, which did:peer:4 are known. */
   reload(): Promise<void>
   close(): Promise<void>
 }
+
+type ConfiguredTrust = SecurityOptions['trust']
 
 const LEAST_KEY_CHARACTERS = 32
 /** Documents that strangers name at a login: they describe one client. */
@@ -70,9 +78,10 @@ export async function openGround(options: SecurityOptions, place: SecurityPlace,
   const resolver = createResolver({ fetch: forDocuments.fetch, now, log, trustLoopback })
   const trust = await createTrust({ store, configured: options.trust.identities, now, log })
   const revocation = await createRevocation({ store, now })
-  const configured = options.trust.identities.flatMap(({ long }) => (isVid(long) ? [long] : []))
+  let configured = options.trust
   // By its short form alone nobody could resolve a did:peer:4.
-  const showKnown = async (): Promise<void> => resolver.keep([...(await knownLongForms(store)), ...configured])
+  const showKnown = async (): Promise<void> =>
+    resolver.keep([...(await knownLongForms(store)), ...configured.identities.flatMap(({ long }) => (isVid(long) ? [long] : []))])
   await showKnown()
   const liveness = createLiveness({ resolver, maxAgeMs: didSeconds * 1000, now })
   const standingOf: Ground['standingOf'] = (identities) => {
@@ -93,6 +102,13 @@ export async function openGround(options: SecurityOptions, place: SecurityPlace,
     replay: createReplay(store),
     standingOf,
     isTrusted: (identity) => standingOf([identity]) !== undefined,
+    issuerOf: (iss) => configured.issuers.find(({ issuer }) => issuer === iss),
+    takesSelfIssued: () => configured.selfIssued,
+    configure(next) {
+      configured = next
+      trust.configure(next.identities)
+      return showKnown()
+    },
     async reload() {
       await Promise.all([trust.reload(), revocation.reload(), showKnown()])
     },

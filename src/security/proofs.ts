@@ -44,9 +44,8 @@ const LOGINS = { each: { limit: 30, perMs: 60_000 }, all: { limit: 600, perMs: 6
 const KEYS = { each: { limit: 20, perMs: 1000 }, all: { limit: Infinity, perMs: 1000 } }
 
 export function createProofs(ground: Ground, options: SecurityOptions, { publicUrl }: SecurityPlace, { log, now }: { log: Log; now: () => number }): Proofs {
-  const { keys, store, resolver, fetchForIssuers, trust, replay, standingOf, isTrusted } = ground
+  const { keys, store, resolver, fetchForIssuers, trust, replay, standingOf, issuerOf, isTrusted } = ground
   const { dpop: dpopMode } = options
-  const { issuers } = options.trust
   const strangers = createStrangers({ log, now })
   // Names cost nothing before they are proved: they must not use up the lines of those that were.
   const named = createStrangers({ log, now })
@@ -63,7 +62,7 @@ export function createProofs(ground: Ground, options: SecurityOptions, { publicU
   const turns = { proxied: publicUrl !== undefined, now }
 
   return {
-    assertions: createAssertions({ resolver, issuerKeys, issuers, mayFetch, now }),
+    assertions: createAssertions({ resolver, issuerKeys, issuerOf, mayFetch, now }),
     issuerKeys,
     challenges,
     provedBy: createProvedBy({ prove: createProve({ challenges, resolver, mayFetch }), admit }),

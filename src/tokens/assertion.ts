@@ -23,7 +23,8 @@ type Assertion = Asserted | { readonly rejected: string }
 export interface AssertionOptions {
   resolver: Resolver
   issuerKeys: IssuerKeys
-  issuers: readonly TrustedIssuer[]
+  /** Undefined: its word is not taken. */
+  issuerOf(iss: string): TrustedIssuer | undefined
   /** Whether this DID's document may be fetched: strangers do not make us reach out. */
   mayFetch(did: string): boolean
   now: () => number
@@ -40,9 +41,7 @@ const DID_SECONDS = 300
 const ISSUER_SECONDS = 3600
 const ID_JAG = 'oauth-id-jag+jwt'
 
-export function createAssertions({ resolver, issuerKeys, issuers, mayFetch, now }: AssertionOptions): Assertions {
-  const trusted = new Map(issuers.map((issuer) => [issuer.issuer, issuer]))
-
+export function createAssertions({ resolver, issuerKeys, issuerOf, mayFetch, now }: AssertionOptions): Assertions {
   async function byDid(jwt: Jwt, did: string): Promise<Assertion> {
     const { claims } = jwt
     if (!isVid(did) || claims['sub'] !== did) return rejected('iss and sub are not one DID')
@@ -93,7 +92,7 @@ export function createAssertions({ resolver, issuerKeys, issuers, mayFetch, now 
       const iss = textClaim(jwt.claims, 'iss', 4096)
       if (iss === undefined) return rejected('no iss')
       if (iss.startsWith('did:')) return byDid(jwt, iss)
-      const issuer = trusted.get(iss)
+      const issuer = issuerOf(iss)
       return issuer ? byIssuer(String(assertion), jwt, issuer) : rejected('an issuer that nobody trusts')
     },
     async checkClient(assertion, audiences) {

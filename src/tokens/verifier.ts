@@ -34,8 +34,9 @@ export interface VerifierOptions {
   keys: NodeKeys
   resolver: Resolver
   issuerKeys: IssuerKeys
-  issuers: readonly TrustedIssuer[]
-  selfIssued: boolean
+  /** Undefined: its word is not taken. */
+  issuerOf(iss: string): TrustedIssuer | undefined
+  takesSelfIssued(): boolean
   /** Asked before anything is fetched or computed for a token that somebody signed for themselves. */
   isTrusted(identity: string): boolean
   places: Pick<Places, 'isOwnIssuer' | 'resourceOf'>
@@ -53,8 +54,7 @@ const FOREIGN_FRESH_MS = 60_000
 export const MOST_ACTORS = 4
 
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { keys, resolver, issuerKeys, selfIssued, isTrusted, places, now } = options
-  const issuers = new Map(options.issuers.filter(({ audience }) => audience !== undefined).map((issuer) => [issuer.issuer, issuer]))
+  const { keys, resolver, issuerKeys, issuerOf, takesSelfIssued, isTrusted, places, now } = options
 
   return async (token) => {
     const jwt = parseJwt(token)
@@ -64,8 +64,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (iss === undefined) return rejected('no iss')
     if (places.isOwnIssuer(iss)) return own(token, jwt)
     if (iss.startsWith('did:')) return bySelf(jwt, iss)
-    const issuer = issuers.get(iss)
-    return issuer ? byIssuer(token, jwt, issuer) : rejected('an issuer that nobody trusts')
+    const issuer = issuerOf(iss)
+    return issuer?.audience !== undefined ? byIssuer(token, jwt, issuer) : rejected('an issuer that nobody trusts')
   }
 
   async function own(token: string, jwt: Jwt): Promise<Verification> {
@@ -93,7 +93,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   async function bySelf(jwt: Jwt, iss: string): Promise<Verification> {
     const { claims } = jwt
-    if (!selfIssued) return rejected('self-issued tokens are not taken here')
+    if (!takesSelfIssued()) return rejected('self-issued tokens are not taken here')
     if (!isVid(iss) || claims['sub'] !== iss) return rejected('iss and sub are not one DID')
     const foreign = foreignOf(jwt, SELF_SECONDS)
     if ('rejected' in foreign) return foreign

@@ -15,18 +15,20 @@ import { createProver } from '../../src/cli/prove-servers.ts'
 import { runOptions } from '../../src/cli/run-options.ts'
 import { watchFiles } from '../../src/cli/watch-files.ts'
 import { createLog } from '../../src/observe/log.ts'
+import type { SecurityOptions } from '../../src/openmcp.ts'
 import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { until } from '../support/until.ts'
 
 interface Stage {
   readonly home: string
   readonly applied: (readonly NamedServer[])[]
+  readonly trusted: (readonly string[])[]
   readonly log: string[]
   write(file: string, text: string): Promise<void>
   moveIn(file: string, text: string): Promise<void>
 }
 
-async function stage(first: string, files: Record<string, string> = {}): Promise<Stage> {
+async function stage(first: string, files: Record<string, string> = {}, more: readonly string[] = []): Promise<Stage> {
   const home = await mkdtemp(join(tmpdir(), 'openmcp-config-'))
   const write = async (file: string, text: string): Promise<void> => {
     await mkdir(dirname(join(home, file)), { recursive: true })
@@ -38,10 +40,15 @@ async function stage(first: string, files: Record<string, string> = {}): Promise
     ...machineOf({ env: {}, platform: 'linux', cwd: home } as Parameters<typeof machineOf>[0]), // all it reads of Io
     resolve: (path) => resolve(home, path),
   }
-  const typed = runOptions(readArguments(['--config', 'c.json', '-p', '0'], RUN_OPTIONS), machine, parseConfig)
+  const typed = runOptions(readArguments(['--config', 'c.json', '-p', '0', ...more], RUN_OPTIONS), machine, parseConfig)
   const applied: (readonly NamedServer[])[] = []
+  const trusted: (readonly string[])[] = []
   const log: string[] = []
   const proxy = {
+    configure({ identities }: SecurityOptions['trust']) {
+      trusted.push(identities.map(({ id }) => id))
+      return Promise.resolve()
+    },
     apply(servers: readonly NamedServer[]) {
       applied.push(servers)
       return Promise.resolve({ added: [], changed: [], removed: [] })
@@ -59,6 +66,7 @@ async function stage(first: string, files: Record<string, string> = {}): Promise
   return {
     home,
     applied,
+    trusted,
     log,
     write,
     async moveIn(file, text) {
@@ -160,4 +168,27 @@ test('a secret of a client that changes is taken up, and is told to nobody', asy
   expect([first, second]).toEqual([expect.anything(), expect.anything()])
   expect(second).not.toBe(first)
   expect(log.join()).not.toMatch(/first|second/)
+})
+
+test('whom to trust follows, and of other sections it is said that they do not', async () => {
+  const text = (id: string, port: number): string =>
+    JSON.stringify({ mcpServers: {}, trust: { identities: [{ id }] }, listen: { port }, limits: { maxSessions: port } })
+  const { applied, trusted, log, write } = await stage(text('did:web:ann.example', 8000), {}, ['--security'])
+  await write('c.json', text('did:web:bob.example', 8000))
+  await until('the first change', () => applied.length === 1)
+  expect(trusted).toEqual([['did:web:bob.example']])
+  expect(log.join()).toContain('whom to trust is as the configuration says')
+  expect(log.join()).not.toContain('next start')
+  await write('c.json', text('did:web:bob.example', 9000))
+  await until('the second', () => applied.length === 2)
+  expect(trusted).toHaveLength(1)
+  // -p was typed, and goes before the port of the file.
+  expect(log.filter((line) => line.includes('next start'))).toEqual([expect.stringContaining('a change of limits is taken up at the next start')])
+})
+
+test('a file whose rule of trust is wrong changes nothing, its servers neither', async () => {
+  const { applied, trusted, log, write } = await stage(config({}), {}, ['--security'])
+  await write('c.json', '{ "mcpServers": { "a": { "command": "a" } },\n "trust": { "identities": [{ "id": "bob" }] } }')
+  await until('words', () => log.some((line) => line.includes('c.json:2: trust.identities[0]: ')))
+  expect([applied, trusted]).toEqual([[], []])
 })

@@ -39,6 +39,8 @@ export interface Secured {
   post(path: string, form: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Answer>
   /** A token by assertion; throws what was answered when there is none. */
   token(who: Pick<Signer, 'did' | 'sign'>, how?: { form?: Readonly<Record<string, string>>; claims?: Json; key?: ProofKey }): Promise<string>
+  /** As a configuration that was changed. */
+  configure(trust: SecurityOptions['trust']): Promise<void>
   stop(): Promise<void>
 }
 
@@ -140,6 +142,7 @@ export async function secured({
       if (typeof body['access_token'] !== 'string') throw new Error(`no token: ${status} ${JSON.stringify(body)}`)
       return body['access_token']
     },
+    configure: proxy.configure,
     stop,
   }
 }
