@@ -123,7 +123,12 @@ function finish(speech: Speech, draft: Draft): Target {
   if (transport && target !== undefined) leaveOut(draft, transport, 'Streamable HTTP and SSE are served at once, on one port')
   // mcp-proxy listens on a port of its choice. Where only single words are like its own, no port means our stdio, as everywhere here.
   if (draft.isNamed || draft.host !== undefined) draft.port ??= '0'
-  return target === undefined ? { kind: 'none' } : { kind: 'command', words }
+  return target === undefined ? { kind: 'none' } : { kind: 'command', words: withoutDashes(words, terminated) }
+}
+
+/** `COMMAND -- ARG`: what parts the arguments from it is for the proxy. */
+function withoutDashes([command = '', ...args]: readonly string[], terminated: boolean): string[] {
+  return [command, ...(!terminated && args[0] === '--' ? args.slice(1) : args)]
 }
 
 function toUpstream(upstream: string, { words }: Speech, draft: Draft): Target {

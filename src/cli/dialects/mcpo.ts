@@ -66,6 +66,8 @@ export const MCPO: Dialect = {
     ['--log-level', logLevel()],
     ['--debug', flag(kept('debug'))],
   ]),
+  // Its COMMAND or URL stands behind '--'.
+  isPossible: ({ words, terminated }) => words.length === 0 || terminated,
   finish,
 }
 

@@ -43,17 +43,19 @@ export function translateWord([word = '', ...behind]: readonly string[], machine
 export function recognise(argv: readonly string[], machine: Machine): Translation | undefined {
   const heard = BY_OPTIONS.map((dialect) => ({ dialect, speech: listen(argv, dialect) })).filter((each) => isFluent(each, machine))
   // Whoever uses nothing but words of its own goes before one that is mixed with ours.
-  const native = heard.filter(({ speech }) => speech.ours.length === 0)
-  const tried = (native.length > 0 ? native : heard).map(({ dialect, speech }) => ({ dialect, ...attempt(dialect, speech, machine) }))
-  const [first, ...others] = tried.filter(({ translation }) => translation !== undefined)
-  if (!first?.translation) {
-    const [failed] = tried
+  const tried = heard.map(({ dialect, speech }) => ({ dialect, isNative: speech.ours.length === 0, ...attempt(dialect, speech, machine) }))
+  const native = tried.filter(({ isNative }) => isNative)
+  const meant = native.length > 0 ? native : tried
+  const [first, ...others] = meant.flatMap(({ dialect, translation }) => (translation ? [{ dialect, translation }] : []))
+  if (!first) {
+    const [failed] = meant
     if (failed) throw failed.error
     return undefined
   }
-  const different = others.find(({ translation }) => JSON.stringify(translation?.argv) !== JSON.stringify(first.translation?.argv))
+  const isSame = (translation: Translation | undefined): boolean => JSON.stringify(translation?.argv) === JSON.stringify(first.translation.argv)
+  const different = others.find(({ translation }) => !isSame(translation))
   if (different) throw ambiguous(first.dialect.name, different.dialect.name)
-  return first.translation
+  return tried.find(({ translation }) => isSame(translation))?.translation
 }
 
 function isFluent({ dialect, speech }: { dialect: Dialect; speech: Speech }, machine: Machine): boolean {

@@ -51,6 +51,8 @@ describe('examples of mcp-proxy and rmcp-proxy', () => {
       '--port 1 --client-id a --client-secret b --token-url https://i/t https://h/mcp',
       'run -p 1:https://h/mcp --client-id a --client-secret b --token-url https://i/t',
     ],
+    ['--port 8080 python -- mcp_server.py --flag', 'run -p 8080 -- python mcp_server.py --flag'],
+    ['--port 8080 -- python -- x', 'run -p 8080 -- python -- x'],
     ['--port 8080 https://h/mcp', 'run -p 8080:https://h/mcp'],
     ['--port 8080 --security --allow-host mcp.example.com -- x', 'run -p 8080 --security --allow-host mcp.example.com -- x'],
   ])('%s', (typed, canonical) => {

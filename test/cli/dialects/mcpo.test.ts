@@ -52,6 +52,8 @@ test('CONNECTION_TIMEOUT is how long connecting may take', () => {
 test('what is served, and where, is said: MCP, to this machine', () => {
   expect(translated('-k key -- x')?.warnings.join('\n')).toMatch(/REST.*--openapi.*loopback/)
   expect(translated('--host 0.0.0.0 -k key -- x')?.warnings.join('\n')).not.toContain('loopback')
+  // Nothing says that this is mcpo.
+  expect(translated('--port 8080 --config f')?.warnings).toEqual([])
   expect(translated('-n Title -- x')?.warnings[0]).toContain('-n is left out')
   expect(translated("-k key --cors-allow-origins '*' -- x")?.warnings[0]).toContain('--cors-allow-origins * is left out')
 })

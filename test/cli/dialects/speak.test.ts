@@ -1,4 +1,7 @@
 // What is typed in the words of another proxy, from the terminal to what is run.
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { Run } from '../../../src/cli/main.ts'
 import type { RunOptions } from '../../../src/cli/run-options.ts'
@@ -121,6 +124,13 @@ describe('what nobody understands is refused as it always was', () => {
     expect(stderr).toContain(why)
     expect(stderr).not.toMatch(/hunter2|top-secret/)
   })
+})
+
+test('nothing of it is loaded with what openmcp understands', () => {
+  const cli = fileURLToPath(new URL('../../../src/cli/', import.meta.url))
+  const files = readdirSync(cli, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && !file.startsWith('dialects'))
+  expect(files).toContain('main.ts')
+  expect(files.filter((file) => /from '.*dialects\//.test(readFileSync(join(cli, file), 'utf8')))).toEqual([])
 })
 
 test.each([[['proxy', '--help']], [['--as', 'mcp-proxy', '--help']], [['help', 'dialects']]])('%j says what is understood', async (argv) => {
