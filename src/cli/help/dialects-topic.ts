@@ -19,6 +19,7 @@ export const dialects = `command lines of other proxies, understood as they are
 
   Different on purpose:
     a COMMAND without a port       is served on our stdio; only after --as mcp-proxy at a port of its choice, as mcp-proxy does
+    one child for all clients      is one for each session here; --isolation shared is theirs
     options behind COMMAND         are COMMAND's own, as everywhere here
     -h and --version of mcpo       are the host and a title after --as mcpo, and our own otherwise
     --host 0.0.0.0                 is refused unless callers are asked who they are (--security); without --host only this machine is served
