@@ -83,7 +83,9 @@ function loadBalance(speech: Speech, draft: Draft): Target {
   if (!use) return lacking('--endpoints', '--endpoints https://a.example.com/mcp,https://b.example.com/mcp', draft)
   const transport = transportOf(draft)
   if (transport === 'stdio') refuse(draft, `${use.as}: programs are not balanced`, '--isolation session starts one for each session')
-  const endpoints = use.value.split(',').map((endpoint) => (transport === 'tcp' ? tcpOf(endpoint.trim()) : endpoint.trim()))
+  const endpoints = (filledIn(use.value, use, draft) ?? use.value)
+    .split(',')
+    .map((endpoint) => (transport === 'tcp' ? tcpOf(endpoint.trim()) : endpoint.trim()))
   put(draft, '--endpoints', endpoints.join(','))
   const target: Target = { kind: 'none' }
   putCredentials(draft, { kind: 'upstream', upstream: endpoints[0] ?? '' })

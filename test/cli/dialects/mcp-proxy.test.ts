@@ -52,6 +52,7 @@ describe('examples of mcp-proxy and rmcp-proxy', () => {
       'run -p 1:https://h/mcp --client-id a --client-secret b --token-url https://i/t',
     ],
     ['--port 8080 python -- mcp_server.py --flag', 'run -p 8080 -- python mcp_server.py --flag'],
+    ['-p 8001:http://127.0.0.1:8000/sse --headers Authorization=x', 'run -p 8001:http://127.0.0.1:8000/sse -H Authorization=x'],
     ['--port 8080 -- python -- x', 'run -p 8080 -- python -- x'],
     ['--port 8080 https://h/mcp', 'run -p 8080:https://h/mcp'],
     ['--port 8080 --security --allow-host mcp.example.com -- x', 'run -p 8080 --security --allow-host mcp.example.com -- x'],
