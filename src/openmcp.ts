@@ -104,7 +104,16 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     const { root } = servers
     if (!root) throw new OpenMcpError('internal', 'there is nothing at the root')
     const { upstream, gate } = root.bySession
-    const door = createStdioDoor({ upstream, gate, stdin: io.stdin, stdout: io.stdout, limits })
+    const { lines } = io
+    const clientLog = lines && (await import('./downstream/client-log.ts')).createClientLog
+    const door = createStdioDoor({
+      upstream,
+      gate,
+      stdin: io.stdin,
+      stdout: io.stdout,
+      clientLog: lines && clientLog && ((say) => clientLog({ lines, say })),
+      limits,
+    })
     tspIsOpen(undefined)
     await connection?.started
     await servers.apply(named)

@@ -124,6 +124,7 @@ export const RUN_OPTIONS: OptionTable = table({
   ...LIMITS,
   'log-level': { value: 'error|warn|info|debug' },
   'log-format': { value: 'text|json' },
+  'log-to-client': {},
   ...NOT_BUILT,
   version: { short: 'V' },
   ...EVERYWHERE,

@@ -35,6 +35,8 @@ export interface RunOptions {
   proof?: Proof
   /** What works and is unwise. Never holds a value that may be secret. */
   warnings: readonly string[]
+  /** Whether the client on stdio hears our log. */
+  tellsClient?: true
   /** With --config: the files that all of this was read from, and how it is read anew. Throws as `runOptions` does. */
   source?: Source
 }
@@ -106,8 +108,13 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
     ...forwardsOf(reading, target),
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
   }
+  const [tells] = allOf(reading, 'log-to-client')
+  if (tells && isServed) {
+    const hint = `drop ${tells.as}: /status and stderr say how it goes`
+    reading.mistakes.add(new OpenMcpError('usage', `${tells.as} is for the client on our stdio, and openmcp listens on a port`, { hint }))
+  }
   reading.mistakes.throwIfAny()
-  return { options, servers, warnings: reading.warnings, ...(proof && { proof }) }
+  return { options, servers, warnings: reading.warnings, ...(proof && { proof }), ...(tells && { tellsClient: true }) }
 }
 
 function unread(): never {

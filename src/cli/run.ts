@@ -14,14 +14,15 @@ type StopSignal = keyof typeof STOP_SIGNALS
 /** Exit code: 0 when stopped or left, 1 when the server is gone; a second signal ends it at once with 128 + its number. */
 export async function run(typed: RunOptions, io: Io): Promise<number> {
   const { options, warnings, proof, source } = typed
-  const log = createLog({ ...options.log, write: (line) => void io.stderr.write(line), now: Date.now })
+  const lines = typed.tellsClient ? (await import('../observe/log-lines.ts')).createLogLines() : undefined
+  const log = createLog({ ...options.log, write: (line) => void io.stderr.write(line), heard: lines?.heard, now: Date.now })
   for (const warning of warnings) log.warn(warning)
   const credential = proof && (await (await import('./upstream-login.ts')).credentialOf(proof, log))
   const signalled = firstSignal()
   process.once('exit', killAllChildren)
   const prove = createProver(log)
   const servers = await prove(typed.servers)
-  const proxy = await openmcp({ ...options, servers, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, now: Date.now })
+  const proxy = await openmcp({ ...options, servers, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, lines, now: Date.now })
   announce(proxy, { ...options, servers }, log)
   const following = source && (await import('./follow-config.ts')).followConfig({ ...typed, source }, { proxy, prove, log })
   const reason = await Promise.race([proxy.ended, signalled])

@@ -5,6 +5,7 @@ import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import { errorText } from '../protocol/answer.ts'
 import { ANYBODY } from '../protocol/caller.ts'
 import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import type { ClientLog } from './client-log.ts'
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createLineReader } from '../protocol/lines.ts'
@@ -16,6 +17,8 @@ export interface StdioDoorOptions {
   gate: Gate
   stdin: Readable
   stdout: Writable
+  /** Our own log, told to the client as well. */
+  clientLog?: ((say: (text: string) => void) => ClientLog) | undefined
   limits: Limits
 }
 
@@ -25,7 +28,7 @@ export interface StdioDoor {
   close(): Promise<void>
 }
 
-export function createStdioDoor({ upstream, gate, stdin, stdout, limits }: StdioDoorOptions): StdioDoor {
+export function createStdioDoor({ upstream, gate, stdin, stdout, clientLog, limits }: StdioDoorOptions): StdioDoor {
   let link: Link | undefined
   let opening: Promise<void> | undefined
   let inFlight = 0
@@ -52,14 +55,15 @@ export function createStdioDoor({ upstream, gate, stdin, stdout, limits }: Stdio
     for (const piece of text) stdout.write(piece)
     stdout.write('\n')
   }
+  const log = clientLog?.(write)
   const settled = (): void => {
     inFlight--
     if (inFlight === 0) leaving?.()
   }
   const reply: Reply = {
     message: write,
-    answer(_id, text) {
-      write(text)
+    answer(id, text) {
+      write(log?.answered(id, text) ?? text)
       settled()
     },
     failed(error, id) {
@@ -109,7 +113,9 @@ export function createStdioDoor({ upstream, gate, stdin, stdout, limits }: Stdio
       } catch (thrown) {
         return write(errorText(toOpenMcpError(thrown), idOfRefusal(thrown)))
       }
-      send(post)
+      const answer = log?.asked(post)
+      if (answer === undefined) send(post)
+      else write(answer)
     },
     tooLong: () =>
       write(

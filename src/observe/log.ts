@@ -17,14 +17,23 @@ export interface Log {
 
 const RANK: Record<LogLevel, number> = { error: 0, warn: 1, info: 2, debug: 3 }
 
-export function createLog(options: { level: LogLevel; format: LogFormat; write: (line: string) => void; now: () => number }): Log {
-  const { format, write, now } = options
+/** `heard`: who hears the same beside it, as text without our name before it. */
+export function createLog(options: {
+  level: LogLevel
+  format: LogFormat
+  write: (line: string) => void
+  heard?: ((level: LogLevel, text: string) => void) | undefined
+  now: () => number
+}): Log {
+  const { format, write, heard, now } = options
   const most = RANK[options.level]
   const line = format === 'json' ? jsonLine : textLine
   const at =
     (level: LogLevel) =>
     (message: string, fields: Fields = {}) => {
-      if (RANK[level] <= most) write(`${line(level, message, fields, now)}\n`)
+      if (RANK[level] > most) return
+      write(`${line(level, message, fields, now)}\n`)
+      heard?.(level, wordsOf(message, fields))
     }
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), debugging: most >= RANK.debug }
 }
@@ -36,11 +45,14 @@ function jsonLine(level: LogLevel, message: string, fields: Fields, now: () => n
 }
 
 function textLine(level: LogLevel, message: string, fields: Fields): string {
-  const prefix = level === 'info' ? 'openmcp:' : `openmcp: ${level === 'warn' ? 'warning' : level}:`
+  return `${level === 'info' ? 'openmcp:' : `openmcp: ${level === 'warn' ? 'warning' : level}:`} ${wordsOf(message, fields)}`
+}
+
+function wordsOf(message: string, fields: Fields): string {
   const rest = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => ` ${name}=${typeof value === 'string' ? quoted(printable(scrub(value))) : value}`)
-  return `${prefix} ${printable(scrub(message))}${rest.join('')}`
+  return `${printable(scrub(message))}${rest.join('')}`
 }
 
 function quoted(value: string): string {

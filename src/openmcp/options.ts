@@ -2,6 +2,7 @@
 import type { Readable, Writable } from 'node:stream'
 
 import type { SecurityOptions } from '../oauth/options.ts'
+import type { LogLines } from '../observe/log-lines.ts'
 import type { Log, LogFormat, LogLevel } from '../observe/log.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { ToolRules } from '../relay/tools-gate.ts'
@@ -100,5 +101,7 @@ export interface OpenMcpIo {
   stdin: Readable
   stdout: Writable
   log: Log
+  /** What the log says, for the client on stdio to hear, too. Undefined: it hears nothing of it. */
+  lines?: LogLines | undefined
   now: () => number
 }

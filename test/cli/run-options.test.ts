@@ -509,6 +509,11 @@ describe('words', () => {
     expect(optionsOf([...args, 'x']).log).toEqual(log)
   })
 
+  test('--log-to-client is for the client on stdio', () => {
+    expect(typed(['--log-to-client', 'x']).tellsClient).toBe(true)
+    expect(refusalOf(['--log-to-client', ...served]).message).toContain('is for the client on our stdio')
+  })
+
   test('--debug and a quieter level contradict each other', () => {
     expect(refusalOf(['--debug', '--log-level', 'warn', 'x']).message).toBe('--debug and --log-level warn contradict each other')
   })

@@ -119,6 +119,7 @@ const log = `what is said on stderr
 
   --log-level error|warn|info|debug   how much of it ('info')
   --log-format text|json       for people or for programs ('text')
+  --log-to-client              on stdio: the client hears it, too, as notifications of MCP; it says from which level on
   --debug                      log level debug, and stack traces
   -h, --help                   the options, and no more
   -V, --version                which openmcp this is
