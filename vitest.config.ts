@@ -5,6 +5,8 @@ const RETRIES = 0
 export default defineConfig({
   test: {
     retry: RETRIES,
+    // Behind the last: what the compatibility contract comes to.
+    reporters: ['default', './test/support/contract-table.ts'],
     projects: [
       { test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/browser/**', 'test/slow/**'], testTimeout: 20_000 } },
       {

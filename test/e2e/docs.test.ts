@@ -51,7 +51,7 @@ const NOT_RUN: ReadonlyMap<string, string> = new Map([
   ['claude mcp add --transport http everything http://127.0.0.1:8000/mcp', "it changes the settings of somebody else's program, which is not here"],
 ])
 /** Programs whose options the documents may name because they are not ours. */
-const OTHER_PROGRAMS = ['docker', 'sudo', 'journalctl', 'supergateway', 'mcp-remote', 'mcp-proxy', 'claude', 'npm', 'npx']
+const OTHER_PROGRAMS = ['docker', 'sudo', 'journalctl', 'supergateway', 'mcp-remote', 'mcp-proxy', 'mcp-connect', 'mcpo', 'claude', 'npm', 'npx']
 
 const COMMANDS = new Map([
   ['run', RUN_OPTIONS],
@@ -165,7 +165,7 @@ describe('the options', () => {
       const spans = spansOf(textOf(document)).filter((span) => !isCount(document, span))
       const code = [...spans, ...blocksOf(textOf(document), 'sh').flatMap(linesOf)].filter((span) => /(?:^|\s)-{1,2}[a-z]/i.test(span))
       const unknown = code.flatMap((span) => {
-        const [program = '', ...words] = wordsOf(span)
+        const [program = '', ...words] = wordsOf(span.replace(/^(?:[A-Z_]+=(?:'[^']*'|\S)+ )+/, ''))
         return program.startsWith('-') ? optionsIn([program, ...words]).filter((option) => !known.has(option)) : mistakesIn(program, words)
       })
       expect({ document, unknown }).toEqual({ document, unknown: [] })
