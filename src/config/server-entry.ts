@@ -100,10 +100,10 @@ const MEMBERS = {
   stateless: about('Whether every request stands for itself, without a session.', yesOrNo()),
   isolation: about('Who shares a child or a connection: nobody, the sessions of one identity, all.', choice(['session', 'identity', 'shared'])),
   timeout: about('Seconds a call may wait for any sign of its answer.', number({ from: 0, to: MAX_SECONDS, says: `must be seconds from 0 to ${MAX_SECONDS}` })),
-  tools: about('Which tools there are here.', object({ allow: toolGlobs(), block: toolGlobs() })),
+  tools: about('Which tools there are here: allow and block are patterns of their names.', object({ allow: toolGlobs(), block: toolGlobs() })),
   disabledTools: about('The same as tools.block.', toolGlobs()),
-  enabled: yesOrNo(),
-  disabled: yesOrNo(),
+  enabled: about('false: it is not served, and nothing of it is filled in.', yesOrNo()),
+  disabled: about('The same, the other way round.', yesOrNo()),
 }
 
 /** Members of other programs that decide nothing a proxy decides. */

@@ -6,14 +6,12 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
-import { parseConfig } from '../../src/cli/config-file.ts'
-import { SERVERS } from '../../src/config/read-servers.ts'
 import { GRANT_TYPES } from '../../src/oauth/grants.ts'
 import { issuerMetadata } from '../../src/oauth/metadata.ts'
 import { SCOPES } from '../../src/policy/scopes.ts'
 import { didHost } from '../support/did-host.ts'
 import { assertionClaims, holder, proofKey, secondsNow } from '../support/did.ts'
-import { at, jsonOf } from '../support/json.ts'
+import { at } from '../support/json.ts'
 import { nodeHome } from '../support/node-home.ts'
 import { PROGRAM, callMessage, initializeMessage, serve, typed, type Proxy } from '../support/openmcp.ts'
 import { startProgram } from '../support/program.ts'
@@ -122,7 +120,7 @@ describe('the examples of --security', () => {
 
   test.each([
     [SECURITY, blocksOf(textOf(SECURITY), 'json')[1] ?? '', { sub: 'alice' }, { sub: 'mallory' }, expect.arrayContaining(['echo', 'get-sum'])],
-    ['docs/configuration.md', blocksOf(textOf('docs/configuration.md'), 'jsonc')[0] ?? '', { email: 'alice@example.com' }, { sub: 'alice' }, ['echo']],
+    ['docs/configuration.md', blocksOf(textOf('docs/configuration.md'), 'jsonc')[1] ?? '', { email: 'alice@example.com' }, { sub: 'alice' }, ['echo']],
   ] as const)('the file of --config in %s lets in whom its issuer names, with the tools of the rule', async (_document, block, trusted, other, tools) => {
     const [host, signer, node] = [await forThisTest(didHost()), await holder(), await nodeHome()]
     host.host('/jwks', { keys: [{ ...signer.publicJwk, kid: signer.kid, alg: signer.alg }] })
@@ -283,44 +281,6 @@ describe('the tables of docs/security.md', () => {
       renameSync(join(s.home, 'store.db'), join(s.home, 'away.db'))
       await expect(s.token(ann)).rejects.toThrow(`no token: ${row} `)
     }
-  })
-})
-
-describe('docs/configuration.md', () => {
-  /** The names that openmcp says there are, when it is given one that there is not. */
-  const knownIn = (file: object): string[] => {
-    try {
-      parseConfig(JSON.stringify(file), 'file')
-    } catch (error) {
-      const [, names = ''] = /(?:there is|which has) ([\w, ]+)/.exec(error instanceof Error ? error.message : '') ?? []
-      return names.split(', ')
-    }
-    throw new Error('it was taken')
-  }
-
-  test.each([
-    ['trust', { trust: { strange: 1 } }],
-    ['trust.identities', { trust: { identities: [{ id: 'any', strange: 1 }] } }],
-    ['trust.issuers', { trust: { issuers: [{ issuer: 'https://a.example', jwksUri: 'https://a.example', strange: 1 }] } }],
-    ['security', { security: { strange: 1 } }],
-  ])('%s has the members that it has in the source', (heading, file) => {
-    const told = tableOf(section('docs/configuration.md', heading)).map(([member = '']) => bare(member))
-    expect(told.toSorted()).toEqual(knownIn(file).toSorted())
-  })
-
-  test('mcpServers has the members that it has in the source, and its example is taken', () => {
-    const text = section('docs/configuration.md', 'mcpServers')
-    const { properties } = jsonOf(SERVERS.schema['additionalProperties'])
-    const told = tableOf(text).flatMap(([members = '']) => spansOf(members).map((member) => member.split('.')[0] ?? ''))
-    expect([...new Set([...told, 'disabledTools'])].toSorted()).toEqual(Object.keys(jsonOf(properties)).toSorted())
-    const [, example = ''] = /```jsonc\n([^]*?)```/.exec(text) ?? []
-    const { servers, aggregate } = parseConfig(example, 'file', { env: { GIT_TOKEN: 'a' }, readText: () => 'b' })
-    expect([[...servers.keys()], aggregate]).toEqual([['git', 'mail', 'house'], true])
-  })
-
-  test('sections that are not built yet are named, and no others', () => {
-    const last = textOf('docs/configuration.md').trimEnd().split('\n\n').at(-1) ?? ''
-    expect(['mcpServers', 'aggregate', 'trust', 'security', ...spansOf(last)].toSorted()).toEqual(knownIn({ strange: 1 }).toSorted())
   })
 })
 
