@@ -151,7 +151,12 @@ export async function createServers({ root, aggregate, admission, caps, log, now
       options,
       fingerprint: fingerprintOf(settings),
       gate,
-      member: { name: options.name, gate, messages: () => serverOf(entry).connection.messages() },
+      member: {
+        name: options.name,
+        gate,
+        messages: () => serverOf(entry).connection.messages(),
+        begin: () => serverOf(entry).bySession.calls.begin(),
+      },
       server: undefined,
     }
     return entry

@@ -59,7 +59,7 @@ describe('--named-server', () => {
   })
 
   test.each(['git', '=g', 'git=', 'git=  ', '/=g', 'git="g', "git=g 'x", 'git=g\\'])('%j is a mistake that repeats nothing of it but its name', (value) => {
-    const { code, message, hint } = refusalOf('-p', '0', '--named-server', `${value}`, 'cat')
+    const { code, message, hint } = refusalOf('-p', '0', '--named-server', value, 'cat')
     expect([code, message]).toEqual(['usage', expect.stringMatching(/^--named-server (?:git: |takes NAME=COMMAND)/)])
     expect(hint).toContain('--named-server')
   })

@@ -159,9 +159,7 @@ describe('another set of servers', () => {
     const { proxy, at: path } = await running([remote])
     const old = await openSession(path('/servers/far/mcp'))
     expect(
-      await proxy.apply([
-        { ...remote, target: { kind: 'remote', urls: [new URL('/other', behind.origin)], transport: 'http', headers: {} } },
-      ]),
+      await proxy.apply([{ ...remote, target: { kind: 'remote', urls: [new URL('/other', behind.origin)], transport: 'http', headers: {} } }]),
     ).toMatchObject({
       changed: ['far'],
     })

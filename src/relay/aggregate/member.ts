@@ -10,6 +10,8 @@ export interface Member {
   /** The gate of its own door, which all has to pass that comes to it in this way. */
   readonly gate: Gate
   messages(): MessageUpstream | Promise<MessageUpstream>
+  /** A call to it begins; returns what to call when it is over. Whoever ends it waits for these. */
+  begin(): () => void
 }
 
 /** A server that one session is joined to. */

@@ -36,6 +36,7 @@ interface Call {
   readonly one: Joined
   readonly token: unknown
   failed(error: OpenMcpError): void
+  done(): void
 }
 
 const BY_NAME: ReadonlyMap<string, { list: string; what: string }> = new Map([
@@ -140,11 +141,13 @@ export function openSession({ members, events, caller: opener, server, patienceM
     const over = (): boolean => {
       if (calls.get(id) !== call) return false
       calls.delete(id)
+      done()
       if (!membership.joined().includes(one) && !isInUse(one)) void one.link.close()
       return true
     }
+    const done = one.member.begin()
     const failed = (error: OpenMcpError): void => void (over() && reply.failed(error, id))
-    const call: Call = { one, token: metaOf(message)?.['progressToken'], failed }
+    const call: Call = { one, token: metaOf(message)?.['progressToken'], failed, done }
     calls.set(id, call)
     const body = { ...message.body, params: { ...paramsOf(message), ...params } }
     sendTo(one, caller, { ...message, body }, headers, {
@@ -161,7 +164,11 @@ export function openSession({ members, events, caller: opener, server, patienceM
     if (metaOf(message)?.[META_VERSION] !== undefined || method === 'server/discover') throw unsupported(message)
     if (method === 'initialize') return initialize(message, headers)
     if (method === 'ping') return {}
-    if (LISTS.has(method)) return lists.page(method, params['cursor'], headers)
+    if (LISTS.has(method)) {
+      // Who may be reached by now, joins; the client hears of it.
+      if (params['cursor'] === undefined) membership.look()
+      return lists.page(method, params['cursor'], headers)
+    }
     const byName = BY_NAME.get(method)
     if (byName) {
       const { one, name } = await named(params['name'], byName, headers)
@@ -235,7 +242,11 @@ export function openSession({ members, events, caller: opener, server, patienceM
     },
     look: membership.look,
     lookAtJoined: membership.lookAtJoined,
-    close: membership.close,
+    async close() {
+      for (const { done } of calls.values()) done()
+      calls.clear()
+      await membership.close()
+    },
   }
 }
 
