@@ -37,7 +37,8 @@ export function createGivenHeaders(headerToEnv: Readonly<Record<string, string>>
       if (value === undefined) continue
       if (others.length > 0) throw new OpenMcpError('invalid_request', `the header ${header} is there more than once`)
       // Node reads headers as Latin-1, and a child its variables as UTF-8: they agree on ASCII.
-      if (value.length > MAX_CHARS || !/^[\t\x20-\x7e]*$/.test(value)) {
+      // What begins like a function an old shell would run.
+      if (value.length > MAX_CHARS || !/^(?!\s*\(\))[\t\x20-\x7e]*$/.test(value)) {
         throw new OpenMcpError('invalid_request', `the header ${header} holds what cannot be handed on`, { hint: `at most ${MAX_CHARS} characters of ASCII` })
       }
       variables[variable] = value

@@ -91,6 +91,7 @@ test('no child runs before somebody says something, and no value is ever logged'
 test.each([
   ['too long', 'x'.repeat(8193)],
   ['not ASCII', 'caf\u00e9'],
+  ['a function of an old shell', '() { :;}; echo x'],
 ])('a value that is %s is refused, and reaches no child', async (_what, value) => {
   const { at: path, status } = await running([taking()])
   expect((await ask(path('/servers/git/mcp'), { headers: { 'x-token': value }, body: initializeMessage(1) })).status).toBe(400)
