@@ -1,4 +1,4 @@
-// PUBLISH, docker-like: [HOST:]PORT, [HOST:]PORT:UPSTREAM, or UPSTREAM.
+// PUBLISH, docker-like: [HOST:]PORT, [HOST:]PORT:UPSTREAM, UPSTREAM, or stdio.
 import { isIP, isIPv6 } from 'node:net'
 import { OpenMcpError } from '../errors.ts'
 import type { Vid } from '../identity/vid.ts'
@@ -8,6 +8,8 @@ import { parseUpstreamVid } from './upstream-vid.ts'
 export interface Publish {
   /** None: served on our own stdio. */
   listen?: { host: string; port: number }
+  /** On our own stdio, wherever a file would listen. */
+  isStdio?: true
   /** Neither of the two: COMMAND is what is served. */
   urls?: readonly URL[]
   vid?: Vid
@@ -20,6 +22,7 @@ export function upstreamOf(text: string): Pick<Publish, 'urls' | 'vid'> {
 
 /** What to listen on and what to serve. Refuses what could be read in two ways, instead of choosing one. */
 export function parsePublish(text: string, { hasCommand, hasServers = false }: { hasCommand: boolean; hasServers?: boolean }): Publish {
+  if (text === 'stdio' && (hasCommand || hasServers)) return { isStdio: true }
   refuseBareIPv6(text)
   const bind = schemeOf(text) === undefined ? bindOf(text) : undefined
   // Beside servers that a file names, HOST:PORT is where to listen.

@@ -129,7 +129,7 @@ function configAt(path: string, as: string, machine: Machine, readConfig: ReadCo
 
 /** Where -p says nothing of a port, the file may. */
 function servedAt(published: Publish | undefined, { listen, where, value, mistakes: found }: Config, { mistakes }: Reading): Publish | undefined {
-  if (!published || published.listen) return published
+  if (!published || published.listen || published.isStdio) return published
   // What is wrong with it is told, and what follows from that is not.
   if (!listen) return found.length > 0 && isObject(value) && 'listen' in value ? undefined : published
   if (listen.port !== undefined) return { ...published, listen: { host: listen.host ?? '127.0.0.1', port: listen.port } }

@@ -233,7 +233,9 @@ describe('config generate', () => {
   test('without a URL openmcp is started with the file, wherever that client stands', async () => {
     const { typed, cwd } = place()
     const { stdout } = await typed('generate', '--ide', 'zed', '--name', 'mine')
-    expect(JSON.parse(stdout)).toEqual({ context_servers: { mine: { command: 'openmcp', args: ['run', '--config', join(cwd, 'openmcp.json')] } } })
+    expect(JSON.parse(stdout)).toEqual({
+      context_servers: { mine: { command: 'openmcp', args: ['run', '-p', 'stdio', '--config', join(cwd, 'openmcp.json')] } },
+    })
   })
 
   test('a URL with a password in it is in no file of ours', async () => {

@@ -65,6 +65,12 @@ describe('with a command, a publish says where to listen', () => {
   })
 })
 
+test('stdio is our own, where something else says what to serve', () => {
+  expect(parsePublish('stdio', { hasCommand: true })).toEqual({ isStdio: true })
+  expect(parsePublish('stdio', { hasCommand: false, hasServers: true })).toEqual({ isStdio: true })
+  expect(refusalOf('stdio', false).message).toBe("-p 'stdio' is not [HOST:]PORT, [HOST:]PORT:UPSTREAM or UPSTREAM")
+})
+
 describe('without a command', () => {
   test.each([
     ['8001:http://127.0.0.1:8000/sse', '127.0.0.1 8001', ['http://127.0.0.1:8000/sse']],

@@ -326,6 +326,14 @@ describe('--config', () => {
     })
   })
 
+  test('listens nowhere with -p stdio: who starts us speaks with us', () => {
+    const text = JSON.stringify({ listen: { host: '0.0.0.0', port: 9000 }, mcpServers: { a: { command: 'cat' } } })
+    const { options, servers } = typed(['--config', 'c.json', '-p', 'stdio'], machineWith({ files: { 'c.json': text } }))
+    expect(options.listen).toBeUndefined()
+    expect(options.aggregate).toBeDefined()
+    expect(servers).toMatchObject([{ name: 'a' }])
+  })
+
   test('says where to listen, how much of everything, and where things are kept; what is typed goes before it', () => {
     const text = JSON.stringify({
       listen: {

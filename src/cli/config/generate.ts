@@ -38,7 +38,7 @@ export async function generate({ reading, words: [url], io }: Asked): Promise<nu
   mistakes.throwIfAny()
   if (ide === undefined) return 2
   const client = CLIENTS[ide]
-  const args = ['run', ...(url === undefined ? ['--config', machine.resolve(file)] : [url])]
+  const args = ['run', ...(url === undefined ? ['-p', 'stdio', '--config', machine.resolve(file)] : [url])]
   const entry = (url === undefined ? undefined : client.byUrl?.(url)) ?? { command: 'openmcp', args }
   say(io, `for ${client.file}`)
   await print(io, `${JSON.stringify({ [client.key]: { [name]: entry } }, undefined, 2)}\n`)

@@ -53,6 +53,8 @@ function serve({ words }: Speech, draft: Draft): Target {
   if (isThere(OWN_FILE, draft) && !isThere(USUAL_FILE, draft)) {
     refuse(draft, `${OWN_FILE} is no configuration of openmcp`, `openmcp config import ${OWN_FILE} > ${USUAL_FILE}`)
   }
+  // Whoever starts it speaks with it on stdio, also where the file listens.
+  put(draft, '-p', 'stdio')
   put(draft, '--config', USUAL_FILE)
   put(draft, '--aggregate')
   return NOTHING

@@ -55,7 +55,8 @@ const upstreams = `remote servers
 
 const listen = `where it is served
 
-  -p, --publish PUBLISH        [HOST:]PORT, [HOST:]PORT:UPSTREAM, or UPSTREAM for our stdio; port 0 picks one and says which
+  -p, --publish PUBLISH        [HOST:]PORT, [HOST:]PORT:UPSTREAM, or UPSTREAM for our stdio; port 0 picks one and says which;
+                               stdio is our stdio also where the file of --config listens
   --allow-origin ORIGIN        a web page that may call, like https://app.example
   --allow-host HOST            a name that clients may use for us, beside those of loopback
   --expose-header NAME         a header of answers that web pages may read

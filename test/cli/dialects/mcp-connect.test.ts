@@ -36,7 +36,7 @@ describe('examples of mcp-connect', () => {
       'auth-proxy --endpoint https://h/mcp --client-id i --client-secret s --token-url https://o/token --scopes read,write',
       "run --client-id i --client-secret s --token-url https://o/token --oauth-scope 'read write' https://h/mcp",
     ],
-    ['serve --debug', 'run --debug --config openmcp.json --aggregate'],
+    ['serve --debug', 'run --debug -p stdio --config openmcp.json --aggregate'],
     ['init --force', 'config init --force'],
     ['generate-config --ide zed', 'config generate --ide zed'],
     ['generate --ide vscode --output settings.json', 'config generate --ide vscode'],
@@ -95,7 +95,9 @@ test.each([
 
 test('serve reads our file, and says how theirs becomes one', () => {
   expect(refusalOf('serve', { files: { '.mcp-connect.json': '{}' } })).toBe('.mcp-connect.json is no configuration of openmcp')
-  expect(translated('serve', { files: { '.mcp-connect.json': '{}', 'openmcp.json': '{}' } })?.argv).toEqual(wordsOf('run --config openmcp.json --aggregate'))
+  expect(translated('serve', { files: { '.mcp-connect.json': '{}', 'openmcp.json': '{}' } })?.argv).toEqual(
+    wordsOf('run -p stdio --config openmcp.json --aggregate'),
+  )
 })
 
 test('a header whose value has commas is one header', () => {
