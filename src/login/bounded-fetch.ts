@@ -79,6 +79,8 @@ const WORDS = new Map([
 /** `fetch` fails with one word for everything; the reason is its cause. */
 function reasonOf(thrown: unknown): string {
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
+  // Of a proxy on the way, in words already.
+  if (cause instanceof OpenMcpError) return cause.message
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   if (code !== '') return WORDS.get(code) ?? code
   // The web's fetch keeps away from ports of other protocols.
