@@ -2,6 +2,7 @@
 import { lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { execFileSync, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
@@ -273,5 +274,50 @@ describe('config import', () => {
     const { code, stdout, stderr } = await typed('import', 'openmcp.json')
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toContain(words)
+  })
+})
+
+describe('a file that is none', () => {
+  test.each<[string, string | Uint8Array, string]>([
+    ['larger than any', `{"mcpServers":{${'"a":{"command":"x"},'.repeat(60_000)}}}`, 'is larger than 1024 KiB'],
+    ['deep', '{"mcpServers":'.repeat(50_000), 'has more than 64 levels'],
+    ['not UTF-8', new Uint8Array([0x7b, 0xff, 0xfe, 0x7d]), 'it is not UTF-8 text'],
+    ['of another alphabet of bytes', Buffer.from('{}', 'utf16le').fill(0xff, 0, 1), 'it is not UTF-8 text'],
+    ['empty', '', 'c.json:1: column 1: value expected'],
+    ['no JSON', 'mcpServers:\n  a: x\n', 'c.json:1: column 1: invalid symbol'],
+  ])('%s is refused in words', async (_what, bytes, words) => {
+    const { typed, cwd } = place()
+    writeFileSync(join(cwd, 'c.json'), bytes)
+    const { code, stdout, stderr } = await typed('validate', 'c.json')
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain(words)
+  })
+
+  test.each([
+    ['.', 'it is a directory'],
+    ['none.json', 'there is no such file'],
+    ['/dev/zero', 'is larger than 1024 KiB'],
+  ])('%s is refused in words', async (file, words) => {
+    const { code, stderr } = await place().typed('validate', file)
+    expect(code).toBe(2)
+    expect(stderr).toContain(words)
+  })
+
+  test('with ten thousand mistakes tells a hundred, and how many more there are', async () => {
+    const { typed, write } = place()
+    write(`{ ${Array.from({ length: 10_000 }, (_, index) => `"k${index}": 1`).join(',\n')} }`)
+    const { stderr } = await typed('validate')
+    const lines = stderr.split('\n').filter((line) => line.startsWith('openmcp: error: '))
+    expect([lines.length, lines.at(-1)]).toEqual([101, 'openmcp: error: openmcp.json:1: and 9900 more'])
+  })
+
+  test('comes by a pipe, and is read once', async () => {
+    const { typed, write, cwd } = place()
+    write('{ "mcpServers": { "a": { "command": "x" } } }')
+    execFileSync('mkfifo', [join(cwd, 'pipe')])
+    // Whoever reads it again finds nothing in it.
+    const writer = spawn('sh', ['-c', 'cat openmcp.json > pipe; : > pipe'], { cwd, stdio: 'ignore' })
+    onTestFinished(() => void writer.kill('SIGKILL'))
+    expect(await typed('validate', 'pipe')).toEqual({ code: 0, stdout: 'a\n', stderr: '' })
   })
 })

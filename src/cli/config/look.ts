@@ -19,9 +19,12 @@ import { USUAL_FILE, type Asked } from './asked.ts'
 /** As `run` would read it, so that what is right here is right there: with its environment and its files. */
 export function read(file: string, machine: Machine): RunOptions {
   const beside = besideFile(machine, file)
-  const { isSecured } = parseConfig(textOf(machine, 'FILE', file), file, { env: machine.env, readText: (path) => machine.readText(beside(path)) })
+  // What comes by a pipe can be read once.
+  const text = textOf(machine, 'FILE', file)
+  const { isSecured } = parseConfig(text, file, { env: machine.env, readText: (path) => machine.readText(beside(path)) })
   const typed = ['--config', file, '-p', '0', ...(isSecured ? ['--security'] : [])]
-  return runOptions(readArguments(typed, RUN_OPTIONS), machine, parseConfig)
+  const readText = (path: string): string => (path === file ? text : machine.readText(path))
+  return runOptions(readArguments(typed, RUN_OPTIONS), { ...machine, readText }, parseConfig)
 }
 
 /** stdout is the names of its servers. */
