@@ -109,9 +109,11 @@ async function readRun(args: Arguments, io: Io): Promise<RunOptions> {
 }
 
 /** `openmcp -p 8000 test`: our command in the wrong place, or a program of that name? */
-function refuseLateCommand(argv: readonly string[], { words, kind }: Arguments): void {
+function refuseLateCommand(argv: readonly string[], { words, kind, given }: Arguments): void {
   const [word = ''] = words
-  if (kind !== 'command' || !(isCommand(word) || isPeerCommand(word)) || argv.at(-words.length - 1) === '--') return
+  // With mcp-connect these may stand before its commands. Anything else is ours, and so what follows is a program.
+  const isLatePeer = isPeerCommand(word) && [...given.keys()].every((name) => name === 'debug' || name === 'log-level')
+  if (kind !== 'command' || !(isCommand(word) || isLatePeer) || argv.at(-words.length - 1) === '--') return
   throw new OpenMcpError('usage', `'${word}' is a command of openmcp, and goes first`, {
     hint: `openmcp ${word} [OPTIONS] ..., or '-- ${word}' for a program of that name`,
   })

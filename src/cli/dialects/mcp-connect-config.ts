@@ -79,7 +79,7 @@ function withoutWords({ words }: Speech, draft: Draft): Target {
 }
 
 function refuseMore([word]: readonly string[], draft: Draft): void {
-  if (word !== undefined) refuse(draft, `'${word}' belongs to no option`, 'drop it')
+  if (word !== undefined) refuse(draft, `'${word}' belongs to no option`, "drop it, or put '--' before a program of that name")
 }
 
 const BY_HAND = 'openmcp config add NAME URL, or openmcp config add NAME -- COMMAND ARG'

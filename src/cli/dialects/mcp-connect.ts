@@ -136,7 +136,7 @@ function test(speech: Speech, draft: Draft): Target {
 
 function refuseWords({ words }: Speech, draft: Draft): void {
   const [word] = words
-  if (word !== undefined) refuse(draft, `'${word}' belongs to no option`, '--endpoint URL')
+  if (word !== undefined) refuse(draft, `'${word}' belongs to no option`, "--endpoint URL, or '--' before a program of that name")
 }
 
 function targetOf(draft: Draft): Target {

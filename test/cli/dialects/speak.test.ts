@@ -89,6 +89,7 @@ describe('what openmcp understands is never looked at, whatever it looks like', 
     ['', 'uvx mcp-server-fetch'],
     ['--', 'proxy --endpoint x'],
     ['run', 'load-balance --as mcpo'],
+    ['-p 8000', 'serve --dir x'],
   ])('%s %s', async (options, command) => {
     const words = command.split(' ')
     const { code, stderr, ran } = await typed([...options.split(' ').filter((word) => word !== ''), ...words], env)
@@ -113,7 +114,7 @@ describe('what nobody understands is refused as it always was', () => {
     [['-p', '1', '--as', 'mcpo', 'x'], '--as says in whose words the rest is, and goes first'],
     [['--as', 'nobody', 'x'], "--as: 'nobody' is none of its choices"],
     [['--as', 'mcp-connect', 'dance'], "'dance' is no command of mcp-connect"],
-    [['-p', '1', 'proxy', '--endpoint', 'x'], "'proxy' is a command of openmcp, and goes first"],
+    [['--debug', 'proxy', '--endpoint', 'x'], "'proxy' is a command of openmcp, and goes first"],
     [['https://h.example/mcp', '-H', 'A: ${B}'], '-H: a holds ${B}, and nothing is filled in on a command line'],
     [['--host', '0.0.0.0', '--port', '8000', 'x'], 'listening on 0.0.0.0 would let in whoever reaches it'],
     [['--port', '8000', '-k', 'top-secret', '--', 'x'], 'a key'],
