@@ -9,7 +9,7 @@ import { freePort } from '../../support/servers.ts'
 import { forThisTest } from '../../support/tidy.ts'
 import { until } from '../../support/until.ts'
 import { openSession } from '../../support/wire.ts'
-import { CHILD, CHILD_LINE, answerOf, calledOn, files, remote, serves, speaks } from './stage.ts'
+import { CHILD, CHILD_LINE, answerOf, calledOn, remote, serves, speaks } from './stage.ts'
 
 const { works, differs } = contractOf('mcp-connect')
 
@@ -151,36 +151,6 @@ test('--endpoint "${NAME}" --auth-token "${NAME}" (as Zed and the Inspector writ
   const words = ['proxy', '--endpoint', `${there.origin}/mcp`, '--auth-token', '${PAT_CONTEXT7}']
   await calledOn(await speaks(words, { PAT_CONTEXT7: 'your-api-key' }))
   expect(there.call.headers.authorization).toBe('Bearer your-api-key')
-})
-
-test('mcp-connect registry search|show|list', differs('a command of a peer'), async () => {
-  expect(await typed(['--as', 'mcp-connect', 'registry', 'search', 'git'])).toMatchObject({ code: 2, stderr: expect.stringContaining('registry') })
-})
-
-test('mcp-connect init, config validate, config show', works('a configuration of its own'), async () => {
-  const { at: file } = files({})
-  expect(await typed(['config', 'init', file('openmcp.json')])).toMatchObject({ code: 0 })
-  expect(await typed(['config', 'validate', file('openmcp.json')])).toMatchObject({ code: 0 })
-  expect(await typed(['config', 'show', file('openmcp.json')])).toMatchObject({ code: 0 })
-})
-
-test('.mcp-connect.json: openmcp config import', works('a configuration of its own'), async () => {
-  const there = await remote()
-  const { at: file } = files({
-    '.mcp-connect.json': {
-      version: '1.0',
-      routing: { method: 'namespace_prefix', separator: '/' },
-      servers: {
-        far: { remote: { transport_type: 'http', url: `${there.origin}/mcp`, headers: [{ key: 'X-Key', value: '${KEY}' }] }, timeout: 30, retry_attempts: 3 },
-      },
-    },
-  })
-  const { code, stdout } = await typed(['config', 'import', file('.mcp-connect.json')])
-  expect(code).toBe(0)
-  const taken = files({ 'openmcp.json': stdout })
-  const proxy = await serves(['run', '-p', '0', '--config', taken.at('openmcp.json')], { KEY: 'from-the-environment' })
-  expect(await (await openSession(proxy.at('/servers/far/mcp'))).call('echo')).toEqual({ by: 'remote' })
-  expect(there.call.headers['x-key']).toBe('from-the-environment')
 })
 
 test('tools/call three times three there', differs('a call is never repeated'), async () => {

@@ -77,6 +77,21 @@ test('/sse, /messages/, /mcp, /mcp/, /servers/NAME/{sse,messages/,mcp}', works('
   }
 })
 
+test('an unknown session is 404 (400 there), and none at all 400', differs('sessions that are over'), async () => {
+  const proxy = await servesFile({ fetch: CHILD_ENTRY }, '--', ...CHILD)
+  const headers = { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-11-25' }
+  for (const path of ['/mcp', '/servers/fetch/mcp']) {
+    expect(await ask(proxy.at(path), { headers: { ...headers, 'mcp-session-id': 'made-up' }, body: callMessage(1, 'echo') })).toMatchObject({ status: 404 })
+    expect(await ask(proxy.at(path), { headers, body: callMessage(1, 'echo') })).toMatchObject({ status: 400 })
+  }
+})
+
+test('mcp-proxy --named-server beside --named-server-config (left out there)', differs('servers by name'), async () => {
+  const proxy = await servesFile({ fetch: CHILD_ENTRY }, '--named-server', 'typed', CHILD.join(' '), '--port=0')
+  await proxy.says(/warning: --named-server beside --named-server-config/)
+  for (const name of ['fetch', 'typed']) expect(await childBehind(named(proxy, name))).toMatchObject({ argv: [] })
+})
+
 test('GET /status', works('status'), async () => {
   const proxy = await servesFile({ fetch: CHILD_ENTRY }, '--', ...CHILD)
   await openSession(proxy.url)

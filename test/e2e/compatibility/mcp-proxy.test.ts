@@ -42,6 +42,12 @@ test('API_ACCESS_TOKEN=access-token mcp-proxy http://example.io/sse', works('a t
   expect(there.call.headers).toMatchObject({ authorization: 'Bearer access-token' })
 })
 
+test('API_ACCESS_TOKEN beside -H Authorization: it goes before it', works('a token for the upstream'), async () => {
+  const there = await remote()
+  await calledOn(await speaks(['-H', 'Authorization', 'Bearer typed', `${there.origin}/sse`], { API_ACCESS_TOKEN: 'access-token' }))
+  expect(there.call.headers.authorization).toBe('Bearer access-token')
+})
+
 for (const spelled of [['--port=0'], ['--port', '0'], ['--sse-port=0'], ['--sse-port', '0', '--sse-host', '127.0.0.1'], ['--host=127.0.0.1', '--port=0']]) {
   test(`mcp-proxy ${spelled.join(' ').replaceAll(/\b0\b(?!\.)/g, '8080')} uvx mcp-server-fetch`, works('a command over HTTP'), async () => {
     const proxy = await serves([...spelled, ...CHILD])
@@ -184,7 +190,10 @@ test('mcp-proxy --client-id ID --client-secret SECRET --token-url URL URL', work
 
 test('mcp-proxy --client-id ID URL (silently none there)', differs('client credentials'), async () => {
   const there = await remote()
-  expect(await typed(['--client-id', 'me', '--transport', 'streamablehttp', `${there.origin}/mcp`])).toMatchObject({ code: 2 })
+  expect(await typed(['--client-id', 'me', '--transport', 'streamablehttp', `${there.origin}/mcp`])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--client-secret-file'),
+  })
   expect(there.received).toEqual([])
 })
 

@@ -1,4 +1,5 @@
 // The contract with those who come from mcp-remote.
+import { chmodSync, mkdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
 import { contractOf } from '../../support/contract.ts'
@@ -75,6 +76,8 @@ for (const [feature, spelled, words] of [
   ['a login', 'URL --auth-timeout 60', ['--auth-timeout', '60']],
   ['a login', 'URL --resource https://tenant1.atlassian.net/', ['--resource', 'https://tenant1.atlassian.net/']],
   ['a login', 'URL --disable-resource-parameter', ['--disable-resource-parameter']],
+  ['a login', 'URL --callback-path /custom/callback', ['--callback-path', '/custom/callback']],
+  ['a login', `URL --static-oauth-client-metadata '{ "scope": "a b" }'`, ['--static-oauth-client-metadata', '{ "scope": "a b" }']],
   ['through an HTTP proxy', 'URL --enable-proxy', ['--enable-proxy']],
   ['http beyond https', 'http://internal/sse --allow-http', ['--allow-http']],
   ['log levels', 'URL --debug', ['--debug']],
@@ -96,7 +99,12 @@ test('URL --static-oauth-client-info @FILE', works('a client that the issuer kno
 
 test('MCP_REMOTE_CONFIG_DIR=DIR mcp-remote URL', works('where logins are kept'), async () => {
   const { directory, at: file } = files({})
-  expect(await typed(['login', '--list'], { env: { MCP_REMOTE_CONFIG_DIR: directory, OPENMCP_HOME: file('home') } })).toMatchObject({ code: 0 })
+  mkdirSync(file('openmcp'))
+  chmodSync(file('openmcp'), 0o777)
+  // It is looked at, and others could look too: that is refused, by its name.
+  const listed = await typed(['login', '--list'], { env: { MCP_REMOTE_CONFIG_DIR: directory, OPENMCP_HOME: '' } })
+  expect(listed.code).not.toBe(0)
+  expect(listed.stderr).toContain(file('openmcp'))
 })
 
 test('a browser opens when a client connects there; here once, by openmcp login', differs('a login'), async () => {

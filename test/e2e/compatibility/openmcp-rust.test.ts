@@ -104,6 +104,10 @@ test('openmcp run --security -p 8000 CMD', works('keys: whoever has none stays o
   expect(await asked({ authorization: `Bearer ${key.trim()}` })).toMatchObject({ status: 200 })
 })
 
+test('openmcp run --security CMD on stdio (nobody is asked there)', differs('keys: whoever has none stays outside'), async () => {
+  expect(await typed(['run', '--security', '--', ...CHILD])).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('--security') })
+})
+
 test('GET /get-api-key?hex_string=, POST /gen-api-key', differs('keys: how one gets one'), async () => {
   const home = await nodeHome()
   const proxy = await serves(['run', '--security', '-p', '0', ...CHILD], home.env)
@@ -130,7 +134,7 @@ test('a VID as bearer token', differs('TSP'), async () => {
   expect(await ask(proxy.url, { headers: { authorization: `Bearer ${did}` }, body: initializeMessage(1) })).toMatchObject({ status: 401 })
 })
 
-test('openmcp run CMD (STDIO > STDIO, not there yet)', works('a command over stdio'), async () => {
+test('openmcp run CMD (STDIO > STDIO, not there yet)', works('a command on stdio'), async () => {
   expect(await calledOn(await speaks(['run', '--', ...CHILD]), 'echo', { said: 'on stdio' })).toEqual({ said: 'on stdio' })
 })
 

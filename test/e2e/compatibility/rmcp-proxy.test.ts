@@ -1,5 +1,5 @@
 // The contract with those who come from rmcp-proxy (stephenlacy/mcp-proxy, in Rust).
-import { existsSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
 import { contractOf } from '../../support/contract.ts'
@@ -100,10 +100,13 @@ test('mcp-proxy reset', works('logins forgotten'), async () => {
 })
 
 test('MCP_REMOTE_CONFIG_DIR=DIR mcp-proxy URL', works('where logins are kept'), async () => {
-  const { directory, at } = files({})
-  const listed = await typed(['login', '--list'], { env: { MCP_REMOTE_CONFIG_DIR: directory, OPENMCP_HOME: at('home') } })
-  expect(listed).toMatchObject({ code: 0 })
-  expect(existsSync(at('home/logins'))).toBe(false)
+  const { directory, at: file } = files({})
+  mkdirSync(file('openmcp'))
+  chmodSync(file('openmcp'), 0o777)
+  // It is looked at, and others could look too: that is refused, by its name.
+  const listed = await typed(['login', '--list'], { env: { MCP_REMOTE_CONFIG_DIR: directory, OPENMCP_HOME: '' } })
+  expect(listed.code).not.toBe(0)
+  expect(listed.stderr).toContain(file('openmcp'))
 })
 
 test('mcp-proxy -V, --version, -h, --help', works('version and help'), async () => {

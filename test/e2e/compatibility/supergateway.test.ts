@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 
 import { contractOf } from '../../support/contract.ts'
 import { initializeMessage, typed } from '../../support/openmcp.ts'
-import { ask, openSession, openSse } from '../../support/wire.ts'
+import { ask, open, openSession, openSse } from '../../support/wire.ts'
 import { CHILD_LINE, calledOn, childBehind, remote, serves, servesQuietly, speaks } from './stage.ts'
 
 const { works, differs } = contractOf('supergateway')
@@ -43,6 +43,17 @@ test(
     expect(new Set(pids).size).toBe(2)
   },
 )
+
+test('supergateway --stdio "CMD" --outputTransport stdio', works('a command on stdio'), async () => {
+  expect(await calledOn(await speaks(['--stdio', CHILD_LINE, '--outputTransport', 'stdio']), 'echo', { on: 'stdio' })).toEqual({ on: 'stdio' })
+})
+
+test('supergateway --stdio "CMD" --ssePath /prefix/sse', works('other paths'), async () => {
+  const proxy = await serves([...STDIO, '--ssePath', '/prefix/sse'])
+  const stream = await open(proxy.at('/prefix/sse'), { headers: { accept: 'text/event-stream' } })
+  expect(stream.status).toBe(200)
+  await stream.stop()
+})
 
 for (const [option, path] of [
   ['--sse', '/sse'],
@@ -96,6 +107,7 @@ test('supergateway --stdio "CMD" --messagePath /post', differs('other paths'), a
 })
 
 for (const [feature, spelled, words] of [
+  ['web pages that may call', '--cors "/example\\.com$/"', ['--cors', '/example\\.com$/']],
   ['other paths', '--ssePath /events', ['--ssePath', '/events']],
   ['other paths', '--streamableHttpPath /here', ['--outputTransport', 'streamableHttp', '--streamableHttpPath', '/here']],
   ['health', '--healthEndpoint /anywhere', ['--healthEndpoint', '/anywhere']],
