@@ -220,6 +220,19 @@ describe('what is open ends', () => {
   })
 })
 
+test('who is trusted at other servers is told that there is none here, and has nothing open any more', async () => {
+  const { peer, own, stream, node, store, session } = await listening()
+  const { addTrust } = await import('../../src/policy/rules.ts')
+  await addTrust(store, { id: own.vid, servers: ['none'] })
+  await until('the end of the stream', () => stream.over)
+  expect(methodsIn(node)).toEqual([])
+  for (const headers of [{}, { 'mcp-session-id': session }]) {
+    const answer = await asked(peer, { method: 'POST', headers, body: callMessage(7, 'echo') })
+    expect([answer.status, answer.body]).toEqual([404, expect.stringContaining('there is no such server here')])
+  }
+  expect(methodsIn(node)).toEqual([])
+})
+
 test('what is open goes on for as long as the relationship is renewed', async () => {
   const [own, other] = [someVid(), someVid()]
   const node = await sealedNode({ trusted: [own.vid, other.vid] })

@@ -1,13 +1,21 @@
 // Tools that are switched off in a server: through its doors, where nobody is asked and where everybody is.
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { PassThrough } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 
+import { createLog } from '../../src/observe/log.ts'
+import { openmcp } from '../../src/openmcp.ts'
 import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { ToolRules } from '../../src/relay/tools-gate.ts'
 import { holder } from '../support/did.ts'
 import { at, jsonOf, type Json } from '../support/json.ts'
-import { callMessage } from '../support/openmcp.ts'
+import { callMessage, INITIALIZED, initializeMessage } from '../support/openmcp.ts'
 import { bearer, secured, sessionWith, toolServer } from '../support/secured.ts'
+import { scripted } from '../support/servers.ts'
+import { until } from '../support/until.ts'
 import { upstream, type Upstream } from '../support/upstream.ts'
 import { messagesIn, ask } from '../support/wire.ts'
 import { running } from './stage.ts'
@@ -65,4 +73,54 @@ test('what the operator has switched off no trust brings back, and what trust de
     seen.push(at(await answerTo(url, session, { jsonrpc: '2.0', id: 1, method: 'tools/list' }), 'result', 'tools'))
   }
   expect(seen).toEqual([[expect.objectContaining({ name: 'echo' })], []])
+})
+
+test('of the server at the root they are switched off over HTTP, older HTTP and stdio alike', async () => {
+  const tools = { allow: ['e*', 'seen'], block: ['s*t'] }
+  const [command = '', ...args] = scripted()
+  const target = { kind: 'command', command, args, env: {} } as const
+  const { at: path } = await running([], [], { target, tools })
+  const client = new Client({ name: 'test', version: '1' })
+  await client.connect(new StreamableHTTPClientTransport(path('/mcp')))
+  onTestFinished(() => client.close())
+  const older = new Client({ name: 'test', version: '1' })
+  await older.connect(new SSEClientTransport(path('/sse')))
+  onTestFinished(() => older.close())
+  for (const one of [client, older]) {
+    expect((await one.listTools()).tools.map(({ name }) => name)).toEqual(['echo', 'seen'])
+    await expect(one.callTool({ name: 'who', arguments: {} })).rejects.toMatchObject({ code: -32602, message: expect.stringContaining('Unknown tool: who') })
+    const { structuredContent } = await one.callTool({ name: 'seen', arguments: {} })
+    expect(JSON.stringify(structuredContent)).not.toContain('"who"')
+  }
+})
+
+test('of a server on our stdio they are switched off, too', async () => {
+  const [command = '', ...args] = scripted()
+  const [stdin, stdout] = [new PassThrough(), new PassThrough()]
+  let text = ''
+  stdout.setEncoding('utf8').on('data', (piece: string) => (text += piece))
+  const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
+  const proxy = await openmcp(
+    {
+      target: { kind: 'command', command, args, env: {} },
+      tools: { block: ['who', 'd?e'] },
+      name: 'default',
+      isolation: 'session',
+      limits: { ...DEFAULT_LIMITS, drainSeconds: 0 },
+      log: { level: 'error', format: 'text' },
+    },
+    { stdin, stdout, now: Date.now, log },
+  )
+  onTestFinished(() => proxy.close())
+  for (const message of [initializeMessage(1), INITIALIZED, callMessage(2, 'who'), { jsonrpc: '2.0', id: 3, method: 'tools/list' }, callMessage(4, 'seen')]) {
+    stdin.write(`${JSON.stringify(message)}\n`)
+  }
+  const answers = await until('all answers', () => {
+    const all = text.split('\n').flatMap((line) => (line === '' ? [] : [jsonOf(JSON.parse(line))]))
+    return all.length === 4 && new Map(all.map((answer) => [answer['id'], answer]))
+  })
+  expect(at(jsonOf(answers.get(2)), 'error')).toMatchObject({ code: -32602, message: 'Unknown tool: who' })
+  expect(JSON.stringify(answers.get(3))).not.toMatch(/"(?:who|die)"/)
+  expect(JSON.stringify(answers.get(3))).toContain('"echo"')
+  expect(JSON.stringify(answers.get(4))).not.toContain('"name\\":\\"who')
 })

@@ -1,7 +1,7 @@
 // Every door, every method, every kind of credential that is none: what is answered, and that nothing behind was reached.
 import { createHash, createHmac, createPublicKey, randomUUID } from 'node:crypto'
 import { METHODS } from 'node:http'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { createKeyRouter } from '../../src/api-keys/router.ts'
 import { createApp } from '../../src/http/app.ts'
@@ -9,11 +9,13 @@ import { createLoginDoors } from '../../src/oauth/browser/doors.ts'
 import { createIssuer } from '../../src/oauth/issuer.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { addTrust, removeTrust } from '../../src/policy/rules.ts'
+import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { assertionClaims, compactJwt, holder, nodeKey, proofKey, secondsNow, type Holder, type ProofKey } from '../support/did.ts'
 import { isJson, type Json } from '../support/json.ts'
 import { callMessage, initializeMessage } from '../support/openmcp.ts'
-import { bearer, secured, sessionWith, type Secured } from '../support/secured.ts'
+import { bearer, secured, sessionWith, toolServer, type Secured } from '../support/secured.ts'
 import { until } from '../support/until.ts'
+import { upstream } from '../support/upstream.ts'
 import { ask, open } from '../support/wire.ts'
 import { nodeSigner, type NodeSigner } from './node-signer.ts'
 import { quick, type QuickAnswer } from './quick.ts'
@@ -426,6 +428,30 @@ describe.each(PREFIXES)('with the path prefix "%s"', (prefix) => {
       '/messages': messages,
       '/message': messages,
     })
+  })
+
+  test('for who may reach no server each door says what it says where there is none, and nothing is reached', async () => {
+    const ann = await holder()
+    const behind = await upstream(toolServer)
+    onTestFinished(behind.stop)
+    const target = { kind: 'remote', urls: [new URL('/mcp', behind.origin)], transport: 'http', headers: {} } as const
+    const git = { name: 'git', target, isolation: 'session', limits: DEFAULT_LIMITS } as const
+    const s = await secured({ trusted: [{ id: ann.did, servers: ['none'] }], listen, options: { servers: [git] } })
+    const headers = authorization(`Bearer ${await s.token(ann, { form: { resource: s.base } })}`)
+    const askQuickly = quick()
+    const wrong: string[] = []
+    for (const path of DOORS) {
+      const nowhere = path.replace(/^\/servers\/git|^\/with-key|^(?=\/)/, '/servers/none')
+      for (const { method, url } of doorsOf(s, [path], USUAL_METHODS)) {
+        const body = method === 'POST' ? JSON.stringify(initializeMessage(1)) : undefined
+        const how = { method, headers: [...headers, ['content-type', 'application/json']] satisfies Header[], body }
+        const [here, there] = [await askQuickly({ ...how, url }), await askQuickly({ ...how, url: new URL(`${s.base}${nowhere}`) })]
+        if (here.status < 400 || JSON.stringify(tellingOf(here)) !== JSON.stringify(tellingOf(there)))
+          wrong.push(`${method} ${path}: ${here.status} ${here.text}`)
+      }
+    }
+    expect(wrong).toEqual([])
+    expect([s.reached(), behind.received.filter(({ body }) => body['method'] !== 'server/discover')]).toEqual([[], []])
   })
 
   test('a session is invisible to another identity, by every method and on every way in', async () => {

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { addTrust, removeTrust } from '../../src/policy/rules.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
+import { keyOf, keyProver } from '../api-keys/stage.ts'
 import { holder, type Holder } from '../support/did.ts'
 import { at, type Json } from '../support/json.ts'
 import { INITIALIZED, callMessage, initializeMessage } from '../support/openmcp.ts'
@@ -95,7 +96,13 @@ describe('for whoever is trusted at one server', () => {
 
   test('a key of an identity opens no more than the identity may, and one of the operator opens all', async () => {
     const key = 'a'.repeat(40)
-    const { post } = await stage({ more: { security: { apiKeys: [key] } } })
+    const { s, behind, post } = await stage({ more: { security: { apiKeys: [key] } } })
+    const prover = keyProver()
+    await addTrust(await s.otherProcess(), { id: prover.did, servers: ['git'] })
+    const { secret } = await until('the rule', () => keyOf(s, prover).catch(() => undefined))
+    for (const path of HIDDEN) expect((await post(path, OPENING, { authorization: `Bearer ${secret}` })).status).toBe(404)
+    expect([asked(behind['mail']!), s.reached()]).toEqual([[], []])
+    expect((await post('/servers/git/mcp', OPENING, { authorization: `Bearer ${secret}` })).status).toBe(200)
     for (const path of [...HIDDEN, '/servers/git/mcp']) expect((await post(path, OPENING, { authorization: `Bearer ${key}` })).status).toBe(200)
   })
 })

@@ -215,6 +215,13 @@ describe('whoever is not trusted', () => {
     expect(await client.callTool({ name: 'echo', arguments: {} })).toMatchObject({ content: [{ text: 'echo' }] })
   })
 
+  test('at another server is told that there is none here, and reaches nothing', async () => {
+    const who = await me()
+    const to = await node([{ id: who.vid, servers: ['other'] }])
+    await expect(connected(who, to)).rejects.toThrow('there is no such server here')
+    expect(calls(to)).toEqual([])
+  })
+
   test('any more is out within a second, and its client is told', async () => {
     const who = await me()
     const to = await node([], { durable: true })
