@@ -97,6 +97,8 @@ export function createPassThrough({ sessions, onStream, forwards, limits, log }:
     /** The stream was opened by us, and this is what the upstream answers after all. */
     let late: LateAnswer | undefined
     let over = false
+    /** What is not written yet: of an answer that breaks off before its first byte the client hears in words. */
+    let unsaid: { status: number; head: Record<string, string> } | undefined
     let isSmall = false
     let small = ''
     const finish = (): void => {
@@ -119,7 +121,13 @@ export function createPassThrough({ sessions, onStream, forwards, limits, log }:
             res.write(KEEP_ALIVE)
             openStream()
             late = createLateAnswer(id, era, limits)
+            if (unsaid) late.head(unsaid.status, unsaid.head)
           })
+    const say = (): void => {
+      stopWaiting()
+      if (unsaid) res.writeHead(unsaid.status, unsaid.head)
+      unsaid = undefined
+    }
     const endHere = (): void => {
       if (!session) return
       session.value.gone = true
@@ -141,20 +149,18 @@ export function createPassThrough({ sessions, onStream, forwards, limits, log }:
         }
         // The upstream knows its session no more: then neither do we.
         if (status === 404 || (method === 'DELETE' && status < 300)) endHere()
-        stopWaiting()
         const isStream = contentType?.startsWith('text/event-stream') === true
         if (late) {
           if (isStream && status < 300) late = undefined
           else late.head(status, others)
           return
         }
-        res.writeHead(status, head)
-        if (isStream) {
-          openStream()
-          res.flushHeaders()
-        } else {
-          isSmall = Number(contentLength) <= ONE_PIECE_BYTES
-        }
+        unsaid = { status, head }
+        isSmall = !isStream && Number(contentLength) <= ONE_PIECE_BYTES
+        if (!isStream) return
+        say()
+        openStream()
+        res.flushHeaders()
       },
       chunk(bytes) {
         if (late) {
@@ -165,16 +171,22 @@ export function createPassThrough({ sessions, onStream, forwards, limits, log }:
           stream.silent = false
           stream.atBreak = endsAtBreak(bytes)
         }
-        if (!isSmall) return res.write(bytes)
+        if (!isSmall) {
+          say()
+          return res.write(bytes)
+        }
         small += bytes.toString('latin1')
         return true
       },
       drained: (resume) => void res.once('drain', resume),
       end() {
-        // Head and body as one string leave in one write.
         if (late) res.end(eventOf(late.text()))
-        else if (isSmall) res.end(small, 'latin1')
-        else res.end()
+        else {
+          say()
+          // Head and body as one string leave in one write.
+          if (isSmall) res.end(small, 'latin1')
+          else res.end()
+        }
         finish()
       },
       failed(error) {

@@ -8,6 +8,7 @@ import { eventOf } from '../protocol/event-stream.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
+import { jsonIn } from '../protocol/json.ts'
 import { isObject, type JsonObject, type Post, type RequestMessage } from '../protocol/message.ts'
 import { createParamHeaders } from '../protocol/param-headers.ts'
 import { META_CAPABILITIES, META_VERSION, MODERN_VERSIONS, checkModernPost, metaOf } from '../protocol/revision.ts'
@@ -165,11 +166,7 @@ function ask(link: Link, method: string, params: JsonObject): Promise<JsonObject
 
 /** A large answer was not parsed on its way: it may be no JSON at all. */
 function resultIn(text: Text): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(typeof text === 'string' ? text : Buffer.concat(text).toString())
-    const result = isObject(value) ? value['result'] : undefined
-    return isObject(result) ? result : undefined
-  } catch {
-    return undefined
-  }
+  const value = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
+  const result = isObject(value) ? value['result'] : undefined
+  return isObject(result) ? result : undefined
 }

@@ -1,6 +1,9 @@
 // Server → client: which client, and which of its calls, a message of the server belongs to.
+import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Text } from '../protocol/exchange.ts'
+import { isTooDeep, jsonIn, MOST_LEVELS } from '../protocol/json.ts'
+import { EDGE_BYTES } from '../protocol/lines.ts'
 import { isId, isObject, type JsonObject, type JsonRpcId } from '../protocol/message.ts'
 import { META_SUBSCRIPTION } from '../protocol/revision.ts'
 import type { Handshake } from './handshake.ts'
@@ -17,6 +20,9 @@ export interface FromServerOptions {
   now: () => number
 }
 
+const ID_FIRST = /^\[?\{(?:"jsonrpc":"2\.0",)?\s*"id":("(?:[^"\\]|\\.){0,200}"|-?\d{1,16}),/
+const ID_LAST = /,"id":("(?:[^"\\]|\\.){0,200}"|-?\d{1,16})\}$/
+
 /** Lines up to this size are parsed whole; of a larger answer only the id is read, at its edge. */
 const PARSED_WHOLE_BYTES = 64 * 1024
 
@@ -32,6 +38,7 @@ export function createFromServer({ traffic, shared, handshake, answer, log, now 
   return (bytes) => {
     if (bytes.length > PARSED_WHOLE_BYTES && bigAnswer(bytes)) return
     const text = bytes.toString()
+    if (isTooDeep(text)) return tooDeep(text)
     let value: unknown
     try {
       value = JSON.parse(text)
@@ -39,7 +46,16 @@ export function createFromServer({ traffic, shared, handshake, answer, log, now 
       return log.warn('the server wrote a line that is not JSON; it is dropped', { bytes: bytes.length })
     }
     if (Array.isArray(value)) for (const one of value) received(one, JSON.stringify(one))
-    else received(value, text.includes('\r') ? JSON.stringify(value) : text)
+    else received(value, text.includes('\r') ? text.replaceAll('\r', ' ') : text)
+  }
+
+  /** It is not parsed: whose answer it is can mostly be seen at one of its ends. */
+  function tooDeep(text: string): void {
+    log.warn('the server sent a message that nests too deeply; it is dropped', { levels: MOST_LEVELS })
+    const match = ID_FIRST.exec(text) ?? (text.startsWith('{') ? ID_LAST.exec(text.slice(-EDGE_BYTES)) : null)
+    const id = match?.[1] === undefined ? undefined : jsonIn(match[1])
+    const call = isId(id) ? traffic.finish(id) : undefined
+    call?.reply.failed(new OpenMcpError('upstream_broke', `an answer of the server nests deeper than ${MOST_LEVELS} levels`), call.id)
   }
 
   /** An answer too large to parse for its id alone: the id is exchanged in place. True when that could be done. */

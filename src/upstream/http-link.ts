@@ -12,6 +12,7 @@ import {
   type Reply,
   type ResponseHead,
 } from '../protocol/exchange.ts'
+import { isTooDeep, MOST_LEVELS } from '../protocol/json.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isId, isObject, requestIdsOf, textOf, type JsonObject, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { META_VERSION, encodeMirrored, metaOf, mirroredNameOf, paramsOf } from '../protocol/revision.ts'
@@ -243,6 +244,11 @@ export function createHttpLink({ upstream, events, paramHeaders, limits, log }: 
   }
 
   function received(text: string, exchange: Exchange | undefined): void {
+    if (isTooDeep(text)) {
+      log.warn('the upstream sent a message that nests too deeply; it is dropped', { levels: MOST_LEVELS })
+      if (exchange) fail(exchange, new OpenMcpError('upstream_broke', `an answer of the upstream nests deeper than ${MOST_LEVELS} levels`))
+      return
+    }
     let value: unknown
     try {
       value = JSON.parse(text)
@@ -250,7 +256,7 @@ export function createHttpLink({ upstream, events, paramHeaders, limits, log }: 
       return log.warn('the upstream sent data that is not JSON; it is dropped', { bytes: text.length })
     }
     if (Array.isArray(value)) for (const one of value) deliver(one, JSON.stringify(one), exchange)
-    else deliver(value, /[\r\n]/.test(text) ? JSON.stringify(value) : text, exchange)
+    else deliver(value, /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]/g, ' ') : text, exchange)
   }
 
   function deliver(value: unknown, text: string, exchange: Exchange | undefined): void {

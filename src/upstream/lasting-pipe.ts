@@ -25,6 +25,8 @@ const AGAIN = 'openmcp:again'
 /** A server that ends again and again is not started for ever: after so many within a minute its end is told. */
 const MOST_PER_MINUTE = 5
 const MINUTE_MS = 60_000
+/** An answer to `initialize` is small. */
+const OPENING_BYTES = 256 * 1024
 /** What has to be said again. The rest of the message is read only where this is found. */
 const KEPT = /"method":"(?:initialize|logging\/setLevel|resources\/(?:un)?subscribe)"/
 
@@ -83,7 +85,7 @@ export function createLastingPipe(open: Open, { attempts, delayMs, log, now }: L
 
     /** Until the answer to `initialize`: of the client's own, or of ours. */
     function beginning(bytes: Buffer): void {
-      const message = jsonIn(bytes.toString())
+      const message = bytes.length > OPENING_BYTES ? undefined : jsonIn(bytes.toString())
       const id = isObject(message) ? message['id'] : undefined
       const result = isObject(message) && isObject(message['result']) ? message['result'] : undefined
       if (state === 'first') {

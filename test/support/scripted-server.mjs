@@ -76,6 +76,14 @@ const tools = {
   write: ({ base64 }, { id }) =>
     void process.stdout.write(Buffer.from(Buffer.from(base64, 'base64').toString('latin1').replaceAll('$ID', JSON.stringify(id)), 'latin1')),
   big: ({ bytes }, { id }) => answer(id, { filler: 'x'.repeat(bytes) }),
+  /** An answer of so many bytes on one line, as fast as it is read. */
+  async gush({ bytes }, { id }) {
+    const piece = 'x'.repeat(64 * 1024)
+    const put = (text) => process.stdout.write(text) || new Promise((resolve) => process.stdout.once('drain', resolve))
+    await put(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"filler":"`)
+    for (let left = bytes; left > 0; left -= piece.length) await put(piece)
+    await put('"}}\n')
+  },
   /** Notifications, all in one go, and the answer behind them. */
   flood({ count, bytes }, { id }) {
     for (let number = 1; number <= count; number++) notify('notifications/message', { level: 'info', data: { number, filler: 'x'.repeat(bytes) } })

@@ -299,7 +299,7 @@ describe('an answer', () => {
       )
       server.says(line)
     }
-    expect(texts).toEqual([...lines.slice(0, 2), '{"jsonrpc":"2.0","id":1,"result":{}}'])
+    expect(texts).toEqual([...lines.slice(0, 2), '{"jsonrpc":"2.0","id":1, "result":{}}'])
   })
 })
 
