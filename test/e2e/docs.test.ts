@@ -7,7 +7,18 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import * as z from 'zod'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { readArguments, readWords } from '../../src/cli/arguments.ts'
-import { ID_OPTIONS, KEY_OPTIONS, LOGIN_OPTIONS, RESET_OPTIONS, RUN_OPTIONS, TEST_OPTIONS, TOKEN_OPTIONS, TRUST_OPTIONS } from '../../src/cli/option-table.ts'
+import {
+  CONFIG_OPTIONS,
+  DEMO_OPTIONS,
+  ID_OPTIONS,
+  KEY_OPTIONS,
+  LOGIN_OPTIONS,
+  RESET_OPTIONS,
+  RUN_OPTIONS,
+  TEST_OPTIONS,
+  TOKEN_OPTIONS,
+  TRUST_OPTIONS,
+} from '../../src/cli/option-table.ts'
 import { runOptions } from '../../src/cli/run-options.ts'
 import { USAGE } from '../../src/cli/usage.ts'
 import { EXIT_CODE, HTTP_STATUS, JSON_RPC_CODE } from '../../src/errors.ts'
@@ -62,7 +73,12 @@ const COMMANDS = new Map([
   ['key', KEY_OPTIONS],
   ['login', LOGIN_OPTIONS],
   ['reset', RESET_OPTIONS],
+  ['config', CONFIG_OPTIONS],
+  ['notification-demo', DEMO_OPTIONS],
 ])
+
+/** Limits that nobody changes from outside. */
+const WITHOUT_OPTION: readonly (keyof Limits)[] = ['replayEvents', 'keepAliveSeconds']
 
 const RUNNABLE = EXAMPLES.filter(
   (example) => !NOT_RUN.has(example.block) && !isSecured(example) && !isOfPeople(example) && !isOfTsp(example) && !isOfServers(example),
@@ -191,7 +207,7 @@ describe('the options', () => {
     })
     expect(changedBy.toSorted()).toEqual(
       limitNames()
-        .filter((limit) => limit !== 'replayEvents')
+        .filter((limit) => !WITHOUT_OPTION.includes(limit))
         .toSorted(),
     )
     expect(rows.find(([option]) => option === '`--max-replay`')?.at(2)).toContain(`at most ${DEFAULT_LIMITS.replayEvents} events`)
