@@ -41,19 +41,16 @@ export async function oidcUpstream(): Promise<OidcUpstream> {
   app.get('/.well-known/oauth-protected-resource/mcp', (_req, res) => {
     res.json({ resource, authorization_servers: [`${origin}${ISSUER}`], scopes_supported: ['mcp'] })
   })
-  app.get('/interaction/:uid', (req, res, next) => void allow(provider, resource, req, res).catch(next))
+  app.get('/interaction/:uid', (req, res) => allow(provider, resource, req, res))
   app.use(ISSUER, provider.callback())
-  app.all('/mcp', (req, res, next) => {
+  app.all('/mcp', async (req, res) => {
     const [, shown = ''] = /^Bearer (.+)$/.exec(req.headers.authorization ?? '') ?? []
-    const open = async (): Promise<void> => {
-      const found = shown === '' ? undefined : ((await provider.AccessToken.find(shown)) ?? (await provider.ClientCredentials.find(shown)))
-      if (!found || found.aud !== resource || over.has(shown)) {
-        return void res.set('www-authenticate', `Bearer resource_metadata="${origin}/.well-known/oauth-protected-resource/mcp", scope="mcp"`).status(401).end()
-      }
-      tokens.add(shown)
-      await answer(req, res, 'accountId' in found ? found.accountId : (found.clientId ?? ''))
+    const found = shown === '' ? undefined : ((await provider.AccessToken.find(shown)) ?? (await provider.ClientCredentials.find(shown)))
+    if (!found || found.aud !== resource || over.has(shown)) {
+      return void res.set('www-authenticate', `Bearer resource_metadata="${origin}/.well-known/oauth-protected-resource/mcp", scope="mcp"`).status(401).end()
     }
-    open().catch(next)
+    tokens.add(shown)
+    await answer(req, res, 'accountId' in found ? found.accountId : (found.clientId ?? ''))
   })
   return {
     url: new URL(resource),
