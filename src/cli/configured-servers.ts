@@ -40,8 +40,6 @@ export function configuredServers(config: Config, surroundings: Surroundings): C
   const { mistakes, defaults } = surroundings
   return [...config.servers].flatMap(([name, entry]) => {
     const at: Where = (...steps) => config.where('mcpServers', name, ...steps)
-    for (const member of notBuilt(entry))
-      mistakes.add(new OpenMcpError('unavailable_option', `${at(...member.split('.'))}: is not built yet; openmcp refuses it rather than run without it`))
     const target = mistakes.attempt(() =>
       entry.kind === 'command' ? commandOf(entry, at, config.file, surroundings) : remoteOf(entry, at, config, surroundings),
     )
@@ -55,11 +53,6 @@ export function configuredServers(config: Config, surroundings: Surroundings): C
     const stateless = entry.stateless ? { stateless: true } : {}
     return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds }, ...stateless, ...tools, ...forwardsOf(entry), ...(proof && { proof }) }]
   })
-}
-
-/** TODO: whoever builds one of them takes its line out. */
-function notBuilt(entry: NonNullable<ServerEntry>): string[] {
-  return entry.kind === 'remote' && entry.retry?.idempotent === true ? ['retry.idempotent'] : []
 }
 
 function forwardsOf(entry: NonNullable<ServerEntry>): Pick<NamedServer, 'forwardHeaders'> {

@@ -5,8 +5,6 @@ import { about, meaning, number, object, yesOrNo, type Shape } from './shape.ts'
 export interface RetryEntry {
   readonly attempts: number | undefined
   readonly delayMs: number | undefined
-  /** Whether a tool call is repeated, too, when the server says of the tool that this does no harm. */
-  readonly idempotent: boolean
 }
 
 export const RETRY: Shape<RetryEntry> = about(
@@ -15,8 +13,14 @@ export const RETRY: Shape<RetryEntry> = about(
     object({
       attempts: about('How often; 3 unless given.', number({ from: 0, to: 100, whole: true })),
       delayMs: about('Milliseconds before the first, 250 unless given; doubled with each that follows.', number({ from: 0, to: 60_000, whole: true })),
-      idempotent: about('Also tool calls, when the server says of the tool that it only reads, or that a second call changes nothing.', yesOrNo()),
+      idempotent: about('Only false: a tool call is not sent again, whatever its server says of the tool.', onlyFalse()),
     }),
-    ({ attempts, delayMs, idempotent }) => ({ attempts, delayMs, idempotent: idempotent ?? false }),
+    ({ attempts, delayMs }) => ({ attempts, delayMs }),
   ),
 )
+
+/** What a server says of its tools is its word, and whoever wrote true takes it: refused, until somebody takes it here. */
+function onlyFalse(): Shape<boolean> {
+  const words = 'is not built yet; openmcp refuses it rather than run without it'
+  return meaning(yesOrNo(), (value, at) => (value ? at.mistake(words, { notBuilt: true }) : value))
+}
