@@ -25,6 +25,8 @@ export const DIALECT_NAMES = ['mcp-proxy', 'rmcp-proxy', 'mcp-connect', 'mcpo', 
 export interface Meaning {
   /** How many of the words that follow are its values. `next` ends before the next option, and before `--`. */
   takes(next: readonly string[]): number
+  /** It has none, also not behind a sign: `--debug=no` is no option of theirs. */
+  readonly isFlag?: true
   /** The fewest that it needs. */
   readonly least: number
   /** Whether the option, so used, is theirs although `run` has one of that name. */

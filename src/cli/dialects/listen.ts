@@ -45,7 +45,7 @@ function hearOption([word = '', ...behind]: readonly string[], options: Dialect[
   const given = inline === undefined ? [] : [inline]
   const count = Math.min(next.length, meaning.takes([...given, ...next]) - given.length)
   const values = [...given, ...next.slice(0, Math.max(0, count))]
-  if (values.length < meaning.least || (inline !== undefined && meaning.takes([inline]) === 0)) heard.lacking.push(as)
+  if (values.length < meaning.least || (inline !== undefined && meaning.isFlag)) heard.lacking.push(as)
   heard.uses.push({ as, values, value: values[0] ?? '', meaning })
   heard.isTheirs ||= !OURS.has(as) || meaning.isTheirs?.(values) === true
   return 1 + Math.max(0, count)

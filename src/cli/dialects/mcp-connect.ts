@@ -1,9 +1,9 @@
 // mcp-connect: its words are commands, and each has options of its own.
-import { schemeOf, shownTarget } from '../../protocol/target.ts'
-import { splitWords } from '../split-words.ts'
+import { shownTarget } from '../../protocol/target.ts'
 import type { Draft, Meaning, Speech, Target, Use } from './dialect.ts'
 import { filledIn, headersIn, putFilledHeader } from './headers.ts'
 import { CONFIG_WORDS, type Word } from './mcp-connect-config.ts'
+import { lacking, targetOf, tcpOf, transportOf } from './mcp-connect-endpoint.ts'
 import { flag, kept, leaveOut, logLevel, one, put, putLogLevel, refuse, renamed } from './meanings.ts'
 
 const HEADERS: Meaning = one((use, draft) => {
@@ -139,45 +139,6 @@ function refuseWords({ words }: Speech, draft: Draft): void {
   if (word !== undefined) refuse(draft, `'${word}' belongs to no option`, "--endpoint URL, or '--' before a program of that name")
 }
 
-function targetOf(draft: Draft): Target {
-  const use = draft.said.get('endpoint')
-  if (!use) return lacking('--endpoint', '--endpoint https://mcp.example.com/mcp', draft)
-  const endpoint = filledIn(use.value, use, draft) ?? use.value
-  const transport = transportOf(draft)
-  if (transport === 'stdio' || (transport === undefined && isProgram(endpoint))) return programOf(endpoint, use, draft)
-  // Without a scheme it is host:port, and mcp-connect speaks HTTP to URLs alone.
-  if (transport === 'tcp' || (transport === undefined && schemeOf(endpoint) === undefined)) return { kind: 'upstream', upstream: tcpOf(endpoint) }
-  return { kind: 'upstream', upstream: endpoint }
-}
-
-function programOf(text: string, use: Use, draft: Draft): Target {
-  const words = splitWords(text)
-  if (words && words.length > 0) return { kind: 'command', words }
-  return lacking(use.as, `${use.as} 'COMMAND ARG'`, draft)
-}
-
-function isProgram(endpoint: string): boolean {
-  return schemeOf(endpoint) === undefined && !/^(?:\[[\da-f:.]+\]|[^\s:/]+)?:?\d+$/i.test(endpoint)
-}
-
-/** `host:port`, or a port of this machine. */
-function tcpOf(endpoint: string): string {
-  if (schemeOf(endpoint) !== undefined) return endpoint
-  return `tcp://${/^:?\d+$/.test(endpoint) ? `127.0.0.1:${endpoint.replace(':', '')}` : endpoint}`
-}
-
-function transportOf(draft: Draft): string | undefined {
-  const use = draft.said.get('transport')
-  const transport = use?.value.toLowerCase()
-  if (!use || transport === undefined || ['http', 'tcp', 'stdio'].includes(transport)) return transport
-  if (['sse', 'ws', 'auto'].includes(transport)) {
-    put(draft, '--transport', transport)
-    return 'http'
-  }
-  refuse(draft, `${use.as}: '${use.value}' is none of its choices`, `${use.as} takes http, tcp, stdio`)
-  return undefined
-}
-
 function putCredentials(draft: Draft, target: Target): void {
   const [token, key] = ['auth-token', 'api-key'].map((name) => draft.said.get(name))
   if (target.kind === 'command' || !(token ?? key)) {
@@ -218,9 +179,4 @@ function putRetries(draft: Draft, target: Target): void {
     if (target.kind === 'upstream' && !/^(?:tcp|wss?):/i.test(target.upstream)) put(draft, `--${name}`, use.value)
     else leaveOut(draft, use, 'it is for http(s):// upstreams; others are connected to again by themselves')
   }
-}
-
-function lacking(option: string, hint: string, draft: Draft): Target {
-  refuse(draft, `${option} says what to connect to, and it is not there`, hint)
-  return { kind: 'none' }
 }

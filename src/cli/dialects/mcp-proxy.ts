@@ -48,11 +48,11 @@ const ALLOW_ORIGIN: Meaning = {
 const YES = new Set(['true', '1', 'yes', 'on'])
 const NO = new Set(['false', '0', 'no', 'off'])
 
-/** It may stand without a value. A word that follows is one when it is a yes, a no, or the path of a certificate. */
+/** It may stand without a value. A word that follows is one when it is a yes, a no, or named like a certificate; behind a sign it may be any. */
 const VERIFY_SSL: Meaning = {
   takes: ([word = '']) => (isVerdict(word) ? 1 : 0),
   least: 0,
-  isTheirs: ([word]) => word === undefined || (isVerdict(word) && !['true', 'false'].includes(word) && !/[./]/.test(word)),
+  isTheirs: ([word]) => word === undefined || isYesOrNo(word),
   means({ value }, draft) {
     const verdict = value.toLowerCase()
     if (NO.has(verdict)) put(draft, '--verify-ssl', 'false')
@@ -61,8 +61,11 @@ const VERIFY_SSL: Meaning = {
 }
 
 function isVerdict(word: string): boolean {
-  const verdict = word.toLowerCase()
-  return YES.has(verdict) || NO.has(verdict) || (/[/\\]|\.(?:pem|crt|cer|cert|ca)$/i.test(word) && schemeOf(word) === undefined)
+  return isYesOrNo(word) || (/\.(?:pem|crt|cer|cert)$/i.test(word) && schemeOf(word) === undefined)
+}
+
+function isYesOrNo(word: string): boolean {
+  return YES.has(word.toLowerCase()) || NO.has(word.toLowerCase())
 }
 
 const PORT = place('port')

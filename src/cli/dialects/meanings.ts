@@ -6,7 +6,7 @@ type Means = Meaning['means']
 
 /** An option without a value. */
 export function flag(means: Means): Meaning {
-  return { takes: () => 0, least: 0, means }
+  return { takes: () => 0, least: 0, isFlag: true, means }
 }
 
 /** An option with one. */

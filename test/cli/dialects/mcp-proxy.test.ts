@@ -45,6 +45,8 @@ describe('examples of mcp-proxy and rmcp-proxy', () => {
     ['--port 1 --log-level CRITICAL -- x', 'run -p 1 --log-level error -- x'],
     ['--port 1 --debug --log-level INFO -- x', 'run -p 1 --debug -- x'],
     ['--verify-ssl --transport streamablehttp https://h/mcp', 'run --verify-ssl true --transport streamablehttp https://h/mcp'],
+    ['-H A b --verify-ssl=/etc/ca https://h/mcp', "run -H 'A: b' --verify-ssl /etc/ca https://h/mcp"],
+    ['-H A b --no-verify-ssl https://h/mcp', "run -H 'A: b' --verify-ssl false https://h/mcp"],
     ['--verify-ssl no https://h/mcp', 'run --verify-ssl false https://h/mcp'],
     ['--port 1 --verify-ssl /etc/ca.pem https://h/mcp', 'run -p 1:https://h/mcp --verify-ssl /etc/ca.pem'],
     [
@@ -99,6 +101,7 @@ test('a COMMAND is never taken for a value', () => {
   expect(translated('--port 1 --allow-origin https://a.example https://b.example')?.argv).toEqual(
     wordsOf('run -p 1 --allow-origin https://a.example --allow-origin https://b.example'),
   )
+  expect(translated('--port 1 --verify-ssl ./server x')?.argv).toEqual(wordsOf('run -p 1 --verify-ssl true -- ./server x'))
   expect(translated('--port 1 --verify-ssl uvx x')?.argv).toEqual(wordsOf('run -p 1 --verify-ssl true -- uvx x'))
 })
 
