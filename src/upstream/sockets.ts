@@ -120,15 +120,18 @@ function openAmong(endpoints: Endpoints<Endpoint>, events: PipeEvents, open: (en
   }
 }
 
-/** Whoever takes a connection is there. */
+/** Whoever takes a connection is there, and so is whoever wants to know first who we are. */
 function probe(endpoint: Endpoint, endpoints: Endpoints<Endpoint>, { limits }: ConnectOptions, works: () => void): void {
   const pipe = openSocket(endpoint, { line: () => {}, tooLong: () => {}, ended: () => {} }, limits)
+  const isThere = (): void => {
+    endpoints.works(endpoint)
+    works()
+  }
   pipe.started.then(
     () => {
-      endpoints.works(endpoint)
-      works()
+      isThere()
       return pipe.close()
     },
-    () => endpoints.failed(endpoint),
+    ({ code }: OpenMcpError) => (code === 'upstream_refused' ? isThere() : endpoints.failed(endpoint)), // it fails with nothing else
   )
 }

@@ -15,6 +15,8 @@ interface TunnelOptions {
   tls: Pick<ConnectionOptions, 'secureContext' | 'rejectUnauthorized'>
 }
 
+const NAMED = 'HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names it, and NO_PROXY what is reached without'
+
 type Done = (...outcome: [error: null, socket: Socket] | [error: OpenMcpError, socket: null]) => void
 
 /** Fails with `upstream_unreachable`, in words that name the proxy by host and port alone. Nothing of a request has left by then. */
@@ -40,17 +42,17 @@ export function openTunnel(proxy: URL, { hostname, port }: Place, { timeoutMs, t
     asking.destroy()
     done(new OpenMcpError('upstream_unreachable', `the proxy ${proxy.host} ${why}`, more), null)
   }
-  const late = setTimeout(() => fail('does not answer'), timeoutMs)
+  const late = setTimeout(() => fail('does not answer', { hint: NAMED }), timeoutMs)
   asking.once('connect', ({ statusCode = 0 }, socket: Duplex, early: Buffer) => {
     if (statusCode === 407) return fail('wants to know who we are (HTTP 407)', { hint: 'a proxy variable may be http://USER:PASSWORD@HOST:PORT' })
-    if (statusCode < 200 || statusCode > 299) return fail(`opens no way to ${authority} (HTTP ${statusCode})`)
+    if (statusCode < 200 || statusCode > 299) return fail(`opens no way to ${authority} (HTTP ${statusCode})`, { hint: NAMED })
     isOver = true
     clearTimeout(late)
     if (early.length > 0) socket.unshift(early)
     // Node's types leave open what its agents make of a connection; without an agent it is the socket that was opened.
     done(null, socket as Socket)
   })
-  asking.on('error', (cause) => fail(`cannot be reached: ${whyUnreachable(cause).why}`, { cause }))
+  asking.on('error', (cause) => fail(`cannot be reached: ${whyUnreachable(cause).why}`, { hint: NAMED, cause }))
   asking.end()
 }
 

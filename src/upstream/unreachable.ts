@@ -27,6 +27,7 @@ const REASONS = new Map<string, readonly [why: string, hint?: string]>([
   ['EHOSTUNREACH', ['no route to the host', 'is this machine on the right network']],
   ['ENETUNREACH', ['no route to the host', 'is this machine on the right network']],
   ['ECONNRESET', ['it hung up', 'does it speak TLS: try the other one of http:// and https://']],
+  ['UND_ERR_SOCKET', ['it hung up', 'does it speak TLS: try the other one of http:// and https://']],
   ['EPROTO', NO_TLS],
   ['ERR_SSL_WRONG_VERSION_NUMBER', NO_TLS],
   ['ERR_SSL_PACKET_LENGTH_TOO_LONG', NO_TLS],

@@ -7,6 +7,7 @@ import { createMcpHandler, McpServer as ModernServer } from '@modelcontextprotoc
 import { toNodeHandler } from '@modelcontextprotocol/node'
 import { afterEach, describe, expect, test } from 'vitest'
 import { ownHome } from './home.ts'
+import { hasOpenssl, tlsHost } from '../support/tls-host.ts'
 import { webSocketPeer } from '../support/web-socket.ts'
 import { type } from './terminal.ts'
 
@@ -269,6 +270,30 @@ describe('openmcp test fails in words', () => {
     const { code, stdout, stderr } = await type(['test', host])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toContain(`openmcp: error: ${host} answers, but not as an MCP server: streamable http at /mcp: `)
+  })
+
+  test.each([
+    [404, 'nothing is at that path'],
+    [405, 'that path takes neither POST nor GET'],
+    [500, 'it fails on its own side'],
+  ])('HTTP %i', async (status, hint) => {
+    expect((await type(['test', await answering(status)])).stderr).toContain(`openmcp: hint: ${hint}`)
+  })
+
+  test.skipIf(!hasOpenssl)('its certificate, or that it has one', async () => {
+    const host = await tlsHost()
+    CLOSING.push(() => void host.stop())
+    const { host: at } = new URL(host.origin)
+    expect((await type(['test', host.origin])).stderr).toContain(`${at} is not reachable: its certificate is its own word\nopenmcp: hint: --tls-ca FILE`)
+    expect((await type(['test', `http://${at}/mcp`])).stderr).toMatch(/hint: .*https:\/\//)
+    expect((await type(['test', `https://${await answering(200)}/mcp`])).stderr).toContain('it does not speak TLS\nopenmcp: hint: is it http://')
+  })
+
+  test('it sends us elsewhere', async () => {
+    const host = await listen((_req, res) => void res.writeHead(307, { location: 'https://other.example/mcp?key=hunter2' }).end())
+    const { stderr } = await type(['test', `http://${host}/mcp`])
+    expect(stderr).toContain('redirects to https://other.example/mcp (HTTP 307), which is not followed\nopenmcp: hint: name that address')
+    expect(stderr).not.toContain('hunter2')
   })
 
   test('every way that was tried is told', async () => {

@@ -3,6 +3,7 @@ import { StreamableHTTPClientTransport, StreamableHTTPError } from '@modelcontex
 import { OpenMcpError } from '../../errors.ts'
 import type { RemoteTarget } from '../../openmcp.ts'
 import { shownTarget } from '../../protocol/target.ts'
+import { whyUnreachable } from '../../upstream/unreachable.ts'
 import { timeConnection } from './connection.ts'
 import { discover, inspectModern } from './modern.ts'
 import type { Found, Watch } from './found.ts'
@@ -43,6 +44,7 @@ async function inspectUrl(url: URL, { headers, transport }: RemoteTarget, watch:
 function hintFor(tried: readonly string[]): string {
   const all = (part: string): boolean => tried.every((each) => each.includes(part))
   if (tried.some((each) => each.includes('text/html'))) return 'that is a web page: name the path of its MCP endpoint, like http://host:port/mcp'
+  if (tried[0]?.endsWith('it hung up')) return 'does it speak TLS: try the other one of http:// and https://'
   if (all(': 404')) return 'nothing is at that path: name the one of its MCP endpoint, like http://host:port/mcp'
   if (all(': 405')) return 'that path takes neither POST nor GET: is it the one of its MCP endpoint'
   if (tried.some((each) => / 5\d\d$/.test(each))) return 'it fails on its own side: its log says why'
@@ -65,5 +67,12 @@ function whyNot(error: unknown, url: URL, signal: AbortSignal): string {
       cause: error,
     })
   if (status !== undefined && status >= 100) return String(status)
-  return error instanceof Error ? error.message.replace(/^(?:Streamable HTTP|SSE) error: /, '').slice(0, 200) : String(error)
+  if (!(error instanceof Error)) return String(error)
+  const deepest = causeOf(error)
+  if ('code' in deepest) return whyUnreachable(deepest).why
+  return error.message.replace(/^(?:Streamable HTTP|SSE) error: /, '').slice(0, 200)
+}
+
+function causeOf(error: Error): Error {
+  return error.cause instanceof Error ? causeOf(error.cause) : error
 }
