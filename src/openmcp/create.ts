@@ -21,7 +21,7 @@ export interface OpenMcpSettings {
   servers?: Readonly<Record<string, NamedSettings>>
   /** Without `server`: all of `servers` as one at the root, which tells clients this name and version. */
   aggregate?: { name: string; version: string }
-  /** Where to listen. Undefined: a free port of loopback. `stdio`: on our own stdin and stdout, and only `server`. */
+  /** Where to listen. Undefined: a free port of loopback. `stdio`: on our own stdin and stdout, where there is one place: for `server` or for all as one. */
   listen?: ListenSettings | 'stdio'
   /** Undefined: nobody is asked who they are, and only loopback is listened on. */
   security?: SecuritySettings
