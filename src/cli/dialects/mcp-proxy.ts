@@ -2,7 +2,7 @@
 import { schemeOf } from '../../protocol/target.ts'
 import { isEnvName } from '../env-file.ts'
 import type { Dialect, Draft, Meaning, Speech, Target } from './dialect.ts'
-import { allowOrigin, flag, kept, leaveOut, logLevel, one, pair, place, put, putLogLevel, refuse, renamed } from './meanings.ts'
+import { allowOrigin, flag, kept, leaveOut, logLevel, one, pair, place, put, putLogLevel, refuse, refused, renamed } from './meanings.ts'
 import { putHeader } from './headers.ts'
 
 const HEADER: Meaning = pair(
@@ -97,6 +97,9 @@ export const MCP_PROXY: Dialect = {
     ['--log-level', logLevel()],
     ['--verify-ssl', VERIFY_SSL],
     ['--no-verify-ssl', flag((_use, draft) => put(draft, '--verify-ssl', 'false'))],
+    ['--username', one(kept('username'))],
+    ['--password', one(kept('password'))],
+    ['--digest', flag(refused('openmcp speaks Basic, and no Digest', 'https:// keeps what Basic says to the server and us'))],
     ['--client-id', renamed('--client-id')],
     ['--client-secret', renamed('--client-secret')],
     ['--token-url', renamed('--token-url')],
@@ -122,6 +125,10 @@ function finish(speech: Speech, draft: Draft): Target {
   const fromEnv = words.length === 0 && !said.has('config') && !said.has('named-server') ? machine.env['SSE_URL'] : undefined
   const [target] = isUrl(fromEnv) ? [fromEnv] : words
   if (target !== undefined && !terminated && schemeOf(target) !== undefined) return toUpstream(target, speech, draft)
+  for (const name of ['username', 'password']) {
+    const use = said.get(name)
+    if (use) leaveOut(draft, use, 'it is for a URL, and mcp-proxy asks no caller for it')
+  }
   const transport = said.get('transport')
   if (transport && target !== undefined) leaveOut(draft, transport, 'Streamable HTTP and SSE are served at once, on one port')
   // mcp-proxy listens on a port of its choice. Where only single words are like its own, no port means our stdio, as everywhere here.
@@ -139,9 +146,19 @@ function toUpstream(upstream: string, { words }: Speech, draft: Draft): Target {
   if (second !== undefined) refuse(draft, `one word too many behind the upstream: '${second}'`, 'give an upstream or a COMMAND')
   const transport = draft.said.get('transport')
   if (transport) put(draft, '--transport', transport.value)
+  putBasic(draft)
   if (draft.port !== undefined) draft.warnings.push('mcp-proxy speaks stdio before a URL, with or without a port; here the URL is served at the port')
   else if (draft.host !== undefined) draft.port = '0'
   return { kind: 'upstream', upstream }
+}
+
+/** RFC 7617 §2. */
+function putBasic(draft: Draft): void {
+  const [username, password] = ['username', 'password'].map((name) => draft.said.get(name))
+  if (!username && !password) return
+  if (!username || !password || username.value.includes(':'))
+    return refuse(draft, '--username and --password go together, and no colon is in a name', 'give both')
+  putHeader(draft, 'Authorization', `Basic ${Buffer.from(`${username.value}:${password.value}`).toString('base64')}`)
 }
 
 /** `-e K COMMAND`, where somebody forgot `=VALUE`, would start what is not meant. */

@@ -12,9 +12,9 @@ import { RUN_OPTIONS } from '../../../src/cli/option-table.ts'
 import { OpenMcpError } from '../../../src/errors.ts'
 import { machineWith } from '../machine.ts'
 
-/** What is so here whether or not somebody says it, and so is taken without a word. */
+/** What is so here whether or not somebody says it, and so is taken without a word; and a name with its password, which become one text. */
 const ALWAYS_SO =
-  /^--(?:strict-auth|hot-reload|enable-proxy|protocol|disable-cookies|allow-http|stateful|client-credentials|no-stateless|no-debug|no-pass-environment|silent|debug|pass-environment|stateless|logLevel|log-level|transport|type|server-type|outputTransport|output-transport|healthEndpoint|health-endpoint)$/
+  /^--(?:username|password|strict-auth|hot-reload|enable-proxy|protocol|disable-cookies|allow-http|stateful|client-credentials|no-stateless|no-debug|no-pass-environment|silent|debug|pass-environment|stateless|logLevel|log-level|transport|type|server-type|outputTransport|output-transport|healthEndpoint|health-endpoint)$/
 
 /** A value that the option understands, and that is like no other. */
 function valueOf(option: string, count: number): string[] {

@@ -55,6 +55,10 @@ describe('examples of mcp-proxy and rmcp-proxy', () => {
     ],
     ['--port 8080 python -- mcp_server.py --flag', 'run -p 8080 -- python mcp_server.py --flag'],
     ['-p 8001:http://127.0.0.1:8000/sse --headers Authorization=x', 'run -p 8001:http://127.0.0.1:8000/sse -H Authorization=x'],
+    [
+      '--transport streamablehttp --username user --password pass https://h/mcp',
+      "run --transport streamablehttp -H 'Authorization: Basic dXNlcjpwYXNz' https://h/mcp",
+    ],
     ['--port 8080 -- python -- x', 'run -p 8080 -- python -- x'],
     ['--port 8080 https://h/mcp', 'run -p 8080:https://h/mcp'],
     ['--port 8080 --security --allow-host mcp.example.com -- x', 'run -p 8080 --security --allow-host mcp.example.com -- x'],
@@ -108,6 +112,8 @@ test('a COMMAND is never taken for a value', () => {
 test.each([
   ['--port 1 --sse-port 2 x', '--sse-port 2 and 1 are two ports to listen on'],
   ['--host 127.0.0.1 https://h/mcp', 'this means one thing to mcp-proxy and another to mcp-remote'],
+  ['--username user https://h/mcp', '--username and --password go together'],
+  ['--username u --password hunter2 --digest https://h/mcp', '--digest: openmcp speaks Basic, and no Digest'],
   ['--port 1 https://h/mcp more', "one word too many behind the upstream: 'more'"],
   ['--port 1 --transport sse --transport streamablehttp https://h', '--transport is given more than once'],
 ])('%s is refused', (typed, why) => {
@@ -117,6 +123,7 @@ test.each([
 test.each([
   ["--port 1 --allow-origin '*' -- x", '--allow-origin * is left out: every web page would be let in'],
   ['--port 1 https://h/mcp', 'mcp-proxy speaks stdio before a URL'],
+  ['--port 1 --username u --password p -- x', '--password is left out: it is for a URL'],
   ['--port 1 --transport sse -- x', '--transport is left out: Streamable HTTP and SSE are served at once'],
   ['--port 1 --named-server a b --named-server-config f', 'here the servers of both are served'],
 ])('%s says what is different', (typed, why) => {
