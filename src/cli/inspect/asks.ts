@@ -5,7 +5,7 @@ import { boundedFetch, type Fetch } from '../../login/bounded-fetch.ts'
 import { findIssuer, type Issuer } from '../../login/find-issuer.ts'
 
 /** How somebody becomes a client of the issuer, or somebody to it. */
-export type WayIn = 'registration' | 'client id metadata document' | 'device code' | 'client credentials' | 'identity'
+type WayIn = 'registration' | 'client id metadata document' | 'device code' | 'client credentials' | 'identity'
 
 export interface Asks {
   /** Undefined: it does not say who gives tokens, or not in a way that is believed: then `why` tells. */
