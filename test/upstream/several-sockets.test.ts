@@ -100,3 +100,17 @@ test('when nobody is there clients hear it and /status says it, until a probe fi
   await until('its state', async () => (await state()) !== 'unreachable')
   expect(await by(await openSession(url))).toBe('b')
 })
+
+test('one that wants to know who we are is there, whoever probes it without saying so', async () => {
+  const peer = await webSocketPeer({ onMessage: answering('a'), wants: 'Bearer good' })
+  onTestFinished(peer.stop)
+  let token: string | undefined
+  const credential = { headers: () => (token === undefined ? {} : { authorization: token }), refused: () => Promise.resolve(false) }
+  const target = { kind: 'socket', url: new URL(`ws://${peer.host}/mcp`), headers: {} } as const
+  const { at: path, status } = await running([{ ...child('one'), target, credential }])
+  const state = async (): Promise<unknown> => at(await status(), 'server_instances', 'one')
+  await until('the refusal', async () => (await state()) === 'unreachable')
+  token = 'Bearer good'
+  await until('the probe', async () => (await state()) !== 'unreachable')
+  expect(await by(await openSession(path('/servers/one/mcp')))).toBe('a')
+})
