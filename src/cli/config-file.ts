@@ -2,7 +2,7 @@
 import { readConfig, type Place, type ReadConfig } from '../config/config.ts'
 import type { Filling } from '../config/fill.ts'
 import type { SecuritySection } from '../config/security-section.ts'
-import type { Step } from '../config/shape.ts'
+import type { Step } from '../config/at.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { TrustRule } from '../policy/shapes.ts'
 import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'

@@ -1,7 +1,7 @@
 // From the servers that a file names to what openmcp serves beside the one that was typed.
 import type { OAuthEntry } from '../config/oauth-entry.ts'
 import type { CommandEntry, RemoteEntry, ServerEntry } from '../config/server-entry.ts'
-import type { Step } from '../config/shape.ts'
+import type { Step } from '../config/at.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { NamedServer, OpenMcpOptions } from '../openmcp.ts'
 import { childEnvironment, isSet } from '../upstream/child-environment.ts'

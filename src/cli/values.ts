@@ -65,7 +65,7 @@ export function parseName(text: string, as: string): string {
   throw new OpenMcpError('usage', `${as}: '${text}' is not a name`, { hint: 'use up to 64 letters, digits, dots, dashes and underscores' })
 }
 
-export function isName(text: string): boolean {
+function isName(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)
 }
 

@@ -5,7 +5,8 @@ import { LIMITS, LISTEN } from './listen-section.ts'
 import { RETRY } from './retry.ts'
 import { SECURITY, TRUST } from './security-section.ts'
 import { SERVERS, type ServerEntry } from './server-entry.ts'
-import { about, createAt, object, pathOf, text, yesOrNo, type At, type Finding, type Members, type Shape, type Step } from './shape.ts'
+import { createAt, pathOf, type At, type Finding, type Step } from './at.ts'
+import { about, object, text, yesOrNo, type Members, type Shape } from './shape.ts'
 import { readSource } from './source.ts'
 
 const SECTIONS = {
@@ -56,7 +57,7 @@ export interface Place {
   readonly line: number
 }
 
-export type Told = Place & Pick<Finding, 'steps' | 'words' | 'hint' | 'notBuilt'>
+type Told = Place & Pick<Finding, 'steps' | 'words' | 'hint' | 'notBuilt'>
 
 /** Never fails: what is wrong is among `mistakes`. */
 export function readConfig(given: string, filling: Filling): ReadConfig {

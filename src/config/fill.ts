@@ -1,6 +1,6 @@
 // `${NAME}` and `${file:PATH}` in the texts of a configuration: secrets stay where they are kept.
 import { isObject } from '../protocol/message.ts'
-import type { At } from './shape.ts'
+import type { At } from './at.ts'
 
 export interface Filling {
   env: Readonly<Record<string, string | undefined>>

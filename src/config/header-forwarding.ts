@@ -1,5 +1,6 @@
 // `client_header_forwarding`, as mcpo writes it: which headers of a caller a remote server gets.
-import { about, listOf, meaning, object, text, yesOrNo, type At, type Members, type Shape } from './shape.ts'
+import type { At } from './at.ts'
+import { about, listOf, meaning, object, text, yesOrNo, type Members, type Shape } from './shape.ts'
 import { headerOfCaller } from './words.ts'
 
 const MEMBERS = {

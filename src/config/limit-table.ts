@@ -20,7 +20,7 @@ const MEMORY = { unit: 'bytes', from: 1024, to: 64 * 1024 * MIB } as const
 const MANY = { unit: 'count', from: 1, to: 1_000_000 } as const
 const SECONDS = { unit: 'seconds', from: 0, to: MAX_SECONDS } as const
 
-export const LIMIT_RULES = {
+const LIMIT_RULES = {
   timeout: { limit: 'timeoutSeconds', ...SECONDS, what: 'Seconds a call may wait for any sign of its answer; 0: as long as the client does.' },
   idle: { limit: 'idleSeconds', ...SECONDS, from: 0.1, what: 'Seconds a session may lie idle.' },
   drain: { limit: 'drainSeconds', ...SECONDS, what: 'Seconds that calls in flight get when openmcp is told to stop.' },

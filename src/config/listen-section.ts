@@ -2,7 +2,7 @@
 import type { Limits } from '../protocol/limits.ts'
 import { bindHostOf, hostOf, originOf, pathPrefixOf, publicUrlOf } from './addresses.ts'
 import { bytesOf, limitRules, shownBytes, type LimitRule } from './limit-table.ts'
-import { about, listOf, meaning, number, object, text, type Members, type Shape } from './shape.ts'
+import { about, listOf, meaning, number, object, text, type Shape } from './shape.ts'
 import { headerName } from './words.ts'
 
 const LISTEN_MEMBERS = {
@@ -32,7 +32,6 @@ const LISTEN_MEMBERS = {
 }
 
 export const LISTEN = object(LISTEN_MEMBERS)
-export type ListenSection = Members<typeof LISTEN_MEMBERS>
 
 /** Those that are given, by their names in `Limits`. */
 export const LIMITS: Shape<Partial<Limits>> = meaning(

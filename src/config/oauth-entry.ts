@@ -1,6 +1,7 @@
 // `oauth` of a server: how a token for it is had, where that is not to be found out from the server itself.
 import { RESOURCE_INDICATOR } from '../protocol/resource-indicator.ts'
-import { about, choice, meaning, object, text, yesOrNo, type At, type Members, type Shape } from './shape.ts'
+import type { At } from './at.ts'
+import { about, choice, meaning, object, text, yesOrNo, type Members, type Shape } from './shape.ts'
 import { safeUrl } from './words.ts'
 
 export interface OAuthEntry {

@@ -6,7 +6,8 @@ import type { TrustRule } from '../policy/shapes.ts'
 import { isObject, type JsonObject } from '../protocol/message.ts'
 import { safeUrlOf, serverUrlOf } from './addresses.ts'
 import { TOKEN_SECONDS } from './limit-table.ts'
-import { about, choice, listOf, meaning, number, object, text, yesOrNo, type At, type Members, type Shape } from './shape.ts'
+import type { At } from './at.ts'
+import { about, choice, listOf, meaning, number, object, text, yesOrNo, type Members, type Shape } from './shape.ts'
 import { readTrustRule } from './trust-rule.ts'
 import { identityName } from './words.ts'
 
@@ -71,7 +72,6 @@ const TRUST_MEMBERS = {
 }
 
 export const TRUST = object(TRUST_MEMBERS)
-export type TrustSection = Members<typeof TRUST_MEMBERS>
 
 function ruleOf(given: Members<typeof IDENTITY_MEMBERS>, at: At): TrustRule | undefined {
   try {

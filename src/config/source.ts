@@ -1,7 +1,7 @@
 // JSON with comments, from text to a plain value: strict about what a reader and a program would take for different things.
 import { parseTree, printParseErrorCode, type Node, type ParseError } from 'jsonc-parser'
 
-import type { At, Step } from './shape.ts'
+import type { At, Step } from './at.ts'
 
 const MAX_CHARS = 1024 * 1024
 const MAX_DEPTH = 64

@@ -1,6 +1,6 @@
 // `openmcp config import`: nothing is filled in on the way, so that a secret stays where it was kept, and nothing is run.
 import { importConfig } from '../../config/import/import.ts'
-import { createAt, type Finding } from '../../config/shape.ts'
+import { createAt, type Finding } from '../../config/at.ts'
 import { readSource } from '../../config/source.ts'
 import { OpenMcpError } from '../../errors.ts'
 import { textOf } from '../machine.ts'

@@ -1,5 +1,5 @@
 // `openmcp config validate`, `show` and `list`: what a configuration means, before it is run.
-import { createAt } from '../../config/shape.ts'
+import { createAt } from '../../config/at.ts'
 import { effective } from '../../config/effective.ts'
 import { fill } from '../../config/fill.ts'
 import { masked, MASKED_FILLING } from '../../config/masked.ts'
