@@ -9,7 +9,10 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { readArguments, readWords } from '../../src/cli/arguments.ts'
 import {
   CONFIG_OPTIONS,
+<<<<<<< Updated upstream
   DEMO_OPTIONS,
+=======
+>>>>>>> Stashed changes
   ID_OPTIONS,
   KEY_OPTIONS,
   LOGIN_OPTIONS,
@@ -72,6 +75,7 @@ const COMMANDS = new Map([
   ['trust', TRUST_OPTIONS],
   ['key', KEY_OPTIONS],
   ['login', LOGIN_OPTIONS],
+  ['config', CONFIG_OPTIONS],
   ['reset', RESET_OPTIONS],
   ['config', CONFIG_OPTIONS],
   ['notification-demo', DEMO_OPTIONS],

@@ -48,6 +48,7 @@ for (const program of PROGRAMS) {
 const FILES = {
   key: `${KEY}\n`,
   headers: 'X-From: a file\n',
+  secret: 'a-secret-of-a-client\n',
   'servers.json': `{ "mcpServers": { "fetch": { "disabled": false, "timeout": 60, "command": "uvx", "args": ["mcp-server-fetch"], "transportType": "stdio" } } }`,
   'config.json': `{
     "mcpServers": {
@@ -94,7 +95,7 @@ describe('mcp-proxy, of npm', () => {
 async function outcomeOf(line: string, system?: string): Promise<string> {
   const { env, argv } = await typedAs(line)
   const [command = ''] = argv
-  if (['reset', 'test', 'notification-demo'].includes(command)) {
+  if (['reset', 'test', 'notification-demo', 'init', 'config', 'generate-config'].includes(command)) {
     const { code, stderr } = await typed(argv, { env, cwd })
     return code === 0 ? 'does it' : stderr
   }

@@ -4,12 +4,12 @@ import type { Reporter, TestModule } from 'vitest/node'
 import type { Line, System } from './contract.ts'
 
 interface Found extends Line {
-  readonly passes: boolean
+  readonly state: 'passed' | 'failed' | 'skipped' | 'pending'
 }
 
 const ORDER: readonly System[] = ['openmcp (Rust)', 'rmcp-proxy', 'mcp-proxy', 'mcp-connect', 'mcpo', 'supergateway', 'mcp-remote', 'files']
 const LEGEND =
-  'n/m: so many of its spellings work; ≠: refused or otherwise on purpose, and shown; next: comes with the OpenAPI door, and is refused until then; FAILS'
+  'n/m: so many of its spellings work; ≠: refused or otherwise on purpose, and shown; next: comes with the OpenAPI door, and is refused until then; skipped: not run'
 
 export default class ContractTable implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
@@ -17,9 +17,9 @@ export default class ContractTable implements Reporter {
       .flatMap((module) => [...module.children.allTests()])
       .flatMap((test): Found[] => {
         const { contract } = test.meta()
-        return contract === undefined ? [] : [{ ...contract, passes: test.result().state === 'passed' }]
+        return contract === undefined ? [] : [{ ...contract, state: test.result().state }]
       })
-    if (found.length > 0) process.stdout.write(`\n${tableOf(found)}\n`)
+    if (found.some(({ state }) => state === 'passed' || state === 'failed')) process.stdout.write(`\n${tableOf(found)}\n`)
   }
 }
 
@@ -43,15 +43,17 @@ function tableOf(found: readonly Found[]): string {
 }
 
 function cellOf(lines: readonly Found[]): string {
-  if (lines.some(({ passes }) => !passes)) return `FAILS ${countOf(lines)}`
+  if (lines.some(({ state }) => state === 'failed')) return `FAILS ${countOf(lines)}`
+  const passed = lines.filter(({ state }) => state === 'passed')
   const works = lines.filter(({ standing }) => standing === 'works')
   return [
-    ...(works.length > 0 ? [`${works.length}/${works.length}`] : []),
-    ...(lines.some(({ standing }) => standing === 'differs') ? ['≠'] : []),
-    ...(lines.some(({ standing }) => standing === 'next') ? ['next: OpenAPI door'] : []),
+    ...(works.length > 0 ? [countOf(works)] : []),
+    ...(passed.some(({ standing }) => standing === 'differs') ? ['≠'] : []),
+    ...(passed.some(({ standing }) => standing === 'next') ? ['next: OpenAPI door'] : []),
+    ...(passed.length < lines.length ? ['skipped'] : []),
   ].join(' ')
 }
 
 function countOf(lines: readonly Found[]): string {
-  return `${lines.filter(({ passes }) => passes).length}/${lines.length}`
+  return `${lines.filter(({ state }) => state === 'passed').length}/${lines.length}`
 }

@@ -148,6 +148,11 @@ test('CONNECTION_TIMEOUT=20 mcpo (--as mcpo) -- CMD', works('retries and time li
   expect(await childBehind(await serves(['--as', 'mcpo', '--port', '0', '--', ...CHILD], { CONNECTION_TIMEOUT: '20' }))).toMatchObject({ argv: [] })
 })
 
+test('mcpo -h HOST (--as mcpo)', works('where to listen'), async () => {
+  const { url } = await serves(['--as', 'mcpo', '-h', '127.0.0.1', '-p', '0', '--', ...CHILD])
+  expect(url.hostname).toBe('127.0.0.1')
+})
+
 test('mcpo -h HOST (help here)', differs('version and help'), async () => {
   expect(await typed(['-h'])).toMatchObject({ code: 0, stdout: expect.stringContaining('openmcp run') })
 })

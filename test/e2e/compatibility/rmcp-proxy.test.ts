@@ -2,9 +2,11 @@
 import { chmodSync, mkdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
+import { createOpenMcp } from '../../../src/index.ts'
 import { contractOf } from '../../support/contract.ts'
 import { nodeHome } from '../../support/node-home.ts'
 import { typed } from '../../support/openmcp.ts'
+import { forThisTest } from '../../support/tidy.ts'
 import { ask, openSession, openSse } from '../../support/wire.ts'
 import { CHILD, calledOn, childBehind, files, remote, serves, speaks } from './stage.ts'
 
@@ -92,6 +94,14 @@ test('GET /health', works('health'), async () => {
 test('at any path', differs('Streamable HTTP'), async () => {
   const proxy = await serves(['--port', '0', '--transport', 'streamable-http', '--', ...CHILD])
   await expect(openSession(proxy.at('/anything'))).rejects.toThrow('HTTP 404')
+})
+
+test('rmcp_proxy::run_sse_client, run_streamable_http_client', works('a library'), async () => {
+  const there = await remote()
+  const proxy = await createOpenMcp({ server: { url: `${there.origin}/mcp`, headers: { 'X-From': 'a program' } }, listen: { port: 0 } })
+  await forThisTest({ stop: () => proxy.close() })
+  expect(await (await openSession(new URL(proxy.url ?? ''))).call('echo')).toEqual({ by: 'remote' })
+  expect(there.call.headers['x-from']).toBe('a program')
 })
 
 test('mcp-proxy reset', works('logins forgotten'), async () => {
