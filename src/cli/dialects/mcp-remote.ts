@@ -1,7 +1,7 @@
 // mcp-remote: URL [PORT], and options anywhere. It serves a remote server on stdio, and so do we.
 import { isObject, type JsonObject } from '../../protocol/message.ts'
 import { isLoopbackHost } from '../../protocol/loopback.ts'
-import { schemeOf } from '../../protocol/target.ts'
+import { schemeOf, shownTarget } from '../../protocol/target.ts'
 import { textOf } from '../machine.ts'
 import type { Dialect, Draft, Meaning, Speech, Target, Use } from './dialect.ts'
 import { filledIn, headerIn, jsonIn, putFilledHeader } from './headers.ts'
@@ -33,7 +33,6 @@ const TRANSPORT: Meaning = one(
 )
 
 const CALLBACK = 'openmcp login finds a free port of this machine for the browser to come back to'
-const IN_LOGIN = 'a person logs in with: openmcp login URL, once'
 
 export const MCP_REMOTE: Dialect = {
   name: 'mcp-remote',
@@ -50,12 +49,12 @@ export const MCP_REMOTE: Dialect = {
     ['--static-oauth-client-metadata', one(kept('client-metadata'))],
     ['--client-credentials', flag(kept('client-credentials'))],
     ['--token-endpoint', renamed('--token-url')],
-    ['--client-metadata-url', one(leftOut(`${IN_LOGIN}, and with --client-metadata-url there`))],
-    ['--auth-timeout', one(leftOut(`${IN_LOGIN}, and with --timeout there`))],
+    ['--client-metadata-url', one(kept('client-metadata-url'))],
+    ['--auth-timeout', one(kept('auth-timeout'))],
     ['--auth-success-url', one(leftOut('what the browser shows in the end is a page of our own'))],
     ['--host', one(leftOut(CALLBACK))],
     ['--callback-path', one(leftOut(CALLBACK))],
-    ['--device-code', flag(leftOut(`${IN_LOGIN}, on any machine: what the browser ends up with can be pasted`))],
+    ['--device-code', flag(kept('device-code'))],
     [
       '--authorize-param',
       one(refused('openmcp login asks for what the standard has, and no more', 'drop it, or log in with another program and use --header-file')),
@@ -91,8 +90,7 @@ function finish({ words }: Speech, draft: Draft): Target {
   if (stray !== undefined) refuse(draft, `one word too many behind the upstream: '${stray}'`, 'openmcp --as mcp-remote URL')
   if (upstream === undefined) return { kind: 'none' }
   refuseOpenHttp(upstream, draft)
-  putResource(draft)
-  putClient(draft)
+  putClient(upstream, draft)
   if (said.has('debug')) put(draft, '--debug')
   else if (said.has('silent')) put(draft, '--log-level', 'error')
   return { kind: 'upstream', upstream }
@@ -105,44 +103,63 @@ function refuseOpenHttp(upstream: string, draft: Draft): void {
   refuse(draft, `what is said to ${url.host} would go unencrypted`, 'https://, or --allow-http where nobody else is in between')
 }
 
-/** Whoever gets the token says for what it is: a client that logs in for itself here, a person with `openmcp login`. */
-function putResource(draft: Draft): void {
-  const resource = draft.said.get('resource')
-  const without = draft.said.get('no-resource')
-  const [use] = [without, resource].filter((each) => each !== undefined)
-  if (!use) return
-  const value = without || use.value.trim() === '' ? 'none' : use.value
-  if (draft.said.has('client-credentials')) put(draft, '--resource', value)
-  else leaveOut(draft, use, `${IN_LOGIN}, and with --resource ${value} there`)
-  if (without && resource) leaveOut(draft, resource, '--disable-resource-parameter goes before it')
-}
+/** What only a login of a person has a use for. */
+const OF_LOGIN = ['client-info', 'client-metadata', 'client-metadata-url', 'resource', 'no-resource', 'auth-timeout', 'device-code']
 
-/** A client that logs in for itself is typed with `run`; one for people with `openmcp login`. */
-function putClient(draft: Draft): void {
+/** A client that logs in for itself is typed with `run`. People log in once, before. */
+function putClient(upstream: string, draft: Draft): void {
   const { said } = draft
-  const credentials = said.get('client-credentials')
-  const info = said.get('client-info')
+  const resource = resourceOf(draft)
   const metadata = said.get('client-metadata')
   const scope = metadata && scopeOf(metadata, draft)
-  if (!credentials) {
-    if (info) leaveOut(draft, info, `${IN_LOGIN}, and with --client-id and --client-secret-file there`)
-    if (metadata) leaveOut(draft, metadata, `${IN_LOGIN}${scope === undefined ? '' : `, and with --scope '${scope}' there`}`)
-    return
+  if (!said.has('client-credentials')) return leaveOutLogin(upstream, { resource, scope }, draft)
+  for (const name of ['client-metadata-url', 'auth-timeout', 'device-code']) {
+    const use = said.get(name)
+    if (use) leaveOut(draft, use, 'with --client-credentials there is no person who logs in')
   }
+  if (resource !== undefined) put(draft, '--resource', resource)
   if (scope !== undefined) put(draft, '--oauth-scope', scope)
-  if (!info)
-    return refuse(
-      draft,
-      `${credentials.as} needs a client`,
-      `${credentials.as} --static-oauth-client-info '{"client_id": "...", "client_secret": "\${SECRET}"}'`,
-    )
-  const members = membersOf(info, draft)
+  putCredentials(draft)
+}
+
+/** Whoever gets the token says for what it is: a client that logs in for itself here, a person with `openmcp login`. */
+function resourceOf(draft: Draft): string | undefined {
+  const [resource, without] = ['resource', 'no-resource'].map((name) => draft.said.get(name))
+  if (!without) return resource && (resource.value.trim() === '' ? 'none' : resource.value)
+  if (resource) leaveOut(draft, resource, '--disable-resource-parameter goes before it')
+  return 'none'
+}
+
+function leaveOutLogin(upstream: string, { resource, scope }: { resource: string | undefined; scope: string | undefined }, draft: Draft): void {
+  const uses = OF_LOGIN.flatMap((name) => draft.said.get(name) ?? [])
+  if (uses.length === 0) return
+  const words = [`openmcp login ${shownTarget(upstream)}`]
+  const id = clientOf(draft)?.['client_id']
+  if (typeof id === 'string') words.push(`--client-id ${id} --client-secret-file FILE`)
+  const [document, timeout] = ['client-metadata-url', 'auth-timeout'].map((name) => draft.said.get(name)?.value)
+  if (document !== undefined) words.push(`--client-metadata-url ${shownTarget(document)}`)
+  if (scope !== undefined) words.push(`--scope '${scope}'`)
+  if (resource !== undefined) words.push(`--resource ${shownTarget(resource)}`)
+  if (timeout !== undefined) words.push(`--timeout ${timeout}`)
+  if (draft.said.has('device-code')) words.push('--device')
+  leaveOut(draft, { as: uses.map(({ as }) => as).join(', ') }, `a person logs in once, before, with: ${words.join(' ')}`)
+}
+
+function putCredentials(draft: Draft): void {
+  const info = draft.said.get('client-info')
+  if (!info) return refuse(draft, '--client-credentials needs a client', `--static-oauth-client-info '{"client_id": "...", "client_secret": "\${SECRET}"}'`)
+  const members = clientOf(draft)
   const [id, secret] = [members?.['client_id'], members?.['client_secret']]
   if (typeof id !== 'string' || typeof secret !== 'string') return refuse(draft, `${info.as} holds no client_id and client_secret`, `${info.as} @FILE`)
   put(draft, '--client-id', id)
   // What was typed, letter for letter, is on a command line already; anything else is kept off it.
   if (info.value.includes(secret)) put(draft, '--client-secret', secret)
   else draft.env['OPENMCP_CLIENT_SECRET'] = secret
+}
+
+function clientOf(draft: Draft): JsonObject | undefined {
+  const info = draft.said.get('client-info')
+  return info && membersOf(info, draft)
 }
 
 function scopeOf(use: Use, draft: Draft): string | undefined {

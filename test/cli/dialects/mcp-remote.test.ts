@@ -79,11 +79,24 @@ describe('a client that logs in for itself', () => {
   })
 })
 
+test('a client of people is one of their login', () => {
+  const warnings = translated(`${URL} --static-oauth-client-info @c.json`, {
+    files: { 'c.json': '{"client_id":"c","client_secret":"hunter2"}' },
+  })?.warnings.join()
+  expect(warnings).toBe(
+    `--static-oauth-client-info is left out: a person logs in once, before, with: openmcp login ${URL} --client-id c --client-secret-file FILE`,
+  )
+})
+
 test.each([
   [`${URL} 9696`, 'the port 9696 is left out'],
-  [`${URL} --static-oauth-client-info @c.json`, '--static-oauth-client-info is left out: a person logs in with: openmcp login URL'],
-  [`${URL} --static-oauth-client-metadata '{"scope":"a b"}'`, "with --scope 'a b' there"],
-  [`${URL} --device-code`, '--device-code is left out'],
+  [`${URL} --static-oauth-client-metadata '{"scope":"a b"}'`, "--scope 'a b'"],
+  [
+    `${URL} --device-code --resource https://r/ --auth-timeout 60`,
+    `a person logs in once, before, with: openmcp login ${URL} --resource https://r/ --timeout 60 --device`,
+  ],
+  [`${URL} --disable-resource-parameter`, `openmcp login ${URL} --resource none`],
+  [`${URL} --client-metadata-url https://c.example/c.json`, `openmcp login ${URL} --client-metadata-url https://c.example/c.json`],
   [`${URL} --transport sse-first`, 'Streamable HTTP is tried first here'],
 ])('%s says what is different', (typed, why) => {
   expect(translated(typed)?.warnings.join('\n')).toContain(why)
@@ -106,13 +119,13 @@ test('a COMMAND with an option of mcp-remote is a COMMAND', () => {
 })
 
 test('a resource is for whoever gets the token: without a client of its own, that is a person', () => {
-  const IN_LOGIN = 'is left out: a person logs in with: openmcp login URL, once, and with --resource'
+  const IN_LOGIN = `is left out: a person logs in once, before, with: openmcp login ${URL} --resource`
   expect(translated(`${URL} --resource https://tenant/`)).toMatchObject({
     argv: wordsOf(`run ${URL}`),
-    warnings: [`--resource ${IN_LOGIN} https://tenant/ there`],
+    warnings: [`--resource ${IN_LOGIN} https://tenant/`],
   })
   expect(translated(`${URL} --disable-resource-parameter`)).toMatchObject({
     argv: wordsOf(`run ${URL}`),
-    warnings: [`--disable-resource-parameter ${IN_LOGIN} none there`],
+    warnings: [`--disable-resource-parameter ${IN_LOGIN} none`],
   })
 })
