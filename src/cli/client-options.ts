@@ -8,6 +8,7 @@ import type { ClientLogin } from './upstream-login.ts'
 import { parseScope, parseServerUrl } from './values.ts'
 
 const SECRET_VARIABLE = 'OPENMCP_CLIENT_SECRET'
+const FILE_VARIABLE = 'OPENMCP_CLIENT_SECRET_FILE'
 const SECRET_OPTIONS = ['client-secret', 'client-secret-file'] as const
 export const CLIENT_OPTIONS = ['client-id', ...SECRET_OPTIONS, 'token-url', 'oauth-scope', 'resource'] as const
 
@@ -43,7 +44,8 @@ function twoSay(other: string): OpenMcpError {
 }
 
 export function hasClientSecret(reading: Reading): boolean {
-  return SECRET_OPTIONS.some((name) => allOf(reading, name).length > 0) || (reading.machine.env[SECRET_VARIABLE] ?? '') !== ''
+  const { env } = reading.machine
+  return SECRET_OPTIONS.some((name) => allOf(reading, name).length > 0) || [SECRET_VARIABLE, FILE_VARIABLE].some((name) => (env[name] ?? '') !== '')
 }
 
 /** From a file, from the command line (with a warning), else from the environment. Undefined: none, or a mistake, which is noted. */
@@ -54,8 +56,11 @@ export function clientSecretOf(reading: Reading): string | undefined {
   if (typed) warnings.push(`${typed.as}: other programs of this machine can read a command line; --client-secret-file and ${SECRET_VARIABLE} keep it off`)
   if (file) return oneOf(reading, 'client-secret-file', (path, as) => parseSecret(textOf(machine, as, path), `${as}: the file`))
   if (typed) return oneOf(reading, 'client-secret', (text, as) => parseSecret(text, `${as}: its value`))
-  const inEnv = machine.env[SECRET_VARIABLE] ?? ''
-  return inEnv === '' ? undefined : mistakes.attempt(() => parseSecret(inEnv, SECRET_VARIABLE))
+  const { [SECRET_VARIABLE]: inEnv = '', [FILE_VARIABLE]: fileInEnv = '' } = machine.env
+  if (inEnv !== '' && fileInEnv !== '')
+    mistakes.add(new OpenMcpError('usage', `${SECRET_VARIABLE} and ${FILE_VARIABLE} both name the secret`, { hint: 'unset one' }))
+  if (inEnv !== '') return mistakes.attempt(() => parseSecret(inEnv, SECRET_VARIABLE))
+  return fileInEnv === '' ? undefined : mistakes.attempt(() => parseSecret(textOf(machine, FILE_VARIABLE, fileInEnv), `${FILE_VARIABLE}: the file`))
 }
 
 export function parseClientId(text: string, as: string): string {

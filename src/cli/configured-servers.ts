@@ -47,7 +47,7 @@ export function configuredServers(config: Config, surroundings: Surroundings): C
     const { isolation = defaults.isolation, timeoutSeconds = defaults.limits.timeoutSeconds } = entry
     const { allowedTools: allow, blockedTools: block } = entry
     const tools = allow !== undefined || block.length > 0 ? { tools: { ...(allow && { allow }), block } } : {}
-    const proof = mistakes.attempt(() => proofOf(entry, target, at, surroundings))
+    const proof = mistakes.attempt(() => proofOf(entry, target, { at, how: `openmcp login ${typed(name)} --config ${typed(config.file)}` }, surroundings))
     if (entry.stateless && entry.kind === 'remote' && entry.forwardHeaders.length > 0)
       mistakes.add(new OpenMcpError('usage', `${at()}: stateless shares one session upstream, and forwardHeaders are of one caller`))
     const stateless = entry.stateless ? { stateless: true } : {}
@@ -55,12 +55,22 @@ export function configuredServers(config: Config, surroundings: Surroundings): C
   })
 }
 
+/** As a shell takes it for one word. */
+function typed(word: string): string {
+  return /^[\w./:@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
+
 function forwardsOf(entry: NonNullable<ServerEntry>): Pick<NamedServer, 'forwardHeaders'> {
   return entry.kind === 'remote' && entry.forwardHeaders.length > 0 ? { forwardHeaders: entry.forwardHeaders } : {}
 }
 
 /** A header that says who we are goes before everything that could be found to say it. */
-function proofOf(entry: NonNullable<ServerEntry>, named: NamedServer['target'], at: Where, { machine, keys }: Surroundings): ConfiguredServer['proof'] {
+function proofOf(
+  entry: NonNullable<ServerEntry>,
+  named: NamedServer['target'],
+  { at, how }: { at: Where; how: string },
+  { machine, keys }: Surroundings,
+): ConfiguredServer['proof'] {
   const { identity: name, oauth } = entry.kind === 'remote' ? entry : { identity: undefined, oauth: undefined }
   const target = askedByHttp(named)
   if (target.kind !== 'remote') return undefined
@@ -75,7 +85,7 @@ function proofOf(entry: NonNullable<ServerEntry>, named: NamedServer['target'], 
   if (client) return { client, ...way }
   if (name === undefined) {
     const logins = keptLogins(target, machine)
-    return logins && { logins, ...way }
+    return logins && { logins: { ...logins, ...(oauth && { how }) }, ...way }
   }
   if ('authorization' in target.headers) throw new OpenMcpError('usage', `${at()}: id and a header authorization both say who we are`)
   return resource && { login: { name, keys, resource, bound: false }, ...way }

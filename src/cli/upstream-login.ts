@@ -70,15 +70,17 @@ export interface KeptLogins {
   readonly directory: string
   /** Where what is kept goes, and nowhere else. */
   readonly resource: URL
+  /** What a person types to log in there, where that is not `openmcp login URL`. */
+  readonly how?: string
 }
 
 /** Reads and loads nothing until the upstream asks: a login that is made later counts from then on. */
-export function keptCredentialFor({ directory, resource }: KeptLogins, log: Log, fetch: Fetch = globalThis.fetch): UpstreamCredential {
+export function keptCredentialFor({ directory, resource, how }: KeptLogins, log: Log, fetch: Fetch = globalThis.fetch): UpstreamCredential {
   const now = Date.now
   let source: TokenSource | undefined
   const load = async (): Promise<TokenSource> => {
     const [{ keptToken }, { createLogins }] = await Promise.all([import('../login/kept-token.ts'), import('../login/logins.ts')])
-    return keptToken({ logins: createLogins({ directory, now }), fetch, now })
+    return keptToken({ logins: createLogins({ directory, now }), how, fetch, now })
   }
   return createCredential({ resource, source: async (wanted) => (source ??= await load())(wanted), now, log })
 }

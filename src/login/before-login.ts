@@ -2,7 +2,7 @@
 import { OpenMcpError } from '../errors.ts'
 import { challengeOf, requirePrivateWay } from './ask-resource.ts'
 import type { BoundedFetch, Fetch, FetchBounds } from './bounded-fetch.ts'
-import type { Client, ClientChoice } from './client.ts'
+import { isVisible, type Client, type ClientChoice } from './client.ts'
 import { tokensOf } from './code-grant.ts'
 import { createDpopKey, type DpopKey } from './dpop-key.ts'
 import { findIssuer, issuerNamed, type Issuer } from './find-issuer.ts'
@@ -51,14 +51,15 @@ export async function findFor({ resource, issuer: named, bound, now }: LoginAske
 export async function loginOf(
   { resource: address, indicator, now }: LoginAsked,
   { issuer: { server, resource }, dpop, endpoints }: Found,
-  { client, scope, answer }: { client: Client; scope: string | undefined; answer: TokenAnswer },
+  { client, scope: asked, answer }: { client: Client; scope: string | undefined; answer: TokenAnswer },
 ): Promise<Login> {
+  // What was asked for once is asked for again when more is wanted, whatever of it was given.
+  const scope = asked ?? answer.token.scope
   return {
     address: address.href,
     resource,
     ...(indicator !== undefined && { indicator }),
-    // Where the answer says nothing, what was asked for was given (RFC 6749 §5.1).
-    ...(scope !== undefined && { scope }),
+    ...(scope !== undefined && isVisible(scope) && { scope }),
     issuer: server.issuer,
     ...endpoints,
     client,

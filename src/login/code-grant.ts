@@ -1,7 +1,7 @@
 // Tokens for the code of a login, and later for its refresh token.
 import { OpenMcpError } from '../errors.ts'
 import type { BoundedFetch } from './bounded-fetch.ts'
-import { clientAuthOf, isVisible, type Client } from './client.ts'
+import { clientAuthOf, type Client } from './client.ts'
 import type { DpopKey } from './dpop-key.ts'
 import type { Issuer } from './find-issuer.ts'
 import { resourceParameter, type Login } from './login.ts'
@@ -78,7 +78,7 @@ export async function refresh(login: Login, { now, ...ways }: Ways & { now: () =
 
 /** The part of a login that changes when it is renewed. */
 export function tokensOf({ token, refreshToken }: TokenAnswer, nowMs: number): Pick<Login, 'accessToken' | 'tokenType' | 'obtainedAtMs'> & Partial<Login> {
-  const { accessToken, tokenType, expiresInSeconds, scope } = token
+  const { accessToken, tokenType, expiresInSeconds } = token
   const lasts = expiresInSeconds === undefined ? undefined : Math.min(Math.max(0, expiresInSeconds), MOST_SECONDS)
   return {
     accessToken,
@@ -86,7 +86,6 @@ export function tokensOf({ token, refreshToken }: TokenAnswer, nowMs: number): P
     obtainedAtMs: Math.floor(nowMs),
     expiresAtMs: lasts === undefined ? undefined : Math.floor(nowMs + lasts * 1000),
     ...(refreshToken !== undefined && { refreshToken }),
-    ...(scope !== undefined && isVisible(scope) && { scope }),
   }
 }
 

@@ -10,21 +10,23 @@ import { shownUrl } from './shown-url.ts'
 
 export interface KeptTokenOptions {
   logins: Logins
+  /** What a person types to log in, where that is not the address alone. */
+  how?: string | undefined
   fetch: Fetch
   now: () => number
   bounds?: FetchBounds
 }
 
 /** Opens no browser: without a login that can still be renewed it fails, and says what to type. */
-export function keptToken({ logins, fetch, now, bounds = LOGIN_BOUNDS }: KeptTokenOptions): TokenSource {
+export function keptToken({ logins, how, fetch, now, bounds = LOGIN_BOUNDS }: KeptTokenOptions): TokenSource {
   return async ({ resource, instead }) => {
     const found = await logins.find(resource)
-    if (!found) throw noLogin(resource)
+    if (!found) throw noLogin(resource, how)
     const { login, path } = found
-    if (!isSpent(login, instead, now())) return sourced(login, now)
+    if (!isSpent(login, instead, now())) return sourced(login, now, how)
     let over: LoginOver | undefined
     const renewed = await logins.renew(path, async (current) => {
-      if (!current) throw noLogin(resource)
+      if (!current) throw noLogin(resource, how)
       // Whoever was first to the lock has done it.
       if (!isSpent(current, instead, now())) return current
       const dpop = current.dpopJwk && (await openDpopKey(current.dpopJwk, { now }))
@@ -37,8 +39,8 @@ export function keptToken({ logins, fetch, now, bounds = LOGIN_BOUNDS }: KeptTok
         return { ...current, refreshToken: undefined }
       }
     })
-    if (over) throw over
-    return sourced(renewed, now)
+    if (over) throw how === undefined ? over : new OpenMcpError('login_failed', over.message, { hint: how })
+    return sourced(renewed, now, how)
   }
 }
 
@@ -50,17 +52,17 @@ function isSpent(login: Login, instead: WantedToken['instead'], nowMs: number): 
   return expiresAtMs !== undefined && nowMs >= obtainedAtMs + refreshAfter((expiresAtMs - obtainedAtMs) / 1000) * 1000
 }
 
-async function sourced(login: Login, now: () => number): Promise<SourcedToken> {
+async function sourced(login: Login, now: () => number, how: string | undefined): Promise<SourcedToken> {
   const { address, accessToken, tokenType, issuer, scope, obtainedAtMs, expiresAtMs, refreshToken, dpopJwk } = login
   const lifeSeconds = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : (expiresAtMs - obtainedAtMs) / 1000
   const dpop = dpopJwk && (await openDpopKey(dpopJwk, { now }))
-  const widenedBy = (all: string): string => `openmcp login ${shownUrl(new URL(address))}${all === '' ? '' : ` --scope '${all}'`}`
+  const widenedBy = (all: string): string => `${how ?? `openmcp login ${shownUrl(new URL(address))}`}${all === '' ? '' : ` --scope '${all}'`}`
   return { accessToken, tokenType, issuer, sinceMs: obtainedAtMs, lifeSeconds, isRenewable: refreshToken !== undefined, dpop, scope, widenedBy }
 }
 
-function noLogin(resource: URL): OpenMcpError {
+function noLogin(resource: URL, how: string | undefined): OpenMcpError {
   const where = shownUrl(resource)
   return new OpenMcpError('upstream_refused', `${where} wants a login (401), and there is none for it`, {
-    hint: `openmcp login ${where}; or prove an identity with --id NAME, or send a credential with --header-file FILE`,
+    hint: how ?? `openmcp login ${where}; or prove an identity with --id NAME, or send a credential with --header-file FILE`,
   })
 }

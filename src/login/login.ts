@@ -12,7 +12,7 @@ export interface Login {
   readonly resource: string
   /** What the issuer is told that they are for (RFC 8707 §2), where that is not the resource; `none`: nothing. */
   readonly indicator?: string | undefined
-  /** What they may do, as far as it is known. */
+  /** What was asked for, as far as it is known. */
   readonly scope?: string | undefined
   readonly issuer: string
   readonly tokenEndpoint: string

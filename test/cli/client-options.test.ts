@@ -26,6 +26,7 @@ describe('--client-id', () => {
   test.each<[string, string[], Record<string, string>]>([
     ['a file', ['--client-secret-file', 'secret'], {}],
     ['the environment', [], { OPENMCP_CLIENT_SECRET: 'shh-canary' }],
+    ['a file that the environment names', [], { OPENMCP_CLIENT_SECRET_FILE: 'secret' }],
     ['a file, before the environment', ['--client-secret-file', 'secret'], { OPENMCP_CLIENT_SECRET: 'other' }],
   ])('has its secret from %s', (_where, args, env) => {
     const { proof, warnings } = typed([URL_TYPED, '--client-id', 'me', ...args], env)
@@ -57,6 +58,8 @@ describe('--client-id', () => {
     [['--client-id', 'me', '--client-secret-file', 'empty'], {}, '--client-secret-file: the file holds no secret of a client'],
     [['--client-id', 'me', '--client-secret-file', 'two'], {}, '--client-secret-file: the file holds no secret of a client'],
     [['--client-id', 'me'], { OPENMCP_CLIENT_SECRET: 'canary\u0000' }, 'OPENMCP_CLIENT_SECRET holds no secret of a client'],
+    [['--client-id', 'me'], { OPENMCP_CLIENT_SECRET: 'canary', OPENMCP_CLIENT_SECRET_FILE: 'secret' }, 'both name the secret'],
+    [['--client-id', 'me'], { OPENMCP_CLIENT_SECRET_FILE: 'nowhere' }, 'OPENMCP_CLIENT_SECRET_FILE: cannot read nowhere'],
     [['--client-id', 'me', '--client-secret', 'canary', '--client-secret-file', 'secret'], {}, '--client-secret and --client-secret-file both name the secret'],
     [['--client-id', 'me', '--client-secret-file', 'secret', '--token-url', 'http://issuer.example/t'], {}, '--token-url: not the URL of a server'],
     [['--client-id', 'me', '--client-secret-file', 'secret', '--resource', 'file:///x'], {}, '--resource takes the URL'],
@@ -94,7 +97,7 @@ describe('--client-id', () => {
     const wrong = await type(['test', issuer.resource.href, '--client-id', 'you', '--token-url', `${issuer.origin}/token`], {
       env: { ...env, OPENMCP_CLIENT_SECRET: 'shh-canary' },
     })
-    expect(wrong).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('does not take you with its secret (invalid_client') })
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('does not take you with its secret (invalid_client') })
     expect(`${tested.stderr}${wrong.stderr}`).not.toContain('canary')
   })
 })

@@ -7,6 +7,7 @@ import { createProver } from '../../src/cli/prove-servers.ts'
 import { runOptions, type RunOptions } from '../../src/cli/run-options.ts'
 import { fetchWith } from '../../src/login/credential-fetch.ts'
 import { littleLogin } from '../login/little-login.ts'
+import { refusalOf } from '../login/refusal.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { SILENT } from '../upstream/scripted-pipe.ts'
 import { machineWith } from './machine.ts'
@@ -47,6 +48,18 @@ test('an issuer that is named is where the secret goes', () => {
 
 test.each([[{ oauth: { clientId: 'us' } }], [{ oauth: { grant: 'device' } }], [{}]])('%j is what a person has logged in for', (entry) => {
   expect(typed(entry).servers).toMatchObject([{ proof: { logins: { resource: new URL(url) } } }])
+})
+
+test('whoever has to log in is told to by the name of the server where the file says how, and by its address where it does not', async () => {
+  const { resource } = await forThisTest(littleLogin())
+  const hintOf = async (more: object): Promise<string | undefined> => {
+    const [server] = await createProver(SILENT)(typed({ url: resource.href, ...more }).servers)
+    if (!server?.credential) throw new Error('a server without a credential')
+    const request = { method: 'POST', url: resource }
+    return (await refusalOf(server.credential.refused(request, { status: 401, challenge: undefined, nonce: undefined, sent: {} }))).hint
+  }
+  expect(await hintOf({ oauth: { scope: 'a' } })).toBe('openmcp login far --config c.json')
+  expect(await hintOf({})).toContain(`openmcp login ${resource.href}; or`)
 })
 
 test.each<[object, string]>([

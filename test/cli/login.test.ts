@@ -317,7 +317,7 @@ describe('openmcp test', () => {
     const issuer = await started()
     expect(await type(['test', issuer.resource.href], { env })).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining(`openmcp: hint: openmcp login ${issuer.resource.href}; or `),
+      stderr: expect.stringContaining(`openmcp: hint: openmcp login ${issuer.resource.href} for a person; `),
     })
     await loggedIn(issuer, env)
     expect(await type(['test', issuer.resource.href], { env })).toMatchObject({ code: 0, stdout: expect.stringContaining('server: little 1\n') })
