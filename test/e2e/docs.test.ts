@@ -9,10 +9,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { readArguments, readWords } from '../../src/cli/arguments.ts'
 import {
   CONFIG_OPTIONS,
-<<<<<<< Updated upstream
   DEMO_OPTIONS,
-=======
->>>>>>> Stashed changes
   ID_OPTIONS,
   KEY_OPTIONS,
   LOGIN_OPTIONS,
@@ -77,7 +74,6 @@ const COMMANDS = new Map([
   ['login', LOGIN_OPTIONS],
   ['config', CONFIG_OPTIONS],
   ['reset', RESET_OPTIONS],
-  ['config', CONFIG_OPTIONS],
   ['notification-demo', DEMO_OPTIONS],
 ])
 
