@@ -1,6 +1,7 @@
 // `headerToEnv`: two who say different things never share a child, and nobody gets at what another said.
 import { expect, test } from 'vitest'
 
+import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { Isolation } from '../../src/upstream/options.ts'
 import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { holder } from '../support/did.ts'
@@ -76,6 +77,42 @@ test('nor do requests without a session', async () => {
   expect([ann, bob, again].map(({ env }) => at(jsonOf(env), 'TOKEN'))).toEqual([SECRETS[0], SECRETS[1], SECRETS[0]])
   expect(ann['pid']).toBe(again['pid'])
   expect(ann['pid']).not.toBe(bob['pid'])
+})
+
+test.each(['session', 'identity'] as const)('nor do many who come, call and leave at once, with isolation %s', async (isolation) => {
+  const { at: path } = await running([taking(isolation)], [], { limits: { ...DEFAULT_LIMITS, drainSeconds: 0, children: 100 } })
+  const url = path('/servers/git/mcp')
+  /** Which children have seen which value. */
+  const seenBy = new Map<unknown, Set<string>>()
+  const sees = (pid: unknown, secret: string): void => void seenBy.set(pid, (seenBy.get(pid) ?? new Set()).add(secret))
+  const people = Array.from({ length: 24 }, (_, number) => ({ secret: SECRETS[number % 2] ?? '', other: SECRETS[(number + 1) % 2] ?? '' }))
+  await Promise.all(
+    people.map(async ({ secret, other }, number) => {
+      const session = await sessionWith(url, { 'x-token': secret })
+      for (let turn = 0; turn < 4; turn++) {
+        const { result } = await session.call('who', { 'x-token': secret })
+        expect(at(jsonOf(result['env']), 'TOKEN')).toBe(secret)
+        sees(result['pid'], secret)
+        // Whoever has the name of the session, and says something else, finds none.
+        expect((await session.call('who', { 'x-token': other })).status).toBe(404)
+      }
+      if (number % 3 === 0) await ask(url, { method: 'DELETE', headers: { 'mcp-session-id': session.id, 'x-token': secret } })
+    }),
+  )
+  expect([...seenBy.values()].every((secrets) => secrets.size === 1)).toBe(true)
+  expect(seenBy.size).toBe(isolation === 'session' ? people.length : 2)
+})
+
+test('nor do requests to a server without sessions', async () => {
+  const { at: path } = await running([{ ...taking(), stateless: true }])
+  const who = async (secret: string): Promise<Json> => {
+    const stream = await open(path('/servers/git/mcp'), { headers: { 'x-token': secret }, body: callMessage(7, 'who') })
+    await stream.whole()
+    return returned(jsonOf(stream.messages.find((message) => message['id'] === 7)))
+  }
+  const results = await Promise.all([...SECRETS, ...SECRETS, ...SECRETS].map(who))
+  expect(results.map(({ env }) => at(jsonOf(env), 'TOKEN'))).toEqual([...SECRETS, ...SECRETS, ...SECRETS])
+  expect(new Set(results.map(({ pid }) => pid)).size).toBe(2)
 })
 
 test('no child runs before somebody says something, and no value is ever logged', async () => {
