@@ -94,6 +94,24 @@ describe('for whoever is trusted at one server', () => {
     expect([strange.status, strange.text]).toEqual([404, unknown.text])
   })
 
+  test('nor is one of the older HTTP at the messages of another, or of the root', async () => {
+    const { s, behind, to, headers, post } = await stage({ servers: ['git', 'mail', 'test'] })
+    const stream = await open(to('/servers/git/sse'), { headers: { ...headers, accept: 'text/event-stream' } })
+    const endpoint = await until('the endpoint', () => stream.events[0]?.data)
+    const query = endpoint.slice(endpoint.indexOf('?'))
+    expect(endpoint.startsWith('/servers/git/messages?')).toBe(true)
+    s.reached()
+    for (const path of ['/messages', '/message', '/servers/mail/messages', '/servers/mail/message']) {
+      const [strange, unknown] = [
+        await post(`${path}${query}`, callMessage(2, 'echo')),
+        await post(`${path}?sessionId=${'a'.repeat(43)}`, callMessage(2, 'echo')),
+      ]
+      expect([strange.status, strange.text]).toEqual([404, unknown.text])
+    }
+    expect([asked(behind['mail']!), s.reached()]).toEqual([[], []])
+    expect((await post(endpoint, callMessage(2, 'echo'))).status).toBe(202)
+  })
+
   test('a key of an identity opens no more than the identity may, and one of the operator opens all', async () => {
     const key = 'a'.repeat(40)
     const { s, behind, post } = await stage({ more: { security: { apiKeys: [key] } } })

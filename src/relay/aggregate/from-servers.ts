@@ -25,6 +25,9 @@ export interface FromServers {
   left(link: Link, tell: (text: Text) => void): void
 }
 
+/** Of a session. A server that asks on and on without an answer must not fill our memory: the oldest question is forgotten. */
+const MOST_QUESTIONS = 1000
+
 /** `isOthers`: whether this progress token is of a call to another server. */
 export function createFromServers(isOthers: (link: Link, token: unknown) => boolean): FromServers {
   const questions = new Map<JsonRpcId, Question>()
@@ -58,6 +61,8 @@ export function createFromServers(isOthers: (link: Link, token: unknown) => bool
       if (isId(message['id'])) {
         const id = `${member.name}:${++lastId}`
         const meta = isObject(params['_meta']) ? params['_meta'] : {}
+        const [oldest] = questions.keys()
+        if (questions.size >= MOST_QUESTIONS && oldest !== undefined) questions.delete(oldest)
         questions.set(id, { member, link, id: message['id'], token: meta['progressToken'] })
         return tell(JSON.stringify({ ...message, id, ...(isObject(message['params']) && { params: withJoinedTask(params, member.name) }) }))
       }
