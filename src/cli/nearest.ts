@@ -10,7 +10,6 @@ const ELSEWHERE = new Map([
   ['--cors', '--allow-origin ORIGIN'],
   ['--stdio', "'--' and the COMMAND"],
   ['-v', '--version'],
-  ['-V', '--version'],
 ])
 
 /** The option a person may have meant, as they would type it. */
