@@ -43,6 +43,23 @@ export type ErrorCode =
   | 'stopping'
   | 'internal'
 
+/** Longest first, so that none is left in part. */
+let unsayable: readonly string[] = []
+/** Shorter ones stand in other words as well. */
+const LEAST_SECRET = 6
+
+/** No failure and no line of the log holds one of these from now on: not what a configuration was filled in with, wherever it comes to stand. */
+export function neverSay(secrets: Iterable<string>): void {
+  const spellings = [...secrets].flatMap((secret) => [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)])
+  const all = new Set([...unsayable, ...spellings.filter((spelling) => spelling.length >= LEAST_SECRET)])
+  unsayable = [...all].toSorted((a, b) => b.length - a.length)
+}
+
+/** The same words without them. */
+export function sayable(text: string): string {
+  return unsayable.reduce((said, secret) => said.replaceAll(secret, '[secret]'), text)
+}
+
 export interface ErrorOptions {
   /** A thing to try, for a person. */
   hint?: string
@@ -61,10 +78,10 @@ export class OpenMcpError extends Error {
   readonly data: unknown
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    super(sayable(message), options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'OpenMcpError'
     this.code = code
-    this.hint = options.hint
+    this.hint = options.hint === undefined ? undefined : sayable(options.hint)
     this.detail = options.detail
     this.data = options.data
   }

@@ -7,7 +7,7 @@ import { OpenMcpError } from '../errors.ts'
 import type { TrustRule } from '../policy/shapes.ts'
 import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
 
-export interface Config extends Pick<ReadConfig, 'servers' | 'isSecured' | 'filled' | 'listen' | 'limits' | 'retry' | 'store' | 'name' | 'value'> {
+export interface Config extends Pick<ReadConfig, 'servers' | 'isSecured' | 'secrets' | 'listen' | 'limits' | 'retry' | 'store' | 'name' | 'value'> {
   /** As it was typed. */
   readonly file: string
   /** All of them as one at the root, where nothing else is. */
@@ -28,13 +28,13 @@ export interface Config extends Pick<ReadConfig, 'servers' | 'isSecured' | 'fill
 
 /** Never fails: what is wrong is among `mistakes`. No value is repeated there: it may be a secret in the wrong place. */
 export function parseConfig(text: string, file: string, filling: Filling = NOTHING): Config {
-  const { servers, isSecured, filled, value, listen, limits, retry, store, name, aggregate, security = {}, trust = {}, ...read } = readConfig(text, filling)
+  const { servers, isSecured, secrets, value, listen, limits, retry, store, name, aggregate, security = {}, trust = {}, ...read } = readConfig(text, filling)
   const at = ({ path, line }: Place): string => `${file}:${line}${path === '' ? '' : `: ${path}`}`
   return {
     file,
     servers,
     isSecured,
-    filled,
+    secrets,
     value,
     listen,
     limits,

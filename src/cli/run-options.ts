@@ -1,5 +1,5 @@
 // From what is typed behind `run` to the options of openmcp.
-import { OpenMcpError } from '../errors.ts'
+import { OpenMcpError, neverSay } from '../errors.ts'
 import type { OpenMcpOptions } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { isObject } from '../protocol/message.ts'
@@ -64,6 +64,8 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   const reading: Reading = { args, machine, mistakes: createMistakes(args.mistakes), warnings: [] }
   const config = oneOf(reading, 'config', (path, as) => configAt(path, as, machine, readConfig)) ?? NO_CONFIG
   const { warnings, mistakes } = config
+  // Before anything is said of it.
+  neverSay(config.secrets)
   reading.warnings.push(...warnings)
   for (const mistake of mistakes) reading.mistakes.add(mistake)
   // What cannot be read may name servers.

@@ -22,7 +22,7 @@ export const NO_CONFIG: Config = {
   aggregate: false,
   warnings: [],
   mistakes: [],
-  filled: [],
+  secrets: [],
   value: undefined,
   where: () => '',
   identities: [],

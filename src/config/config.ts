@@ -1,6 +1,7 @@
 // All of a configuration: text in, checked sections out, and everything that is wrong with it at once.
 import { isObject } from '../protocol/message.ts'
 import { NEEDS, fill, type Filling } from './fill.ts'
+import { secretsIn } from './masked.ts'
 import { LIMITS, LISTEN } from './listen-section.ts'
 import { RETRY } from './retry.ts'
 import { SECURITY, TRUST } from './security-section.ts'
@@ -43,8 +44,8 @@ export interface ReadConfig extends Partial<OrUndefined<Omit<Given, 'mcpServers'
   /** In the order of the file. With one of them what there is besides is to be looked at, and not to be used. */
   readonly mistakes: readonly Told[]
   readonly warnings: readonly Told[]
-  /** What was filled in: most of it is secret. */
-  readonly filled: readonly string[]
+  /** What no word of ours may hold. */
+  readonly secrets: readonly string[]
   /** With everything filled in; undefined when it is no JSON. */
   readonly value: unknown
   /** Of what else is found to be wrong with a member. */
@@ -62,10 +63,10 @@ type Told = Place & Pick<Finding, 'steps' | 'words' | 'hint' | 'notBuilt'>
 /** Never fails: what is wrong is among `mistakes`. */
 export function readConfig(given: string, filling: Filling): ReadConfig {
   const [mistakes, warnings]: [Finding[], Finding[]] = [[], []]
-  const filled: string[] = []
+  const secrets: string[] = []
   const told = { mistake: (found: Finding) => void mistakes.push(found), warning: (found: Finding) => void warnings.push(found) }
   const source = readSource(given, createAt(told))
-  const value = source && fillIn(source.value, createAt(told), filling, (each) => void filled.push(each))
+  const value = source && fillIn(source.value, createAt(told), filling, (each) => void secrets.push(each))
   // What could not be filled in is no text to be judged.
   const unfilled = new Set(mistakes.map(({ path }) => path))
   const at = createAt({ ...told, mistake: (found) => void (unfilled.has(found.path) || mistakes.push(found)) })
@@ -77,7 +78,7 @@ export function readConfig(given: string, filling: Filling): ReadConfig {
     isSecured: isObject(value) && ('trust' in value || 'security' in value),
     mistakes: inLines(mistakes, lineOf),
     warnings: inLines(warnings, lineOf),
-    filled,
+    secrets: [...secrets, ...secretsIn(value)],
     value,
     place: (steps) => ({ path: pathOf(steps), line: lineOf(steps) }),
   }
@@ -93,13 +94,13 @@ export function readAsWritten(given: string): Pick<ReadConfig, 'mistakes' | 'val
 }
 
 /** Of a server that is switched off nothing has to be there to be filled in. */
-function fillIn(value: unknown, at: At, filling: Filling, filled: (value: string) => void): unknown {
+function fillIn(value: unknown, at: At, filling: Filling, secret: (value: string) => void): unknown {
   if (!isObject(value)) return value
   const { mcpServers, ...others } = value
-  const rest = fill(others, at, filling, filled)
+  const rest = fill(others, at, filling, secret)
   if (!isObject(mcpServers) || !isObject(rest)) return value
   const here = at.member('mcpServers')
-  const entries = Object.entries(mcpServers).map(([name, entry]) => [name, isOff(entry) ? entry : fill(entry, here.member(name), filling, filled)])
+  const entries = Object.entries(mcpServers).map(([name, entry]) => [name, isOff(entry) ? entry : fill(entry, here.member(name), filling, secret)])
   return { ...rest, mcpServers: Object.fromEntries(entries) as unknown }
 }
 

@@ -1,6 +1,7 @@
 // `${NAME}` and `${file:PATH}` in the texts of a configuration: secrets stay where they are kept.
 import { isObject } from '../protocol/message.ts'
 import type { At } from './at.ts'
+import { isSecretName } from './masked.ts'
 
 export interface Filling {
   env: Readonly<Record<string, string | undefined>>
@@ -16,21 +17,21 @@ const HOW = 'write ${NAME}, ${NAME:-DEFAULT} or ${file:PATH}, and $${ for the ch
 
 /**
  * The same value with every text filled in; names of members are left alone. What is not set, or cannot be read, is a mistake, and
- * the text stays as it was. `filled` is told of every value that came from elsewhere: most of them are secrets.
+ * the text stays as it was. `secret` is told of what came from a file, or by the name of a secret.
  */
-export function fill(value: unknown, at: At, filling: Filling, filled: (value: string) => void = () => {}): unknown {
-  if (typeof value === 'string') return value.includes('${') ? fillText(value, at, filling, filled) : value
-  if (Array.isArray(value)) return value.map((item: unknown, index) => fill(item, at.item(index), filling, filled))
+export function fill(value: unknown, at: At, filling: Filling, secret: (value: string) => void = () => {}): unknown {
+  if (typeof value === 'string') return value.includes('${') ? fillText(value, at, filling, secret) : value
+  if (Array.isArray(value)) return value.map((item: unknown, index) => fill(item, at.item(index), filling, secret))
   if (!isObject(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, fill(member, at.member(name), filling, filled)]))
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, fill(member, at.member(name), filling, secret)]))
 }
 
-function fillText(text: string, at: At, filling: Filling, filled: (value: string) => void): string {
+function fillText(text: string, at: At, filling: Filling, secret: (value: string) => void): string {
   return text.replaceAll(/\$\$\{|\$\{([^{}]*)(\}?)/g, (whole, inside: string | undefined, closed: string) => {
     if (inside === undefined) return '${'
     const found = closed === '' ? at.mistake(`has a \${ without its }: ${HOW}`) : valueOf(inside, at, filling)
     if (found === undefined) return whole
-    filled(found)
+    if (isSecretName(inside)) secret(found)
     return found
   })
 }

@@ -2,6 +2,8 @@
 import { isObject } from '../protocol/message.ts'
 
 const MASK = '***'
+/** `"AUTH_MODE": "session"`: to leave such a word out of all others would make them unreadable. */
+const WORD = /^[A-Za-z]{1,12}$/
 const SECRET = /token|key|secret|passw|credential|cookie|auth|\bpat\b/i
 /** They name a place, or a limit. */
 const NO_SECRETS = new Set([
@@ -31,8 +33,23 @@ export function masked(value: unknown, name = ''): unknown {
 /** What is filled in, for eyes: nothing of it is read. */
 export const MASKED_FILLING = { env: new Proxy<Record<string, string>>({}, { get: () => MASK }), readText: (): string => MASK }
 
-function isSecretName(name: string): boolean {
-  return !NO_SECRETS.has(name) && SECRET.test(name)
+/** What is masked, as it is: no word about it may hold it. Of `Bearer …` what follows, too. */
+export function secretsIn(value: unknown): string[] {
+  return hiddenIn(value, masked(value))
+    .flatMap((secret) => [secret, secret.split(/\s+/).at(-1) ?? ''])
+    .filter((secret) => !WORD.test(secret))
+}
+
+function hiddenIn(value: unknown, shown: unknown): string[] {
+  if (typeof value === 'string') return shown === MASK ? [value] : []
+  if (Array.isArray(value)) return value.flatMap((one: unknown, index) => hiddenIn(one, Array.isArray(shown) ? shown[index] : undefined))
+  if (!isObject(value)) return []
+  return Object.entries(value).flatMap(([name, one]) => hiddenIn(one, isObject(shown) ? shown[name] : undefined))
+}
+
+/** Whether a name says that what it stands for is one. */
+export function isSecretName(name: string): boolean {
+  return !NO_SECRETS.has(name) && (SECRET.test(name) || name.startsWith('file:'))
 }
 
 /** `--api-key`: what follows it in a list of arguments is one. */

@@ -1,4 +1,5 @@
 // The log: words for people and machines, on stderr only. stdout belongs to the protocol.
+import { sayable } from '../errors.ts'
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 export type LogFormat = 'text' | 'json'
@@ -80,7 +81,7 @@ const SECRETS: readonly [RegExp, string][] = [
 
 /** The last stage before the terminal: what looks like a secret is not written, whoever put it there. */
 export function scrub(text: string): string {
-  let clean = text
+  let clean = sayable(text)
   for (const [pattern, stand] of SECRETS) clean = clean.replace(pattern, stand)
   return clean
 }

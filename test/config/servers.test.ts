@@ -254,3 +254,16 @@ describe('what a remote server asks for besides', () => {
     expect(mistakes[0]).toContain(words)
   })
 })
+
+test('what is secret is known by where it comes from, and by what it is called', () => {
+  const text = JSON.stringify({
+    mcpServers: {
+      a: { command: '${env:PLAIN}', args: ['--x', '${MY_TOKEN}'], env: { API_KEY: 'in-the-file', MODE: 'fast', AUTH_MODE: 'session' } },
+      b: { url: 'https://h/${file:secrets/token}', headers: { Authorization: 'Bearer of-a-header', 'X-Team': 'blue' } },
+      off: { command: '${OTHER_TOKEN}', disabled: true },
+    },
+  })
+  const { secrets, mistakes } = readConfig(text, { ...FILLING, env: { PLAIN: 'program', MY_TOKEN: 'of-the-environment' } })
+  expect(mistakes).toEqual([])
+  expect(new Set(secrets)).toEqual(new Set(['of-the-environment', 's3cret', 'in-the-file', 'Bearer of-a-header', 'of-a-header']))
+})
