@@ -128,7 +128,7 @@ test('what was asked in a session of MCP is not asked again of a node that was s
   await node.stop()
   const after = await sealedNode({ place, trusted: [own.vid], security })
   const answer = await asked(client, callMessage(2, 'echo'), { 'mcp-session-id': sessionId })
-  expect({ status: answer.status, body: JSON.parse(answer.body) }).toMatchObject({ status: 404, body: { id: 2, error: { code: -32001 } } })
+  expect(answer).toMatchObject({ status: 0, error: { code: 'session_ended' } })
   expect(after.reached()).toEqual([])
 })
 
