@@ -55,7 +55,7 @@ describe('refusals', () => {
     { typed: ['--port', '8000'], message: 'unknown option --port', hint: 'did you mean -p [HOST:]PORT' },
     { typed: ['--host=0.0.0.0'], message: 'unknown option --host', hint: 'did you mean -p HOST:PORT' },
     { typed: ['--isolaton', 'x'], message: 'unknown option --isolaton', hint: 'did you mean --isolation' },
-    { typed: ['-v'], message: 'unknown option -V', hint: 'did you mean --version' },
+    { typed: ['-v'], message: 'unknown option -v', hint: 'did you mean --version' },
     { typed: ['-y'], message: 'unknown option -y', hint: "openmcp run --help lists the options; those of COMMAND go behind it, or behind '--'" },
     {
       typed: ['--__proto__=x'],
