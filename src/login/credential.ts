@@ -47,6 +47,8 @@ export interface SourcedToken {
   readonly dpop: DpopKey | undefined
   /** What it may do, as far as that is known. */
   readonly scope?: string | undefined
+  /** What is there by now: somebody may have put another in its place. */
+  readonly again?: (() => Promise<SourcedToken>) | undefined
   /** What a person types for one that may do all of this. */
   readonly widenedBy?: ((scope: string) => string) | undefined
 }
@@ -119,6 +121,14 @@ export function createCredential({ resource, source, isEager = false, now, log }
     return held
   }
 
+  /** Whether a person has done meanwhile what would be asked of them. */
+  async function widened({ token }: Held, shown: string, scope: string | undefined): Promise<boolean> {
+    const other = (await token.again?.()) ?? token
+    if (other.accessToken !== token.accessToken) held = heldOf(other, now())
+    if (held && !shown.endsWith(` ${held.token.accessToken}`)) return true
+    throw tooLittle(token, scope)
+  }
+
   return {
     async headers({ method, url }) {
       if (url.origin !== resource.origin) return {}
@@ -131,7 +141,7 @@ export function createCredential({ resource, source, isEager = false, now, log }
     async refused({ url }, { status, challenge, nonce: told, sent }) {
       if (url.origin !== resource.origin) return false
       const { error, scope } = parseChallenge(challenge ?? '')
-      if (status === 403 && error === 'insufficient_scope' && held && sent['authorization'] !== undefined) throw tooLittle(held.token, scope)
+      if (status === 403 && error === 'insufficient_scope' && held && sent['authorization'] !== undefined) return widened(held, sent['authorization'], scope)
       if (status !== 401) return false
       const dpop = held?.token.dpop
       if (told !== undefined && dpop) nonce = told

@@ -19,11 +19,13 @@ export interface KeptTokenOptions {
 
 /** Opens no browser: without a login that can still be renewed it fails, and says what to type. */
 export function keptToken({ logins, how, fetch, now, bounds = LOGIN_BOUNDS }: KeptTokenOptions): TokenSource {
-  return async ({ resource, instead }) => {
+  const source: TokenSource = async ({ resource, instead }) => {
+    const told = (login: Login): Promise<SourcedToken> =>
+      sourced(login, { now, how, again: () => source({ resource, challenge: undefined, instead: undefined }) })
     const found = await logins.find(resource)
     if (!found) throw noLogin(resource, how)
     const { login, path } = found
-    if (!isSpent(login, instead, now())) return sourced(login, now, how)
+    if (!isSpent(login, instead, now())) return told(login)
     let over: LoginOver | undefined
     const renewed = await logins.renew(path, async (current) => {
       if (!current) throw noLogin(resource, how)
@@ -40,8 +42,9 @@ export function keptToken({ logins, how, fetch, now, bounds = LOGIN_BOUNDS }: Ke
       }
     })
     if (over) throw how === undefined ? over : new OpenMcpError('login_failed', over.message, { hint: how })
-    return sourced(renewed, now, how)
+    return told(renewed)
   }
+  return source
 }
 
 function isSpent(login: Login, instead: WantedToken['instead'], nowMs: number): boolean {
@@ -52,12 +55,16 @@ function isSpent(login: Login, instead: WantedToken['instead'], nowMs: number): 
   return expiresAtMs !== undefined && nowMs >= obtainedAtMs + refreshAfter((expiresAtMs - obtainedAtMs) / 1000) * 1000
 }
 
-async function sourced(login: Login, now: () => number, how: string | undefined): Promise<SourcedToken> {
+interface Telling extends Pick<KeptTokenOptions, 'now' | 'how'> {
+  again: () => Promise<SourcedToken>
+}
+
+async function sourced(login: Login, { now, how, again }: Telling): Promise<SourcedToken> {
   const { address, accessToken, tokenType, issuer, scope, obtainedAtMs, expiresAtMs, refreshToken, dpopJwk } = login
   const lifeSeconds = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : (expiresAtMs - obtainedAtMs) / 1000
   const dpop = dpopJwk && (await openDpopKey(dpopJwk, { now }))
   const widenedBy = (all: string): string => `${how ?? `openmcp login ${shownUrl(new URL(address))}`}${all === '' ? '' : ` --scope '${all}'`}`
-  return { accessToken, tokenType, issuer, sinceMs: obtainedAtMs, lifeSeconds, isRenewable: refreshToken !== undefined, dpop, scope, widenedBy }
+  return { accessToken, tokenType, issuer, sinceMs: obtainedAtMs, lifeSeconds, isRenewable: refreshToken !== undefined, dpop, scope, again, widenedBy }
 }
 
 function noLogin(resource: URL, how: string | undefined): OpenMcpError {

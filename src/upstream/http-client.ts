@@ -134,22 +134,27 @@ function withCredential(send: Send, credential: Credential): SendOnce {
     const fail = (thrown: unknown): void => {
       if (!stopped) handler.failed(toOpenMcpError(thrown))
     }
-    const first = async (): Promise<void> => {
+    let isWidened = false
+    const deliver = async (unauthorized?: (refusal: CredentialRefusal) => void): Promise<void> => {
       const sent = await credential.headers(request)
-      const unauthorized = (refusal: Unauthorized): void => void again({ ...refusal, sent }).catch(fail)
-      if (!stopped) stop = send(request, sent, handler, { redirected, unauthorized, insufficient: tooLittle(sent) })
+      if (stopped) return
+      stop = send(request, sent, handler, {
+        redirected,
+        ...(unauthorized && { unauthorized: (refusal) => unauthorized({ ...refusal, sent }) }),
+        insufficient: (refusal) => void wider({ ...refusal, sent }).catch(fail),
+      })
     }
-    /** No second try: a token that may do more is for a person to get, and the credential says how. */
-    const tooLittle =
-      (sent: CredentialRefusal['sent']) =>
-      (refusal: Unauthorized): void =>
-        void credential.refused(request, { ...refusal, sent }).then(() => fail(refusedBy(refusal.status)), fail)
     const again = async (refusal: CredentialRefusal): Promise<void> => {
       if (!(await credential.refused(request, refusal))) throw refusedBy(refusal.status)
-      const sent = await credential.headers(request)
-      if (!stopped) stop = send(request, sent, handler, { redirected, insufficient: tooLittle(sent) })
+      await deliver()
     }
-    void first().catch(fail)
+    /** Once, where another has come in the place of what was shown. Else the credential says what a person can do. */
+    const wider = async (refusal: CredentialRefusal): Promise<void> => {
+      if (!(await credential.refused(request, refusal)) || isWidened) throw refusedBy(refusal.status)
+      isWidened = true
+      await deliver()
+    }
+    void deliver((refusal) => void again(refusal).catch(fail)).catch(fail)
     return () => {
       stopped = true
       stop()

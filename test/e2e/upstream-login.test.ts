@@ -34,8 +34,8 @@ async function loggingIn({ upstream, env }: Stage, ...args: string[]): Promise<P
   return forThisTest(startProgram(process.execPath, [PROGRAM, 'login', upstream.url.href, ...args], { env }))
 }
 
-async function loggedIn(stage: Stage): Promise<void> {
-  const login = await loggingIn(stage)
+async function loggedIn(stage: Stage, ...args: string[]): Promise<void> {
+  const login = await loggingIn(stage, ...args)
   const [address = ''] = await login.says(/^http:\S+\/auth\?\S+$/)
   expect(await follow(address)).toContain('Back to the terminal')
   expect(await login.ended).toMatchObject({ code: 0 })
@@ -81,6 +81,22 @@ describe('a login of a person', () => {
     stage.upstream.expire()
     expect(await whoami(proxy, 'again')).toBe('ann')
     expect(stage.upstream.given).toEqual([GRANTS.device, GRANTS.renewed])
+  })
+
+  test('that may too little says which one may do both, and that one counts as soon as it is there', async () => {
+    const stage = await staged()
+    const { upstream, env } = stage
+    await loggedIn(stage)
+    const proxy = await opened(await forThisTest(serveOnStdio({ upstream: upstream.url.href, env })))
+    proxy.send(callMessage('too-much', 'write'))
+    const told = String(at(await proxy.answerTo('too-much'), 'error', 'message'))
+    const [, scope = ''] = new RegExp(`openmcp login ${upstream.url.href} --scope '([^']+)'`).exec(told) ?? []
+    expect(scope.split(' ')).toEqual(expect.arrayContaining(['mcp', 'write']))
+    expect(await whoami(proxy, 'still')).toBe('ann')
+    await loggedIn(stage, '--scope', scope)
+    proxy.send(callMessage('again', 'write'))
+    expect(at(await proxy.answerTo('again'), 'result', 'content', 0, 'text')).toBe('written')
+    expect(upstream.given).toEqual([GRANTS.code, GRANTS.code])
   })
 
   test('that is taken back opens nothing any more, and the answer says what to type', async () => {

@@ -225,6 +225,24 @@ describe('an upstream that wants more than the login may do', () => {
     expect(refreshes(stage)).toBe(0)
   })
 
+  test('is shown a login that may do both as soon as there is one', async () => {
+    const stage = await staged()
+    await stage.call()
+    const person = { show: ({ url }: { url: URL }) => void browse(url.href), onPasted: () => () => {}, tellWrong: () => {} }
+    const { resource } = stage.issuer
+    const options = { resource, client: {}, bound: false, scope: 'mcp more', fetch: globalThis.fetch, now: () => stage.clock.ms }
+    await stage.logins.save(await logIn({ ...options, person, signal: new AbortController().signal }))
+    const request = { method: 'POST', url: resource }
+    const sent = await stage.credential.headers(request)
+    const challenge = 'Bearer error="insufficient_scope", scope="more"'
+    expect(await stage.credential.refused(request, { status: 403, challenge, nonce: undefined, sent })).toBe(true)
+    const wider = await stage.credential.headers(request)
+    expect(wider).not.toEqual(sent)
+    const again = stage.credential.refused(request, { status: 403, challenge, nonce: undefined, sent: wider })
+    expect((await refusalOf(again)).hint).toBe(`openmcp login ${resource.href} --scope 'mcp more'`)
+    expect(refreshes(stage)).toBe(0)
+  })
+
   test('puts none of its words into a shell of ours: what can be typed as it is comes into the hint, and nothing else', async () => {
     const stage = await staged()
     await stage.call()

@@ -3,8 +3,10 @@ import { createServer } from 'node:http'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import express, { type Request, type Response } from 'express'
+import { json } from 'node:stream/consumers'
 import { Provider, type Configuration } from 'oidc-provider'
 import { newPrivateKey } from '../../src/identity/new-key.ts'
+import { at } from './json.ts'
 import { onLoopback } from './loopback.ts'
 
 export interface OidcUpstream {
@@ -50,7 +52,11 @@ export async function oidcUpstream(): Promise<OidcUpstream> {
       return void res.set('www-authenticate', `Bearer resource_metadata="${origin}/.well-known/oauth-protected-resource/mcp", scope="mcp"`).status(401).end()
     }
     tokens.add(shown)
-    await answer(req, res, 'accountId' in found ? found.accountId : (found.clientId ?? ''))
+    const message: unknown = req.method === 'POST' ? await json(req) : undefined
+    if (at(message, 'params', 'name') === 'write' && !found.scopes.has('write')) {
+      return void res.set('www-authenticate', 'Bearer error="insufficient_scope", scope="write"').status(403).end()
+    }
+    await answer(req, res, message, 'accountId' in found ? found.accountId : (found.clientId ?? ''))
   })
   return {
     url: new URL(resource),
@@ -66,12 +72,13 @@ export async function oidcUpstream(): Promise<OidcUpstream> {
   }
 }
 
-async function answer(req: Request, res: Response, who: string): Promise<void> {
+async function answer(req: Request, res: Response, message: unknown, who: string): Promise<void> {
   const server = new McpServer({ name: 'protected', version: '1' })
   server.registerTool('whoami', { description: 'Who was let in' }, () => ({ content: [{ type: 'text', text: who }] }))
+  server.registerTool('write', { description: 'Takes more than the rest' }, () => ({ content: [{ type: 'text', text: 'written' }] }))
   const transport = new StreamableHTTPServerTransport({ enableJsonResponse: true })
   await server.connect(transport)
-  await transport.handleRequest(req, res)
+  await transport.handleRequest(req, res, message)
 }
 
 function configurationOf(resource: string): Configuration {
@@ -105,7 +112,7 @@ function configurationOf(resource: string): Configuration {
         enabled: true,
         defaultResource: () => resource,
         useGrantedResource: () => true,
-        getResourceServerInfo: () => ({ scope: 'mcp', audience: resource, accessTokenFormat: 'opaque', accessTokenTTL: 3600 }),
+        getResourceServerInfo: () => ({ scope: 'mcp write', audience: resource, accessTokenFormat: 'opaque', accessTokenTTL: 3600 }),
       },
     },
     ttl: { ClientCredentials: 3600, DeviceCode: 600, Grant: 3600, Interaction: 600, RefreshToken: 3600, Session: 600 },
@@ -123,7 +130,7 @@ async function allow(provider: Provider, resource: string, req: Request, res: Re
   const known = grantId === undefined ? undefined : await provider.Grant.find(grantId)
   const grant = known ?? new provider.Grant({ accountId: session?.accountId ?? '', clientId: String(params['client_id']) })
   grant.addOIDCScope('openid offline_access')
-  grant.addResourceScope(resource, 'mcp')
+  grant.addResourceScope(resource, 'mcp write')
   return provider.interactionFinished(req, res, { consent: { grantId: await grant.save() } }, { mergeWithLastSubmission: true })
 }
 

@@ -192,6 +192,19 @@ describe('a request whose credential is good, and not for this', () => {
     },
   )
 
+  test.each([1, 2])('is sent once more where another credential has come in its place, and not in a circle (%s that are too narrow)', async (narrowOnes) => {
+    let count = 0
+    const { origin, seen } = await serverThat((req, res) =>
+      ++count <= narrowOnes ? void res.writeHead(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }).end('no') : asksForToken(req, res),
+    )
+    const credential = credentialOf(
+      () => 'good',
+      () => Promise.resolve(true),
+    )
+    expect(await answerOf(origin, credential)).toMatchObject(narrowOnes === 1 ? [200, 'hello', 'end'] : [{ code: 'upstream_refused' }])
+    expect(seen).toHaveLength(2)
+  })
+
   test('gets a 403 of any other reason as it is', async () => {
     const { origin } = await serverThat(narrow('Bearer error="invalid_request"'))
     const credential = credentialOf(
