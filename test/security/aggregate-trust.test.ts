@@ -8,7 +8,7 @@ import { addTrust } from '../../src/policy/rules.ts'
 import { clientAt, member, tools, type Member } from '../openmcp/several.ts'
 import { child } from '../openmcp/stage.ts'
 import { holder, type Holder } from '../support/did.ts'
-import { at } from '../support/json.ts'
+import { at, isJson } from '../support/json.ts'
 import { callMessage, initializeMessage, INITIALIZED } from '../support/openmcp.ts'
 import { bearer, secured, type Secured } from '../support/secured.ts'
 import { until } from '../support/until.ts'
@@ -113,4 +113,19 @@ test('when trust at a server ends, it leaves the session with the calls that it 
   expect(at((await ask(new URL(`${s.base}/status`), { headers })).json, 'server_instances')).toEqual({ git: 'running' })
   await addTrust(store, { id: ann.did })
   await until('it to be back', async () => (await namesOf(client)).includes('mail__echo'))
+})
+
+test('what an identity has of a server goes on for as long as its credential, though it came by all of them as one', async () => {
+  const { s, headers } = await stage({}, { options: { servers: [{ ...child('git'), isolation: 'identity' }] } })
+  const client = await clientAt(s.url, headers)
+  const pid = async (): Promise<unknown> => {
+    const { structuredContent } = await client.callTool({ name: 'git__who', arguments: {} })
+    return isJson(structuredContent) ? structuredContent['pid'] : undefined
+  }
+  const before = await pid()
+  // Everything that is open is looked through with each news of trust.
+  const [bob, store] = [await holder(), await s.otherProcess()]
+  await addTrust(store, { id: bob.did })
+  await until('the news', () => s.token(bob, { form: { resource: s.base } }).catch(() => undefined))
+  expect(await pid()).toBe(before)
 })

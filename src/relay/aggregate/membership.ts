@@ -21,6 +21,9 @@ export interface Membership {
 
 export interface MembershipOptions {
   members(): readonly Member[]
+  /** Who opened the session: what its servers have for it belongs to this caller. */
+  opener: Caller
+  /** The same, as the servers' gates are asked about it. */
   caller: Caller
   /** A message of a server that belongs to no request. */
   unsolicited(member: Member, link: Link, text: Text): void
@@ -37,7 +40,7 @@ export interface MembershipOptions {
 /** One that does not come along is asked again, ever more seldom; one that stayed so long is asked soon. */
 const AGAIN_MS = { first: 1000, most: 60_000 }
 
-export function createMembership({ members, caller, unsolicited, came, left, patienceMs, log, now }: MembershipOptions): Membership {
+export function createMembership({ members, opener, caller, unsolicited, came, left, patienceMs, log, now }: MembershipOptions): Membership {
   const present = new Map<Member, Joined>()
   const joining = new Set<Member>()
   const attempts = new Map<Member, number>()
@@ -62,7 +65,7 @@ export function createMembership({ members, caller, unsolicited, came, left, pat
           // One that never came along is told by its answer.
           ended: (error) => gone(member, error),
         },
-        caller,
+        opener,
       )
       const result = await askOf({ member, link }, caller, headers)('initialize', params)
       if (!isWanted(member)) throw new OpenMcpError('stopping', 'it is not served any more')

@@ -67,6 +67,7 @@ export function openSession({ members, events, caller: opener, server, patienceM
   )
   const membership = createMembership({
     members,
+    opener,
     caller,
     unsolicited: (member, link, text) => fromServers.heard(member, link, text, events.unsolicited),
     came(one) {
