@@ -43,7 +43,7 @@ function twoSay(other: string): OpenMcpError {
   return new OpenMcpError('usage', `--client-id and ${other} both say who we are`, { hint: 'drop one of them' })
 }
 
-export function hasClientSecret(reading: Reading): boolean {
+function hasClientSecret(reading: Reading): boolean {
   const { env } = reading.machine
   return SECRET_OPTIONS.some((name) => allOf(reading, name).length > 0) || [SECRET_VARIABLE, FILE_VARIABLE].some((name) => (env[name] ?? '') !== '')
 }
