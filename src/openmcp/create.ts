@@ -6,7 +6,6 @@ import { OpenMcpError } from '../errors.ts'
 import type { SecurityOptions } from '../oauth/options.ts'
 import type { Log } from '../observe/log.ts'
 import { openmcp } from '../openmcp.ts'
-import type { Limits } from '../protocol/limits.ts'
 import { isServerName } from '../protocol/server-path.ts'
 import { endChildrenWithUs } from './exit.ts'
 import { checkedOperatorKey } from './operator-key.ts'
@@ -14,7 +13,8 @@ import type { ListenOptions, OpenMcpOptions } from './options.ts'
 import type { Changes, NamedServer } from './servers.ts'
 import { checkRules, limitsOf, logOf, refuseUnknown, targetOf, type ServerSettings, type ServingSettings } from './settings.ts'
 
-export interface OpenMcpSettings {
+/** What is said of serving is said of the server at the root; isolation and limits also of those of `servers` that say nothing else. */
+export interface OpenMcpSettings extends ServingSettings {
   /** The server at the root: `/mcp` and `/sse`. */
   server?: ServerSettings
   /** Beside it, by name, each at `/servers/NAME/mcp` and `/servers/NAME/sse`. */
@@ -27,8 +27,6 @@ export interface OpenMcpSettings {
   security?: SecuritySettings
   /** What the server at the root is called in the log and on /status. */
   name?: string
-  isolation?: ServingSettings['isolation']
-  limits?: Partial<Limits>
   /** What is taken from the process, unless it comes from here. Undefined `log`: warnings and errors, on stderr. */
   io?: { stdin?: Readable; stdout?: Writable; log?: Log; now?: () => number }
 }
@@ -71,16 +69,19 @@ export interface RunningOpenMcp {
  * does, with exit code 2), `command_not_found`, `port_taken`, or what else can be known at start. It hears no signals: call `close`.
  */
 export async function createOpenMcp(settings: OpenMcpSettings): Promise<RunningOpenMcp> {
-  const { server, servers = {}, aggregate, listen = {}, security, name = 'default', isolation = 'session', limits, io = {}, ...more } = settings
+  const { server, servers = {}, aggregate, listen = {}, security, name = 'default', isolation = 'session', tools, limits, io = {}, ...more } = settings
   refuseUnknown(more, 'createOpenMcp')
   if (!server && Object.keys(servers).length === 0 && !aggregate)
     throw new OpenMcpError('usage', 'there is no server', { hint: 'name one as server, or some as servers' })
+  if (tools && !server) throw new OpenMcpError('usage', 'tools are those of server, and there is none', { hint: 'say them of each of servers' })
+  if (tools) checkRules(tools, 'createOpenMcp')
   const shared: Shared = { isolation, limits: limitsOf(limits) }
   refuseWithoutCallers(isolation, security)
   if (security && listen !== 'stdio' && listen.insecureNoAuth) throw new OpenMcpError('usage', 'security asks everybody, and insecureNoAuth nobody')
   const options: OpenMcpOptions = {
     ...(server && { target: targetOf(server, 'server') }),
     ...(aggregate && { aggregate }),
+    ...(tools && { tools }),
     servers: namedServers(servers, shared, security),
     ...(listen !== 'stdio' && { listen: listenOf(listen) }),
     ...(security && { security: securityOf(security) }),

@@ -63,6 +63,13 @@ describe('a server', () => {
   })
 })
 
+test('tools of the server at the root are those that are allowed', async () => {
+  const { url } = await running({ server: SERVER, tools: { allow: ['echo'] } })
+  const session = await openSession(new URL(url ?? ''))
+  await expect(session.call('who')).rejects.toThrow(/who/)
+  expect(await session.call('echo', { a: 1 })).toEqual({ a: 1 })
+})
+
 describe('named servers', () => {
   test('are served beside each other, and others instead of them while it runs', async () => {
     const { under, apply } = await running({ servers: { one: SERVER, two: { ...SERVER, tools: { block: ['who'] } } } })
@@ -116,6 +123,7 @@ describe('refused before anything starts', () => {
     ['one of listening that there is not', { server: SERVER, listen: { hots: 'x' } }],
     ['one of security that there is not', { server: SERVER, security: { ...security, trsut: [] } }],
     ['one of tools that there is not', { servers: { one: { ...SERVER, tools: { alow: [] } } } }],
+    ['tools of no server', { servers: { one: SERVER }, tools: { allow: [] } }],
     ['a limit that there is not', { server: SERVER, limits: { sesions: 1 } }],
     ['a limit that is no number', { server: SERVER, limits: { sessions: Number.NaN } }],
     ['headers for a command', { server: { ...SERVER, headers: { a: 'b' } } }],
