@@ -53,9 +53,10 @@ export function clientSecretOf(reading: Reading): string | undefined {
   const { machine, mistakes, warnings } = reading
   const [typed, file] = SECRET_OPTIONS.map((name) => allOf(reading, name)[0])
   if (typed && file) mistakes.add(new OpenMcpError('usage', `${typed.as} and ${file.as} both name the secret`, { hint: `drop ${typed.as}` }))
-  if (typed) warnings.push(`${typed.as}: other programs of this machine can read a command line; --client-secret-file and ${SECRET_VARIABLE} keep it off`)
+  if (typed)
+    warnings.push(`${typed.as} is on the command line, which other programs of this machine can read; --client-secret-file and ${SECRET_VARIABLE} keep it off`)
   if (file) return oneOf(reading, 'client-secret-file', (path, as) => parseSecret(textOf(machine, as, path), `${as}: the file`))
-  if (typed) return oneOf(reading, 'client-secret', (text, as) => parseSecret(text, `${as}: its value`))
+  if (typed) return oneOf(reading, 'client-secret', (text, as) => parseSecret(text, as))
   const { [SECRET_VARIABLE]: inEnv = '', [FILE_VARIABLE]: fileInEnv = '' } = machine.env
   if (inEnv !== '' && fileInEnv !== '')
     mistakes.add(new OpenMcpError('usage', `${SECRET_VARIABLE} and ${FILE_VARIABLE} both name the secret`, { hint: 'unset one' }))

@@ -11,6 +11,7 @@ import { forThisTest } from '../support/tidy.ts'
 import { ownHome } from './home.ts'
 import { machineWith } from './machine.ts'
 import { refusalIn } from './refusal.ts'
+import { clean } from '../../src/cli/terminal.ts'
 import { type } from './terminal.ts'
 
 const URL_TYPED = 'https://host/mcp'
@@ -36,7 +37,7 @@ describe('--client-id', () => {
   test('has its secret from the command line, where others can read it: a warning says so, without it', () => {
     const { proof, warnings } = typed([URL_TYPED, '--client-id', 'me', '--client-secret', 'shh-canary'])
     expect(proof).toEqual(client())
-    expect(warnings).toEqual([expect.stringMatching(/^--client-secret: other programs .* OPENMCP_CLIENT_SECRET keep it off$/)])
+    expect(warnings).toEqual([expect.stringMatching(/^--client-secret is on the command line, .* OPENMCP_CLIENT_SECRET keep it off$/)])
   })
 
   test('comes with where tokens are asked for, for what, and how far', () => {
@@ -136,4 +137,9 @@ test.each<[Record<string, string>, string]>([
 ])('with %j logins are kept in %s', (env, directory) => {
   expect(loginsDirectory(machineWith({ env }))).toBe(directory)
   expect(runOptions(readArguments([URL_TYPED], RUN_OPTIONS), machineWith({ env })).proof).toEqual({ logins: { directory, resource: new URL(URL_TYPED) } })
+})
+
+test('the warning of a secret on the command line is whole when it is said', () => {
+  const { warnings } = typed([URL_TYPED, '--client-id', 'me', '--client-secret', 'shh-canary'])
+  expect(warnings.map(clean)).toEqual(warnings)
 })
