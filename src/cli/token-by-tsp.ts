@@ -1,7 +1,8 @@
 // `openmcp token did:…`: form a relationship by TSP with whoever gives tokens, and print the one that comes sealed.
 import { OpenMcpError } from '../errors.ts'
 import { listIdentities } from '../identity/own-identities.ts'
-import { ensureTspIdentity, FIRST_TSP_NAME, openTspIdentity } from '../identity/tsp/own.ts'
+import { FIRST_TSP_NAME } from '../identity/tsp/first-name.ts'
+import { ensureTspIdentity, openTspIdentity } from '../identity/tsp/own.ts'
 import type { TspIdentity } from '../identity/tsp/piv.ts'
 import { shortFormOf, type Vid } from '../identity/vid.ts'
 import type { DpopKey } from '../login/dpop-key.ts'

@@ -1,6 +1,6 @@
 // What is typed about TSP: which modes, as which identity of ours, bound where.
 import { OpenMcpError } from '../errors.ts'
-import { FIRST_TSP_NAME } from '../identity/tsp/own.ts'
+import { FIRST_TSP_NAME } from '../identity/tsp/first-name.ts'
 import type { TspOptions } from '../openmcp.ts'
 import { parsePublish } from './publish.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'

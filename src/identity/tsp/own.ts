@@ -15,8 +15,6 @@ export interface CreateTspIdentityOptions extends NamedIdentity {
   endpoint: string
 }
 
-/** What an identity is called that nobody asked for. */
-export const FIRST_TSP_NAME = 'tsp'
 /** Where an identity that nobody asked for is reached: by this machine alone. */
 const FIRST_ENDPOINT = 'tcp://127.0.0.1:0'
 
