@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 
 import { contractOf } from '../../support/contract.ts'
-import { at, type Json } from '../../support/json.ts'
+import { at, jsonOf, type Json } from '../../support/json.ts'
 import { callMessage, initializeMessage, typed, type Proxy } from '../../support/openmcp.ts'
 import { ask, messagesIn, open, openSession, openSse } from '../../support/wire.ts'
 import { CHILD, calledOn, childBehind, files, remote, serves, speaks } from './stage.ts'
@@ -47,19 +47,29 @@ test('"timeout": 1', works('a time limit'), async () => {
   expect(at(await answer.message(({ id }) => id === 7), 'error', 'message')).toMatch(/0\.3 s|in time|time/)
 })
 
-test('"headerToEnv": { "Authorization": "TOKEN" }', works('a header becomes a variable'), async () => {
-  const proxy = await servesFile({ github: { ...CHILD_ENTRY, headerToEnv: { 'X-GitHub-Token': 'GITHUB_PERSONAL_ACCESS_TOKEN' } } })
+test('"headerToEnv": { "GITHUB_PERSONAL_ACCESS_TOKEN": "GITHUB_PERSONAL_ACCESS_TOKEN" }', works('a header becomes a variable'), async () => {
+  const name = 'GITHUB_PERSONAL_ACCESS_TOKEN'
+  const proxy = await servesFile({ github: { ...CHILD_ENTRY, env: { [name]: '<YOUR_TOKEN>' }, headerToEnv: { [name]: name } } })
   const whoFor = async (token: string): Promise<Json> => {
-    const headers = { accept: 'application/json, text/event-stream', 'x-github-token': token }
+    const headers = { accept: 'application/json, text/event-stream', [name]: token }
     const url = proxy.at('/servers/github/mcp')
     const begun = await ask(url, { headers, body: initializeMessage(1) })
     const session = { ...headers, 'mcp-session-id': String(begun.headers['mcp-session-id']), 'mcp-protocol-version': '2025-11-25' }
     const [message] = messagesIn(await ask(url, { headers: session, body: callMessage(2, 'who') }))
-    return at(message, 'result', 'structuredContent') as Json // what `who` returns
+    return jsonOf(at(message, 'result', 'structuredContent'))
   }
-  const [ann, ben] = [await whoFor('of ann'), await whoFor('of ben')]
-  expect([at(ann, 'env', 'GITHUB_PERSONAL_ACCESS_TOKEN'), at(ben, 'env', 'GITHUB_PERSONAL_ACCESS_TOKEN')]).toEqual(['of ann', 'of ben'])
+  const [ann, ben] = [await whoFor('ghp_of_ann'), await whoFor('ghp_of_ben')]
+  expect([at(ann, 'env', name), at(ben, 'env', name)]).toEqual(['ghp_of_ann', 'ghp_of_ben'])
   expect(ann['pid']).not.toBe(ben['pid'])
+  expect(proxy.stderr.join('\n')).not.toContain('ghp_')
+})
+
+test('"headerToEnv": { "Authorization": "GITHUB_PERSONAL_ACCESS_TOKEN" }', differs('a header becomes a variable'), async () => {
+  const { at: file } = files({ 'servers.json': { mcpServers: { github: { ...CHILD_ENTRY, headerToEnv: { Authorization: 'TOKEN' } } } } })
+  expect(await typed(['--port=0', '--named-server-config', file('servers.json')])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('mcpServers.github.headerToEnv.Authorization'),
+  })
 })
 
 test('/sse, /messages/, /mcp, /mcp/, /servers/NAME/{sse,messages/,mcp}', works('paths'), async () => {

@@ -83,10 +83,36 @@ test('"client_header_forwarding": { "enabled": true, "whitelist": ["X-User-Id"] 
   expect(there.call.headers).not.toHaveProperty('x-other')
 })
 
-test('"oauth": { "server_url": URL }', works('a login'), async () => {
+test('"oauth": { "server_url", "storage_type", "callback_port", "use_loopback", "client_metadata" }', works('a login'), async () => {
   const there = await remote()
-  const proxy = await servesFile({ mcpServers: { far: { type: 'streamable-http', url: `${there.origin}/mcp`, oauth: { server_url: there.origin } } } })
-  expect(await (await behind(proxy, 'far')).call('echo')).toEqual({ by: 'remote' })
+  const url = `${there.origin}/mcp`
+  const oauth = { server_url: there.origin, storage_type: 'file', callback_port: 3030, use_loopback: true }
+  const client_metadata = { client_name: 'My MCPO Client', redirect_uris: ['http://localhost:3030/callback'] }
+  const proxy = await servesFile({
+    mcpServers: {
+      far: { type: 'streamable-http', url, oauth },
+      legacy: { type: 'streamable-http', url, oauth: { server_url: there.origin, client_metadata } },
+    },
+  })
+  for (const name of ['far', 'legacy']) expect(await (await behind(proxy, name)).call('echo')).toEqual({ by: 'remote' })
+})
+
+test('"oauth": { "multi_user": true }', differs('a login'), async () => {
+  const oauth = { server_url: 'https://mcp.example.com', multi_user: true }
+  const { at: file } = files({ 'config.json': { mcpServers: { far: { type: 'streamable-http', url: 'https://mcp.example.com/mcp', oauth } } } })
+  expect(await typed(['--port', '0', '--config', file('config.json')])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('mcpServers.far.oauth.multi_user'),
+  })
+})
+
+test('"client_header_forwarding": { "whitelist": ["X-User-*"] }', differs('headers of a caller go up'), async () => {
+  const client_header_forwarding = { enabled: true, whitelist: ['X-User-*'] }
+  const { at: file } = files({ 'config.json': { mcpServers: { far: { url: 'https://mcp.example.com/mcp', client_header_forwarding } } } })
+  expect(await typed(['--port', '0', '--config', file('config.json')])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/client_header_forwarding\.whitelist\[0\]: .*whole name/),
+  })
 })
 
 test('--hot-reload: what was added serves, what was removed is gone', works('a changed file is followed'), async () => {
