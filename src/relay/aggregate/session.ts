@@ -54,6 +54,8 @@ const BY_URI: ReadonlyMap<string, string> = new Map([
 ])
 const FAMILIES = ['tools', 'prompts', 'resources']
 const SHOWN_CHARS = 128
+/** So many are made again when a server is back. */
+const MOST_SUBSCRIPTIONS = 1000
 
 export function openSession({ members, events, caller: opener, server, patienceMs, log, now }: SessionOptions): AggregateSession {
   // What the credential of a post holds was asked at the door. Who may use what is asked of the identity, at each server.
@@ -61,6 +63,8 @@ export function openSession({ members, events, caller: opener, server, patienceM
   const calls = new Map<JsonRpcId, Call>()
   let hasInitialized = false
   let logLevel: JsonObject | undefined
+  /** Joined URIs. */
+  const subscribed = new Set<string>()
 
   const fromServers = createFromServers(
     (link, token) => token !== undefined && [...calls.values()].some((call) => call.token === token && call.one.link !== link),
@@ -104,7 +108,18 @@ export function openSession({ members, events, caller: opener, server, patienceM
   function greet(one: Joined): void {
     const body = { jsonrpc: '2.0', method: 'notifications/initialized' }
     sendTo(one, caller, { kind: 'notification', method: body.method, body }, {}, NOBODY)
-    if (logLevel && hasFamily(one, 'logging')) void askOf(one, caller, {})('logging/setLevel', logLevel).catch(() => {})
+    const ask = askOf(one, caller, {})
+    if (logLevel && hasFamily(one, 'logging')) void ask('logging/setLevel', logLevel).catch(() => {})
+    for (const joined of subscribed) {
+      const split = splitUri(joined)
+      if (split?.scheme === schemeOf(one.member.name)) void ask('resources/subscribe', { uri: split.uri }).catch(() => {})
+    }
+  }
+
+  function noteSubscription(method: string, uri: unknown): void {
+    if (typeof uri !== 'string') return
+    if (method === 'resources/subscribe' && subscribed.size < MOST_SUBSCRIPTIONS) subscribed.add(uri)
+    if (method === 'resources/unsubscribe') subscribed.delete(uri)
   }
 
   async function initialize(message: RequestMessage, headers: ForwardedHeaders): Promise<JsonObject> {
@@ -179,6 +194,7 @@ export function openSession({ members, events, caller: opener, server, patienceM
     const byUri = BY_URI.get(method)
     if (byUri !== undefined) {
       const { one, uri } = ofUri(params[byUri])
+      noteSubscription(method, params[byUri])
       pass(one, message, { [byUri]: uri }, headers, reply)
       return undefined
     }
