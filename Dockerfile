@@ -27,7 +27,7 @@ COPY --from=build /src/node_modules ./node_modules
 COPY --from=build /src/dist ./dist
 # Nothing but the state is for the user that runs it to write.
 RUN ln -s /app/dist/openmcp.mjs /usr/local/bin/openmcp && install -d -m 0700 -o 1000 -g 1000 /data
-ENV NODE_ENV=production OPENMCP_HOME=/data OPENMCP_HEALTH=http://127.0.0.1:8000/healthz
+ENV NODE_ENV=production OPENMCP_CONTAINER=1 OPENMCP_HOME=/data OPENMCP_HEALTH=http://127.0.0.1:8000/healthz
 USER 1000:1000
 WORKDIR /home/node
 VOLUME /data

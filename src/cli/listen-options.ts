@@ -18,6 +18,7 @@ export function listenOf(reading: Reading, bind: Bind = { host: '127.0.0.1', por
   const { listen: configured = {} } = config
   const insecureNoAuth = allOf(reading, 'insecure-no-auth').length > 0
   if (!isLoopbackHost(bind.host) && !isSecured(reading)) weighExposure(reading, bind.host, insecureNoAuth)
+  if (isLoopbackHost(bind.host) && bind.port > 0 && reading.machine.env['OPENMCP_CONTAINER'] === '1') warnOfContainer(reading, bind)
   const publicUrl = oneOf(reading, 'public-url', parsePublicUrl) ?? configured.publicUrl
   const tls = tlsOf(reading, config)
   return {
@@ -42,6 +43,11 @@ function weighExposure({ mistakes, warnings }: Reading, host: string, insecureNo
       hint: 'leave the address out to listen on loopback, add --security to ask, or --insecure-no-auth if the network in front of it is trusted',
     }),
   )
+}
+
+/** Our image says that it is one (Dockerfile): its loopback is nobody's but its own. */
+function warnOfContainer({ warnings }: Reading, { host, port }: Bind): void {
+  warnings.push(`listening on ${host} in a container, where nobody outside of it can call: -p 0.0.0.0:${port} with --security`)
 }
 
 function tlsOf(reading: Reading, { listen, file, where }: Config): Tls | undefined {

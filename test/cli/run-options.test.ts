@@ -80,6 +80,14 @@ describe('listening where others can reach it', () => {
     expect(warnings).toEqual(['--insecure-no-auth: listening on 0.0.0.0, where whoever reaches the port may use the server, unasked'])
   })
 
+  test('loopback in a container warns, since nobody outside can call', () => {
+    const env = { OPENMCP_CONTAINER: '1' }
+    expect(typed(['-p', '8000', 'x'], machineWith({ env })).warnings).toEqual([
+      'listening on 127.0.0.1 in a container, where nobody outside of it can call: -p 0.0.0.0:8000 with --security',
+    ])
+    expect(typed(['x'], machineWith({ env })).warnings).toEqual([])
+  })
+
   test('on loopback it changes nothing and warns of nothing', () => {
     expect(typed(['--insecure-no-auth', '-p', '[::1]:8000', 'x']).warnings).toEqual([])
   })
