@@ -3,7 +3,7 @@ import type { Reporter, TestModule } from 'vitest/node'
 
 import type { Line, System } from './contract.ts'
 
-interface Found extends Line {
+export interface Found extends Line {
   readonly state: 'passed' | 'failed' | 'skipped' | 'pending'
 }
 
@@ -23,7 +23,8 @@ export default class ContractTable implements Reporter {
   }
 }
 
-function tableOf(found: readonly Found[]): string {
+/** A line for each feature, a column for each system that has one of them. */
+export function tableOf(found: readonly Found[]): string {
   const systems = ORDER.filter((system) => found.some((line) => line.system === system))
   const features = [...new Set(found.map(({ feature }) => feature))].toSorted((one, other) => one.localeCompare(other))
   const rows = features.map((feature) => [
