@@ -79,17 +79,20 @@ export function refuseUseless({ args, mistakes }: Reading, table: OptionTable, t
   for (const [name, uses] of args.given) {
     const needs = table.get(name)?.needs
     const isThere = needs === undefined || (needs === 'program' ? (there.program ?? there.command) : there[needs])
-    if (!isThere) mistakes.add(useless(uses[0]?.as ?? name, needs))
+    if (!isThere) mistakes.add(useless(uses[0]?.as ?? name, needs, there))
   }
 }
 
-function useless(as: string, needs: Needed): OpenMcpError {
+function useless(as: string, needs: Needed, { command, upstream }: There): OpenMcpError {
   if (needs === 'security') return new OpenMcpError('usage', `${as} is for --security, and nobody is asked who they are here`, { hint: 'add --security' })
   if (needs === 'proof') return new OpenMcpError('usage', `${as} is for --security or --id, and there is neither`, { hint: `drop ${as}, or add --security` })
   if (needs === 'tsp') return new OpenMcpError('usage', `${as} is for --tsp or for an upstream named by a DID, and there is neither`, { hint: `drop ${as}` })
   if (needs === 'port') return new OpenMcpError('usage', `${as} is for a port, and openmcp serves its own stdio here`, { hint: 'add -p PORT' })
-  if (needs === 'command' || needs === 'program')
-    return new OpenMcpError('usage', `${as} is for a COMMAND, and there is an upstream instead`, { hint: `drop ${as}` })
+  if (needs === 'command' || needs === 'program') {
+    const hint = upstream ? `drop ${as}` : `drop ${as}: a server of --config FILE has 'env', 'passEnv' and 'cwd' of its own`
+    return new OpenMcpError('usage', `${as} is for a COMMAND, and there is ${upstream ? 'an upstream instead' : 'none'}`, { hint })
+  }
+  if (!command) return new OpenMcpError('usage', `${as} is for an upstream, and there is none`, { hint: `drop ${as}: a server of --config FILE has its own` })
   return new OpenMcpError('usage', `${as} is for an upstream, and there is a COMMAND instead`, {
     hint: as === '--id' ? `drop ${as}: it proves who we are to a server behind a URL` : 'give a COMMAND its settings with -e NAME=VALUE or --env-file FILE',
   })

@@ -116,6 +116,7 @@ describe('what nobody understands is refused as it always was', () => {
     [['--as', 'mcp-connect', 'dance'], "'dance' is no command of mcp-connect"],
     [['--debug', 'proxy', '--endpoint', 'x'], "'proxy' is a command of openmcp, and goes first"],
     [['https://h.example/mcp', '-H', 'A: ${B}'], '-H: a holds ${B}, and nothing is filled in on a command line'],
+    [['--port', '1', '-e', 'K', 'V', '--named-server', 'a', 'cat'], '-e is for a COMMAND, and there is none'],
     [['--host', '0.0.0.0', '--port', '8000', 'x'], 'listening on 0.0.0.0 would let in whoever reaches it'],
     [['--port', '8000', '-k', 'top-secret', '--', 'x'], 'a key'],
     [['--host', '127.0.0.1', 'https://h.example/mcp'], 'this means one thing to mcp-proxy and another to mcp-remote'],
