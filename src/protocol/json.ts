@@ -19,26 +19,40 @@ const [QUOTE, BACKSLASH, OPEN, CLOSE, OPEN_BRACE, CLOSE_BRACE] = [34, 92, 91, 93
 export function isTooDeep(text: string): boolean {
   if (text.length <= MOST_LEVELS) return false
   // Most texts have not even so many brackets, wherever they stand.
-  let brackets = 0
-  for (let at = 0; at < text.length && brackets <= MOST_LEVELS; at++) {
-    const char = text.charCodeAt(at)
-    if (char === OPEN || char === OPEN_BRACE) brackets++
-  }
-  return brackets > MOST_LEVELS && levelsPass(text)
+  const square = occurrences(text, '[')
+  return square + occurrences(text, '{') > MOST_LEVELS && levelsPass(text)
+}
+
+/** No more than it takes are counted. */
+function occurrences(text: string, bracket: string): number {
+  let count = 0
+  for (let at = text.indexOf(bracket); at >= 0 && count <= MOST_LEVELS; at = text.indexOf(bracket, at + 1)) count++
+  return count
 }
 
 function levelsPass(text: string): boolean {
   let depth = 0
-  let isQuoted = false
   for (let at = 0; at < text.length; at++) {
     const char = text.charCodeAt(at)
-    if (isQuoted) {
-      if (char === BACKSLASH) at++
-      else if (char === QUOTE) isQuoted = false
-    } else if (char === QUOTE) isQuoted = true
-    else if (char === OPEN || char === OPEN_BRACE) {
+    if (char === QUOTE) {
+      at = endOfString(text, at)
+      // It is no JSON, and whoever parses it will say so.
+      if (at < 0) return false
+    } else if (char === OPEN || char === OPEN_BRACE) {
       if (++depth > MOST_LEVELS) return true
     } else if (char === CLOSE || char === CLOSE_BRACE) depth--
   }
   return false
+}
+
+/** Where the string that begins at `from` ends; -1: it does not. */
+function endOfString(text: string, from: number): number {
+  let at = text.indexOf('"', from + 1)
+  while (at >= 0) {
+    let before = at - 1
+    while (text.charCodeAt(before) === BACKSLASH) before--
+    if ((at - before) % 2 === 1) return at
+    at = text.indexOf('"', at + 1)
+  }
+  return -1
 }
