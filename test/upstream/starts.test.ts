@@ -75,6 +75,17 @@ test('one that says something has made good for all before it', async () => {
   expect([starts.failure(), await ask(), children.length]).toEqual([undefined, undefined, 3])
 })
 
+test('one that prints something before it ends has failed like every other', async () => {
+  const { ask, children, starts } = stage({ crash: false })
+  for (let time = 0; time < 2; time++) {
+    await ask()
+    children[time]?.line(Buffer.from('starting…'))
+    children[time]?.ended(new OpenMcpError('child_failed', 'no database'))
+  }
+  expect(starts.failure()?.message).toBe('no database')
+  expect(await ask()).toBe('no database; it is not started again for 1 s')
+})
+
 test('one that is told to end has not failed', async () => {
   const { starts, children } = stage({ crash: false })
   for (let time = 0; time < 5; time++) {
