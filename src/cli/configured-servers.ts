@@ -12,6 +12,7 @@ import { parseHeader } from './headers.ts'
 import { besideFile, textOf, type Machine } from './machine.ts'
 import { keptLogins } from './home.ts'
 import type { Mistakes } from './mistakes.ts'
+import { warnOfUrl } from './target-options.ts'
 import { retryOf } from './several-options.ts'
 import { severalSockets } from './several-sockets.ts'
 import { askedByHttp } from './proof-options.ts'
@@ -136,6 +137,9 @@ function remoteOf(
   const ca = tls && { ...tls, ca: tls.ca === undefined ? undefined : here(tls.ca) }
   const way = configuredWay(ca, [urls, ...others, ...fallbacks].flat(), { at: at(), machine, warnings })
   const [first] = urls
+  const unwise: string[] = []
+  warnOfUrl(first, named.length > 0, { warnings: unwise })
+  warnings.push(...unwise.map((words) => `${at()}: ${words}`))
   if (first && isSocket(first))
     return { kind: 'socket', url: first, headers: Object.fromEntries(named), ...severalSockets({ others, fallbacks }), ...(way && { way }) }
   const retry = retryOf(own, all)

@@ -3,7 +3,7 @@ import { OpenMcpError, neverSay } from '../errors.ts'
 import type { OpenMcpOptions } from '../openmcp.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { isObject } from '../protocol/message.ts'
-import { shownTarget } from '../protocol/target.ts'
+import { isSocket, shownTarget } from '../protocol/target.ts'
 import type { Arguments } from './arguments.ts'
 import type { Config } from './config-file.ts'
 import { configuredServers, type ConfiguredServer } from './configured-servers.ts'
@@ -145,7 +145,8 @@ function targetOf(reading: Reading, published: Publish | undefined, endpoints: r
   if (published?.vid) return vidTarget(reading, published.vid, isSecured(reading))
   if (published && !published.urls) return undefined
   const urls = published?.urls ?? []
-  const several = severalOf(reading, endpoints, retry)
+  // What the file says of all is for those that it is of use to.
+  const several = severalOf(reading, endpoints, urls.some(isSocket) ? undefined : retry)
   return remoteTarget(reading, urls, several, wayOf(reading, [urls, ...(several.others ?? []), ...(several.fallbacks ?? [])].flat()))
 }
 

@@ -57,7 +57,11 @@ export function remoteTarget(
   const fit = socket ? ['auto', socket.protocol === 'tcp:' ? 'tcp' : 'ws'] : ['auto', 'http', 'sse']
   const transport = transportOf(reading, fit, socket ? `the upstream is ${socket.protocol}//` : 'an upstream speaks http or sse')
   const headers = { ...headersOf(reading), ...(socket?.protocol !== 'tcp:' && tokenOf(reading)) }
-  warnOfUrl(url, Object.keys(headers).length > 0, reading)
+  const hasHeaders = Object.keys(headers).length > 0
+  if (url?.protocol === 'tcp:' && hasHeaders) {
+    reading.mistakes.add(new OpenMcpError('usage', 'headers are for HTTP and WebSockets, and the upstream is tcp://'))
+  }
+  warnOfUrl(url, hasHeaders, reading)
   reading.mistakes.attempt(() => refuseMixture(urls, several))
   if (socket && several.retry) {
     reading.mistakes.add(new OpenMcpError('usage', `--retry-… are for http(s):// upstreams, and this is ${socket.protocol}//`, { hint: 'drop them' }))
@@ -205,14 +209,14 @@ function unfilled(as: string, name: string, variable: string): OpenMcpError {
   })
 }
 
-function warnOfUrl(url: URL | undefined, hasHeaders: boolean, { mistakes, warnings }: Reading): void {
+/** What is unwise about where a server is, and what it is sent there. */
+export function warnOfUrl(url: URL | undefined, hasHeaders: boolean, { warnings }: Pick<Reading, 'warnings'>): void {
   if (url === undefined) return
-  if (url.protocol === 'tcp:' && hasHeaders) mistakes.add(new OpenMcpError('usage', 'headers are for HTTP and WebSockets, and the upstream is tcp://'))
   if (url.protocol === 'tcp:' && !isLoopbackHost(url.hostname))
     warnings.push(`what is said to ${url.host} goes unencrypted, to whoever answers there: the upstream is tcp://`)
   const secret = [...url.searchParams.keys()].find(namesSecret)
   if (secret !== undefined)
-    warnings.push(`the upstream's URL carries '${secret}': URLs end up in logs and command lines; --header-file keeps a secret out of them`)
+    warnings.push(`the upstream's URL carries '${secret}': URLs end up in logs and command lines; a header keeps a secret out of them, like --header-file`)
   if (hasHeaders && ['http:', 'ws:'].includes(url.protocol) && !isLoopbackHost(url.hostname))
     warnings.push(`headers go to ${url.host} unencrypted: the upstream is ${url.protocol}//`)
 }

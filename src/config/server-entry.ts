@@ -137,7 +137,7 @@ function remoteOf(given: ServerMembers, common: Common): RemoteEntry {
 }
 
 /** What a connection of messages has no place for. */
-function wrongsOfSockets({ url, endpoints = [], fallback = [], type, retry, oauth, id }: ServerMembers): (string | false)[] {
+function wrongsOfSockets({ url, endpoints = [], fallback = [], type, headers, retry, oauth, id }: ServerMembers): (string | false)[] {
   const first = url ?? endpoints[0]
   const socket = first?.find(isSocket)
   const speaks = socket?.protocol === 'tcp:' ? 'tcp' : 'ws'
@@ -148,6 +148,7 @@ function wrongsOfSockets({ url, endpoints = [], fallback = [], type, retry, oaut
       'several that are one are all http(s)://, or all tcp:// and ws(s)://',
     socket !== undefined && retry !== undefined && `retry is for http(s)://, and this is ${socket.protocol}//`,
     socket !== undefined && oauth !== undefined && `oauth is for http(s)://, and this is ${socket.protocol}//`,
+    socket?.protocol === 'tcp:' && headers !== undefined && headers.size > 0 && 'headers are for HTTP and WebSockets, and this is tcp://',
     socket?.protocol === 'tcp:' && id !== undefined && 'id proves us by HTTP, and this is tcp://',
   ]
 }

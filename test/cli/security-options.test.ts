@@ -394,6 +394,21 @@ describe('--config', () => {
     expect(message).not.toContain('hunter2')
   })
 
+  test('what it says of tries is for the servers that it is of use to', () => {
+    const text = '{"retry":{"attempts":1},"mcpServers":{"a":{"url":"tcp://127.0.0.1:1"},"b":{"url":"http://127.0.0.1:1/mcp"}}}'
+    const { options, servers } = typed(['--config', 'c.json', '-p', '8000:tcp://127.0.0.1:9000'], machineWith({ files: { 'c.json': text } }))
+    expect([options.target, ...servers.map(({ target }) => target)].map((target) => target && 'retry' in target)).toEqual([false, false, true])
+  })
+
+  test('what is unwise about where a server is is told with its place', () => {
+    const text = '{"mcpServers":{"a":{"url":"https://far.example/mcp?api_key=hunter2"},\n"b":{"url":"http://far.example/mcp","headers":{"X-A":"b"}}}}'
+    const { warnings } = typed(['--config', 'c.json', '-p', '8000'], machineWith({ files: { 'c.json': text } }))
+    expect(warnings).toEqual([
+      expect.stringMatching(/^c\.json:1: mcpServers\.a: the upstream's URL carries 'api_key'/),
+      'c.json:2: mcpServers.b: headers go to far.example unencrypted: the upstream is http://',
+    ])
+  })
+
   test.each(['{"trust":{"any":true}}', '{"security":{}}'])('%s without --security is refused, not ignored', (text) => {
     expect(refusalOf(['--config', 'c.json', ...served], machineWith({ files: { 'c.json': text } })).hint).toContain('add --security')
   })
