@@ -1,6 +1,7 @@
 import { rootCertificates } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { readArguments } from '../../src/cli/arguments.ts'
+import { parseConfig } from '../../src/cli/config-file.ts'
 import type { Machine } from '../../src/cli/machine.ts'
 import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
 import { runOptions, type RunOptions } from '../../src/cli/run-options.ts'
@@ -96,5 +97,53 @@ describe('which proxy', () => {
 
   test.each(['http://127.0.0.1:9000/mcp', 'https://near.example/mcp', 'tcp://mcp.example.com:9000'])('and is none elsewhere: %s', (upstream) => {
     expect(() => typed([upstream], machine)).not.toThrow()
+  })
+})
+
+describe('in a file, for one server', () => {
+  const served = (server: object, env: Record<string, string> = {}) => {
+    const files = {
+      'conf/ca.pem': FIRST,
+      '/home/ann/conf/ca.pem': FIRST,
+      '/home/ann/conf/no.pem': KEY,
+      'c.json': JSON.stringify({ mcpServers: { far: server } }),
+    }
+    const at = Object.fromEntries(Object.entries(files).map(([path, text]) => [path.replace('/home/ann/conf/', '/home/ann/'), text]))
+    const { servers, warnings } = runOptions(
+      readArguments(['-p', '8000', '--config', 'c.json'], RUN_OPTIONS),
+      machineWith({ files: { ...files, ...at }, env }),
+      parseConfig,
+    )
+    const [server_] = servers
+    return { way: server_ && 'way' in server_.target ? server_.target.way : undefined, proof: server_?.proof, warnings }
+  }
+
+  test.each<[object, Way | undefined]>([
+    [{}, undefined],
+    [{ verify: true }, undefined],
+    [{ ca: 'ca.pem' }, { trust: { ca: FIRST } }],
+    [{ verify: false }, { trust: { unchecked: true } }],
+  ])('tls %j', (tls, way) => {
+    expect(served({ url: UPSTREAM, tls }).way).toEqual(way)
+  })
+
+  test('believing whoever answers warns, and nothing is proved to them', () => {
+    const { warnings, proof } = served({ url: UPSTREAM, tls: { verify: false } })
+    expect([warnings, proof]).toEqual([[expect.stringContaining('whoever answers for mcp.example.com is believed')], undefined])
+  })
+
+  test.each<[object, string]>([
+    [{ url: UPSTREAM, tls: { ca: 'none.pem' } }, 'cannot read'],
+    [{ url: UPSTREAM, tls: { ca: 'no.pem' } }, 'holds no PEM text of a certificate'],
+    [{ url: UPSTREAM, tls: { ca: 'ca.pem', verify: false } }, 'verify false asks nobody'],
+    [{ url: UPSTREAM, tls: { verify: false }, id: 'alice' }, 'nobody knows to whom'],
+    [{ url: 'tcp://127.0.0.1:9000', tls: { verify: false } }, 'there is no TLS to tcp://'],
+  ])('%j is a mistake', (server, message) => {
+    expect(refusalIn(message, () => served(server)).message).toContain(message)
+  })
+
+  test('goes through the proxy that the environment names', () => {
+    const proxies = { https: new URL('http://proxy:3128'), except: '' }
+    expect(served({ url: UPSTREAM }, { HTTPS_PROXY: 'http://proxy:3128' })).toMatchObject({ way: { proxies }, proof: { way: { proxies } } })
   })
 })
