@@ -21,8 +21,8 @@ export function forwardsOf(reading: Reading, target: OpenMcpOptions['target']): 
   }
   if (given.length > MOST) mistakes.add(new OpenMcpError('usage', `${first.as} is given more than ${MOST} times`))
   const names = given.slice(0, MOST).flatMap(({ as, value }) => mistakes.attempt(() => nameOf(value, as)) ?? [])
-  const sent = target?.kind === 'remote' ? names.find((name) => name in target.headers) : undefined
-  if (sent !== undefined) mistakes.add(new OpenMcpError('usage', `${first.as} ${sent}: a header of ours has that name`, { hint: 'drop one of them' }))
+  const sent = target?.kind === 'remote' ? names.find((name) => Object.hasOwn(target.headers, name)) : undefined
+  if (sent !== undefined) mistakes.add(new OpenMcpError('usage', `${first.as} names ${sent}, and a header of ours has that name`, { hint: 'drop one of them' }))
   return { forwardHeaders: [...new Set(names)] }
 }
 

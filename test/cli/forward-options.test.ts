@@ -44,7 +44,7 @@ test.each([
   [['--forward-header', 'x-a', 'server'], 'is for an upstream'],
   [['--forward-header', 'x-a', 'ws://127.0.0.1:9000'], 'is for requests of HTTP'],
   [['-p', '8000:https://mcp.example.com/mcp', '--stateless', '--forward-header', 'x-a'], 'is of one caller'],
-  [['--forward-header', 'x-a', '-H', 'X-A: b', UPSTREAM], 'a header of ours has that name'],
+  [['--forward-header', 'x-secret', '-H', 'X-Secret: b', UPSTREAM], 'names x-secret, and a header of ours has that name'],
 ])('%j is a mistake', (args, message) => {
   expect(refusalIn(args.join(' '), () => typed(args)).message).toContain(message)
 })
