@@ -47,7 +47,11 @@ test('mcp-connect proxy --endpoint URL --headers "\\"Authorization: Bearer ${PAT
 test('mcp-connect proxy --endpoint URL --timeout 30 --retry-attempts 3 --retry-delay 1000', works('retries and time limits'), async () => {
   const there = await remote()
   const limits = ['--timeout', '30', '--retry-attempts', '3', '--retry-delay', '10']
-  expect(await calledOn(await speaks(['proxy', '--endpoint', `${there.origin}/mcp`, ...limits]))).toEqual({ by: 'remote' })
+  const proxy = await speaks(['proxy', '--endpoint', `${there.origin}/flaky`, ...limits])
+  expect(await calledOn(proxy)).toEqual({ by: 'remote' })
+  proxy.send({ jsonrpc: '2.0', id: 'list', method: 'tools/list' })
+  expect(await proxy.answerTo('list')).toHaveProperty('result')
+  expect(there.received.filter(({ body }) => body['method'] === 'tools/list')).toHaveLength(2)
 })
 
 test('mcp-connect proxy --endpoint URL --fallback URL', works('fall-backs'), async () => {

@@ -70,31 +70,59 @@ test('mcp-remote URL --ignore-tool "delete*" --ignore-tool "remove*"', works('to
   expect(there.received.map(({ body }) => at(body, 'params', 'name'))).not.toContain('delete_all')
 })
 
-for (const [feature, spelled, words] of [
-  ['a login', 'URL 9696 (a port for the answer of the browser)', ['9696']],
-  ['a login', '--host 127.0.0.1 (--as mcp-remote: it is where to listen, too)', ['--host', '127.0.0.1']],
-  ['a login', 'URL --auth-timeout 60', ['--auth-timeout', '60']],
-  ['a login', 'URL --resource https://tenant1.atlassian.net/', ['--resource', 'https://tenant1.atlassian.net/']],
-  ['a login', 'URL --disable-resource-parameter', ['--disable-resource-parameter']],
-  ['a login', 'URL --callback-path /custom/callback', ['--callback-path', '/custom/callback']],
-  ['a login', `URL --static-oauth-client-metadata '{ "scope": "a b" }'`, ['--static-oauth-client-metadata', '{ "scope": "a b" }']],
-  ['through an HTTP proxy', 'URL --enable-proxy', ['--enable-proxy']],
-  ['http beyond https', 'http://internal/sse --allow-http', ['--allow-http']],
-  ['log levels', 'URL --debug', ['--debug']],
-  ['log levels', 'URL --silent', ['--silent']],
+for (const [words, instead] of [
+  [['9696'], 'finds a free port'],
+  [['--callback-path', '/custom/callback'], 'finds a free port'],
+  [['--auth-timeout', '60'], 'openmcp login .* --timeout 60'],
+  [['--resource', 'https://tenant1.atlassian.net/'], 'openmcp login .* --resource https://tenant1.atlassian.net/'],
+  [['--disable-resource-parameter'], 'openmcp login .* --resource none'],
+  [['--static-oauth-client-metadata', '{ "scope": "a b" }'], "openmcp login .* --scope 'a b'"],
+  [['--static-oauth-client-info', '{ "client_id": "mine", "client_secret": "the-secret" }'], 'openmcp login .* --client-id mine --client-secret-file FILE'],
 ] as const) {
-  test(`mcp-remote ${spelled}`, works(feature), async () => {
+  test(`mcp-remote URL ${words.join(' ')}: said once, before, with openmcp login`, differs('a login'), async () => {
     const there = await remote()
-    expect(await calledOn(await speaks([...(spelled.includes('--as') ? ['--as', 'mcp-remote'] : []), `${there.origin}/mcp`, ...words]))).toEqual({
-      by: 'remote',
-    })
+    const proxy = await speaks([`${there.origin}/mcp`, ...words])
+    expect(await calledOn(proxy)).toEqual({ by: 'remote' })
+    await proxy.says(new RegExp(`warning: .*${words[0]} is left out: .*${instead}`))
+    expect(proxy.stderr.join('\n')).not.toContain('the-secret')
   })
 }
 
-test('URL --static-oauth-client-info @FILE', works('a client that the issuer knows'), async () => {
+test('mcp-remote URL --host 127.0.0.1 (--as mcp-remote: it is where to listen, too)', differs('a login'), async () => {
   const there = await remote()
-  const { at: file } = files({ 'client.json': { client_id: 'mine', client_secret: 'secret' } })
-  expect(await calledOn(await speaks([`${there.origin}/mcp`, '--static-oauth-client-info', `@${file('client.json')}`]))).toEqual({ by: 'remote' })
+  const proxy = await speaks(['--as', 'mcp-remote', `${there.origin}/mcp`, '--host', '127.0.0.1'])
+  expect(await calledOn(proxy)).toEqual({ by: 'remote' })
+  await proxy.says(/warning: --host is left out: openmcp login finds a free port/)
+})
+
+test('mcp-remote URL --static-oauth-client-info @FILE --client-credentials', works('client credentials'), async () => {
+  const there = await remote()
+  const { at: file } = files({ 'client.json': { client_id: 'mine', client_secret: 'secret-of-the-file' } })
+  const client = ['--client-credentials', '--token-endpoint', `${there.origin}/token`, '--static-oauth-client-info', `@${file('client.json')}`]
+  const proxy = await speaks([`${there.origin}/mcp`, ...client])
+  await calledOn(proxy)
+  expect(there.call.headers.authorization).toBe('Bearer by-client-credentials')
+  expect(proxy.stderr.join('\n')).not.toContain('secret-of-the-file')
+})
+
+test('mcp-remote http://internal-service.vpc/mcp --allow-http --enable-proxy', works('through an HTTP proxy'), async () => {
+  const there = await remote('behind a proxy')
+  const env = { HTTP_PROXY: there.origin, NO_PROXY: '', http_proxy: there.origin, no_proxy: '' }
+  expect(await calledOn(await speaks(['http://internal-service.vpc/mcp', '--allow-http', '--enable-proxy'], env))).toEqual({ by: 'behind a proxy' })
+  expect(there.call.headers.host).toBe('internal-service.vpc')
+})
+
+test('mcp-remote http://internal-service.vpc/mcp without --allow-http', works('http beyond loopback'), async () => {
+  const refused = await typed(['--as', 'mcp-remote', 'http://internal-service.vpc/mcp'])
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/unencrypted[^]*--allow-http/) })
+})
+
+test('mcp-remote URL --debug, --silent', works('log levels'), async () => {
+  const there = await remote()
+  const silent = await speaks([`${there.origin}/mcp`, '--silent'])
+  await calledOn(silent)
+  expect(silent.stderr.filter((words) => !words.includes('taken as'))).toEqual([])
+  expect(await calledOn(await speaks([`${there.origin}/mcp`, '--debug']))).toEqual({ by: 'remote' })
 })
 
 test('MCP_REMOTE_CONFIG_DIR=DIR mcp-remote URL', works('where logins are kept'), async () => {

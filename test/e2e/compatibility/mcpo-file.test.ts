@@ -83,7 +83,7 @@ test('"client_header_forwarding": { "enabled": true, "whitelist": ["X-User-Id"] 
   expect(there.call.headers).not.toHaveProperty('x-other')
 })
 
-test('"oauth": { "server_url", "storage_type", "callback_port", "use_loopback", "client_metadata" }', works('a login'), async () => {
+test('"oauth": { "server_url", "storage_type", "callback_port", "use_loopback", "client_metadata" }', works('members about a login'), async () => {
   const there = await remote()
   const url = `${there.origin}/mcp`
   const oauth = { server_url: there.origin, storage_type: 'file', callback_port: 3030, use_loopback: true }
@@ -97,7 +97,7 @@ test('"oauth": { "server_url", "storage_type", "callback_port", "use_loopback", 
   for (const name of ['far', 'legacy']) expect(await (await behind(proxy, name)).call('echo')).toEqual({ by: 'remote' })
 })
 
-test('"oauth": { "multi_user": true }', differs('a login'), async () => {
+test('"oauth": { "multi_user": true }', differs('members about a login'), async () => {
   const oauth = { server_url: 'https://mcp.example.com', multi_user: true }
   const { at: file } = files({ 'config.json': { mcpServers: { far: { type: 'streamable-http', url: 'https://mcp.example.com/mcp', oauth } } } })
   expect(await typed(['--port', '0', '--config', file('config.json')])).toMatchObject({

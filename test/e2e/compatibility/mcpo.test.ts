@@ -145,7 +145,9 @@ test('mcpo --log-level DEBUG, INFO, WARNING, ERROR, CRITICAL; LOG_LEVEL', works(
 })
 
 test('CONNECTION_TIMEOUT=20 mcpo (--as mcpo) -- CMD', works('retries and time limits'), async () => {
-  expect(await childBehind(await serves(['--as', 'mcpo', '--port', '0', '--', ...CHILD], { CONNECTION_TIMEOUT: '20' }))).toMatchObject({ argv: [] })
+  const proxy = await serves(['--as', 'mcpo', '--port', '0', '--', ...CHILD], { CONNECTION_TIMEOUT: '20' })
+  await proxy.says(/taken as: .* --connect-timeout 20 /)
+  expect(await childBehind(proxy)).toMatchObject({ argv: [] })
 })
 
 test('mcpo -h HOST (--as mcpo)', works('where to listen'), async () => {

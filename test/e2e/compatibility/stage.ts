@@ -68,7 +68,10 @@ interface Received {
   readonly body: Json
 }
 
-/** A remote server by hand: HTTP+SSE at `/sse` and `/events`, tokens at `/token`, Streamable HTTP anywhere else, and a note of every request. */
+/**
+ * A remote server by hand: HTTP+SSE at `/sse` and `/events`, tokens at `/token`, Streamable HTTP anywhere else, and a note of every request.
+ * At `/flaky` the first list of tools is never answered, and a call of `dropped` nowhere.
+ */
 export interface Remote {
   readonly origin: string
   /** `127.0.0.1:PORT` */
@@ -101,6 +104,8 @@ export async function remote(name = 'remote'): Promise<Remote> {
       if (one.method !== 'POST') return void res.writeHead(405).end()
       if (pathname === '/token') return void res.writeHead(200, { 'content-type': 'application/json' }).end(TOKEN)
       if (jsonOf(one.body['params'] ?? {})['name'] === 'dropped') return void req.socket.destroy()
+      const isFirst = received.filter(({ body }) => body['method'] === one.body['method']).length === 1
+      if (pathname === '/flaky' && one.body['method'] === 'tools/list' && isFirst) return void req.socket.destroy()
       const answer = answerOf(name, one.body)
       if (pathname === '/messages') {
         if (answer) streams.get(searchParams.get('session') ?? '')?.write(`event: message\ndata: ${JSON.stringify(answer)}\n\n`)
@@ -109,6 +114,11 @@ export async function remote(name = 'remote'): Promise<Remote> {
       if (!answer) return void res.writeHead(202).end()
       res.writeHead(200, { 'content-type': 'application/json', 'mcp-session-id': 'the-only-one' }).end(JSON.stringify(answer))
     })
+  })
+  // As an HTTP proxy it leads everywhere to itself.
+  server.on('connect', (_req, socket) => {
+    socket.write('HTTP/1.1 200 OK\r\n\r\n')
+    server.emit('connection', socket)
   })
   const { host, stop } = await onLoopback(server)
   onTestFinished(stop)
