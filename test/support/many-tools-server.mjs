@@ -14,7 +14,11 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   const { id, method, params } = JSON.parse(line)
   if (id === undefined) return
   if (method === 'initialize')
-    return write({ jsonrpc: '2.0', id, result: { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'many', version: '1' } } })
+    return write({
+      jsonrpc: '2.0',
+      id,
+      result: { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'many', version: '1' } },
+    })
   if (method === 'server/discover') return write({ jsonrpc: '2.0', id, error: { code: -32601, message: 'no method' } })
   if (method !== 'tools/list') return write({ jsonrpc: '2.0', id, result: {} })
   const from = params?.cursor === undefined ? 0 : Number(Buffer.from(params.cursor, 'base64').toString())
