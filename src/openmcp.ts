@@ -67,6 +67,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     })
   }
   refuseTwins([...(target ? [name] : []), ...named.map((server) => server.name)])
+  if (security) refuseProofs(named)
   let tspIsOpen = (_tsp: SecuredTsp | undefined): void => {}
   const server = target?.kind === 'vid' ? await sealedOut(target, new Promise((resolve) => (tspIsOpen = resolve))) : target
   const out = server?.kind === 'vid' ? server : undefined
@@ -245,6 +246,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       ended: new Promise(() => {}),
       async apply(next) {
         refuseTwins([...(target ? [name] : []), ...next.map((one) => one.name)])
+        if (security) refuseProofs(next)
         if (stopping) throw new OpenMcpError('stopping', 'openmcp is stopping')
         return servers.apply(next)
       },
@@ -277,6 +279,20 @@ function nobodyIsAsked(): Promise<never> {
 function refuseTwins(names: readonly string[]): void {
   const twin = names.find((name, index) => names.indexOf(name) !== index)
   if (twin !== undefined) throw new OpenMcpError('usage', `two servers have the name ${twin}`, { hint: '--name NAME gives the one at the root another' })
+}
+
+const PROOFS = ['authorization', 'x-api-key', 'dpop']
+
+/** Where everybody proves who they are, what proves it is for us: no child gets it. */
+function refuseProofs(servers: readonly NamedServer[]): void {
+  for (const { name, target } of servers) {
+    const headers = target.kind === 'command' ? Object.keys(target.headerToEnv ?? {}) : []
+    const proof = headers.find((header) => PROOFS.includes(header.toLowerCase()))
+    if (proof === undefined) continue
+    throw new OpenMcpError('usage', `the server ${name}: headerToEnv takes ${proof}, by which callers prove to us who they are`, {
+      hint: 'take another header, like X-GitHub-Token: with --security nobody but openmcp reads that one',
+    })
+  }
 }
 
 function isNobodyThere(states: readonly ConnectionState[]): boolean {

@@ -7,6 +7,11 @@ export function neverGoesOn(header: string): boolean {
   return NEVER.has(name) || name.startsWith('mcp-')
 }
 
+/** A caller's key may be its child's to have, as mcp-proxy has it; where openmcp itself asks for it, it is refused at the start. */
+export function neverBecomesVariable(header: string): boolean {
+  return neverGoesOn(header) && !['authorization', 'x-api-key'].includes(header.toLowerCase())
+}
+
 /** Whether a caller who sets this variable decides what the child runs, or whom it talks to. */
 export function isDangerous(variable: string): boolean {
   const name = variable.toUpperCase()

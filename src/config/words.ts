@@ -1,7 +1,7 @@
 // Texts that several sections have: names of headers and variables, patterns of names, URLs.
 import { serverUrlOf } from './addresses.ts'
 import { about, listOf, meaning, text, type Shape } from './shape.ts'
-import { isDangerous, neverGoesOn } from './forwarded-headers.ts'
+import { isDangerous, neverBecomesVariable, neverGoesOn } from './forwarded-headers.ts'
 
 const ENV_NAME = /^[^\s=\0]+$/
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -32,7 +32,7 @@ export function wrongHeaderName(name: string): string | undefined {
 }
 
 export function wrongHeaderOfCaller(name: string): string | undefined {
-  return neverGoesOn(name) ? NEVER : wrongHeaderName(name)
+  return neverBecomesVariable(name) ? NEVER : wrongHeaderName(name)
 }
 
 /** No token goes where others can read it, and none comes from there. */

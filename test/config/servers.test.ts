@@ -165,8 +165,12 @@ test.each([
   for (const variable of variables) expect([variable, mistakesOf({ command: 'x', headerToEnv: { 'X-A': variable } }).length]).toEqual([variable, 1])
 })
 
-test.each(['Authorization', 'cookie', 'X-API-Key', 'Accept', 'Last-Event-ID'])('%s of a caller is no variable of its child', (header) => {
+test.each(['cookie', 'DPoP', 'Proxy-Authorization', 'Accept', 'Last-Event-ID'])('%s of a caller is no variable of its child', (header) => {
   expect(mistakesOf({ command: 'x', headerToEnv: { [header]: 'MY_TOKEN' } })).toHaveLength(1)
+})
+
+test('a key that a caller has for the server may be: whether it proves somebody to us is seen at the start', () => {
+  for (const header of ['Authorization', 'X-API-Key']) expect(mistakesOf({ command: 'x', headerToEnv: { [header]: 'MY_TOKEN' } })).toEqual([])
 })
 
 test('nor does a child of all take a header of one', () => {

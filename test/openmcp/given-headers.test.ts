@@ -157,3 +157,18 @@ test('a session ends with the token that it was opened with, though its owner is
   // The look that ended the one has gone over the other.
   expect((await ann.session.call('who')).result['pid']).toBe(ann.pid)
 })
+
+test.each(['authorization', 'X-API-Key', 'dpop'])(
+  'where callers prove to us who they are with %s, no child gets it: not at the start, and not by a change',
+  async (header) => {
+    const person = await holder()
+    const { target, ...server } = taking()
+    if (target.kind !== 'command') throw new Error('it is a command')
+    const wanting: NamedServer = { ...server, target: { ...target, headerToEnv: { [header]: 'TOKEN' } } }
+    await expect(secured({ trusted: [person.did], options: { servers: [wanting] } })).rejects.toThrow(/the server git: headerToEnv takes .*prove to us/)
+    const s = await secured({ trusted: [person.did] })
+    await expect(s.apply([wanting])).rejects.toThrow(/the server git: headerToEnv takes .*prove to us/)
+    const token = await s.token(person, { form: { resource: s.base } })
+    expect((await ask(new URL(`${s.base}/servers/git/mcp`), { headers: bearer(token), body: initializeMessage(1) })).status).toBe(404)
+  },
+)

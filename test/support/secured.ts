@@ -6,7 +6,7 @@ import { PassThrough } from 'node:stream'
 import { onTestFinished } from 'vitest'
 
 import { createLog } from '../../src/observe/log.ts'
-import { openmcp, type ListenOptions, type OpenMcpOptions, type SecurityOptions } from '../../src/openmcp.ts'
+import { openmcp, type ListenOptions, type OpenMcp, type OpenMcpOptions, type SecurityOptions } from '../../src/openmcp.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { openStore } from '../../src/store/open-store.ts'
 import type { Store } from '../../src/store/shapes.ts'
@@ -41,6 +41,7 @@ export interface Secured {
   token(who: Pick<Signer, 'did' | 'sign'>, how?: { form?: Readonly<Record<string, string>>; claims?: Json; key?: ProofKey }): Promise<string>
   /** As a configuration that was changed. */
   configure(trust: SecurityOptions['trust']): Promise<void>
+  apply: OpenMcp['apply']
   stop(): Promise<void>
 }
 
@@ -143,6 +144,7 @@ export async function secured({
       return body['access_token']
     },
     configure: proxy.configure,
+    apply: proxy.apply,
     stop,
   }
 }
