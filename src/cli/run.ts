@@ -15,7 +15,8 @@ type StopSignal = keyof typeof STOP_SIGNALS
 export async function run(typed: RunOptions, io: Io): Promise<number> {
   const { options, warnings, proof, source } = typed
   const lines = typed.tellsClient ? (await import('../observe/log-lines.ts')).createLogLines() : undefined
-  const log = createLog({ ...options.log, write: (line) => void io.stderr.write(line), heard: lines?.heard, now: Date.now })
+  const logging = { ...options.log, write: (line: string) => void io.stderr.write(line), heard: lines?.heard, now: Date.now }
+  const log = createLog(logging)
   for (const warning of warnings) log.warn(warning)
   const credential = proof && (await (await import('./upstream-login.ts')).credentialOf(proof, log))
   const signalled = firstSignal()
@@ -23,7 +24,9 @@ export async function run(typed: RunOptions, io: Io): Promise<number> {
   const prove = createProver(log)
   const servers = await prove(typed.servers)
   const proxy = await openmcp({ ...options, servers, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, lines, now: Date.now })
-  announce(proxy, { ...options, servers }, log)
+  // Nobody knows a port that was picked before it is told, however little else they want to hear.
+  const isPicked = options.listen?.port === 0 && !log.debugging
+  announce(proxy, { ...options, servers }, isPicked ? createLog({ ...logging, level: 'info' }) : log)
   const following = source && (await import('./follow-config.ts')).followConfig({ ...typed, source }, { proxy, prove, log })
   const reason = await Promise.race([proxy.ended, signalled])
   if (typeof reason === 'string') log.info('stopping', { signal: reason })

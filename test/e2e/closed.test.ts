@@ -481,3 +481,9 @@ describe('what comes back from an HTTP upstream', () => {
     expect(answer.json).toMatchObject({ id: 'mine', error: { message: expect.stringContaining('within 0.3 s') } })
   })
 })
+
+test('a port that was picked is told, however little else is to be heard', async () => {
+  const proxy = await forThisTest(serve({ command: scripted(), options: ['--log-level', 'error'] }))
+  expect((await ask(proxy.at('/healthz'))).status).toBe(200)
+  expect(proxy.stderr.filter((line) => !line.startsWith('openmcp: listening on '))).toEqual([])
+})
