@@ -14,7 +14,7 @@ import { checkJsonBody, readBody, type ReadBody } from './body.ts'
 import type { PassThrough } from './pass-through.ts'
 import { refuse, refuseByGate, type RefusalHeaders } from './refuse.ts'
 import { headerOf } from './request.ts'
-import type { SessionlessRequest } from './sessionless.ts'
+import type { LonePost } from './lone-post.ts'
 import type { PipeDoor } from './streamable-http.ts'
 
 export interface McpDoorOptions {
@@ -27,7 +27,7 @@ export interface McpDoorOptions {
   pipe: PipeDoor
   passThrough: PassThrough
   /** Serves the revisions that have sessions without them. */
-  sessionless?: ((upstream: MessageUpstream, request: SessionlessRequest) => void) | undefined
+  sessionless?: ((upstream: MessageUpstream, request: LonePost) => void) | undefined
   onStream?: OnStream
   /** For requests whose body was read before they came here. */
   bodyOf?: ReadBody

@@ -1,31 +1,17 @@
 // The revisions that have sessions (2025-03-26 to 2025-11-25) served without one: every POST stands alone, in whatever order they
 // come and whichever replica they reach. What has to be there for it is brought about each time, and mostly is there already.
-import type { IncomingMessage, ServerResponse } from 'node:http'
-
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import type { Caller } from '../protocol/caller.ts'
 import type { Cap, Holder } from '../protocol/cap.ts'
-import { eventOf } from '../protocol/event-stream.ts'
 import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isObject, requestIdsOf, type JsonObject, type Post, type RequestMessage } from '../protocol/message.ts'
 import { LEGACY_VERSIONS, paramsOf } from '../protocol/revision.ts'
 import type { EventWriters } from './event-writer.ts'
+import { createLoneReply, IGNORED, type LonePost } from './lone-post.ts'
 import { createPatience } from './patience.ts'
-import { createPostReply, type PostReply } from './post-reply.ts'
 import { headerOf, notAcceptable, takes } from './request.ts'
-import { IGNORED } from './stateless.ts'
-
-export interface SessionlessRequest {
-  req: IncomingMessage
-  res: ServerResponse
-  caller: Caller
-  /** Answers to this caller pass the gate, too (`Gate.readsAnswers`). */
-  reads: boolean
-  post: Post
-}
 
 export interface SessionlessDoorOptions {
   writers: EventWriters
@@ -40,8 +26,8 @@ export interface SessionlessDoorOptions {
  * of a client that offers nothing, so that it asks nothing back, and whatever it says of no request is dropped. The gate has let
  * the post pass.
  */
-export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDoorOptions): (upstream: MessageUpstream, request: SessionlessRequest) => void {
-  const patience = createPatience()
+export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDoorOptions): (upstream: MessageUpstream, request: LonePost) => void {
+  const replies = { era: 'legacy', writers, patience: createPatience(), gate, log } as const
 
   return (upstream, request) => {
     const { req, res, caller, post } = request
@@ -65,7 +51,7 @@ export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDo
   }
 
   /** What is not answered: mostly what only a session needs. */
-  function notify(upstream: MessageUpstream, { res, caller, post }: SessionlessRequest): void {
+  function notify(upstream: MessageUpstream, { res, caller, post }: LonePost): void {
     res.writeHead(202, { 'content-length': 0 }).end()
     if (post.messages.every((message) => message.kind === 'response' || OF_SESSIONS.has(message.method))) return
     const link = upstream.open({ unsolicited: () => {}, ended: () => {} }, caller)
@@ -80,9 +66,9 @@ export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDo
     })
   }
 
-  function serve(link: Link, request: SessionlessRequest): void {
+  function serve(link: Link, request: LonePost): void {
     const { res, post } = request
-    const reply = replyTo(request)
+    const reply = createLoneReply(request, replies)
     const [first] = post.messages
     const asked = !post.batch && first?.kind === 'request' && first.method === 'initialize' ? first : undefined
     initialize(link, {
@@ -102,27 +88,6 @@ export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDo
       const error = messageIn(text)['error']
       for (const id of requestIdsOf(post)) reply.answer(id, JSON.stringify({ jsonrpc: '2.0', id, error }), errorCode)
     }
-  }
-
-  function replyTo({ req, res, caller, reads, post }: SessionlessRequest): Reply {
-    const reply: PostReply = createPostReply({
-      res,
-      expected: requestIdsOf(post),
-      batch: post.batch,
-      era: 'legacy',
-      takesStream: takes(req, 'text/event-stream'),
-      streamAlways: false,
-      openStream() {
-        const writer = writers.open(res, ': open\n\n')
-        return { send: (text) => writer.write(eventOf(text)), finish: writer.end }
-      },
-      aside: () => log.debug('a message was dropped: the client takes no event stream'),
-      headers: () => undefined,
-      done: () => patience.over(reply),
-    })
-    res.once('close', () => patience.over(reply))
-    patience.begin(reply)
-    return reads ? gate.filtered(caller, post, reply) : reply
   }
 }
 

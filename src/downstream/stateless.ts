@@ -1,31 +1,18 @@
 // The stateless revision (2026-07-28) in front of an upstream that speaks in messages. Here we are the HTTP server: what the
 // revision asks of one (headers that mirror the body, statuses, supported versions) a server on stdio cannot do itself.
-import type { IncomingMessage, ServerResponse } from 'node:http'
-
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import { eventOf } from '../protocol/event-stream.ts'
-import type { Caller } from '../protocol/caller.ts'
 import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import { jsonIn } from '../protocol/json.ts'
-import { isObject, type JsonObject, type Post, type RequestMessage } from '../protocol/message.ts'
+import { isObject, type JsonObject, type RequestMessage } from '../protocol/message.ts'
 import { createParamHeaders } from '../protocol/param-headers.ts'
 import { META_CAPABILITIES, META_VERSION, MODERN_VERSIONS, checkModernPost, metaOf } from '../protocol/revision.ts'
 import type { EventWriters } from './event-writer.ts'
+import { createLoneReply, IGNORED, type LonePost } from './lone-post.ts'
 import type { Patience } from './patience.ts'
-import { createPostReply, type PostReply } from './post-reply.ts'
 import { refuse } from './refuse.ts'
-import { headerOf, mirroredHeadersOf, takes, namedHeadersOf, NO_NAMED, type NamedHeaders } from './request.ts'
-
-export interface StatelessRequest {
-  req: IncomingMessage
-  res: ServerResponse
-  caller: Caller
-  /** Answers to this caller pass the gate, too (`Gate.readsAnswers`). */
-  reads: boolean
-  post: Post
-}
+import { headerOf, mirroredHeadersOf, namedHeadersOf, NO_NAMED, type NamedHeaders } from './request.ts'
 
 /** How many pages of tools are read to learn their mirrored arguments, and how soon after a look an unknown tool is worth another. */
 const PAGES = 50
@@ -43,7 +30,8 @@ export function createStatelessDoor({
   gate: Gate
   forwards?: NamedHeaders
   log: Log
-}): (upstream: MessageUpstream, request: StatelessRequest) => void {
+}): (upstream: MessageUpstream, request: LonePost) => void {
+  const replies = { era: 'modern', writers, patience, gate, log } as const
   const params = createParamHeaders()
   let lookedMs = -Infinity
   let supported: readonly string[] | undefined
@@ -105,28 +93,9 @@ export function createStatelessDoor({
     throw new OpenMcpError('unsupported_version', 'unsupported protocol version', { data: { supported, requested } })
   }
 
-  function send(link: Link, message: RequestMessage, { req, res, caller, reads, post }: StatelessRequest): void {
-    const reply: PostReply = createPostReply({
-      res,
-      expected: [message.id],
-      batch: false,
-      era: 'modern',
-      takesStream: takes(req, 'text/event-stream'),
-      streamAlways: false,
-      openStream() {
-        const writer = writers.open(res, ': open\n\n')
-        return { send: (text) => writer.write(eventOf(text)), finish: writer.end }
-      },
-      aside: () => log.debug('a message was dropped: the client takes no event stream'),
-      headers: () => undefined,
-      done() {
-        patience.over(reply)
-        void link.close()
-      },
-    })
-    res.once('close', () => patience.over(reply))
-    patience.begin(reply)
-    const seen = reads ? gate.filtered(caller, post, reply) : reply
+  function send(link: Link, message: RequestMessage, request: LonePost): void {
+    const { req, post } = request
+    const seen = createLoneReply(request, replies, () => void link.close())
     // What is learnt is true for all callers, also of tools that this one does not see.
     link.send(post, namedHeadersOf(req, forwards), message.method === 'tools/list' ? learning(seen) : seen)
   }
@@ -141,9 +110,6 @@ export function createStatelessDoor({
     }
   }
 }
-
-/** A post of notifications alone: nothing of it is answered. */
-export const IGNORED: Reply = { message: () => {}, answer: () => {}, failed: () => {}, withdrawn: () => {} }
 
 function isKnownVersion(message: RequestMessage): boolean {
   return MODERN_VERSIONS.has(String(metaOf(message)?.[META_VERSION]))

@@ -11,11 +11,12 @@ import { isObject, requestIdsOf, type JsonRpcId, type Post } from '../protocol/m
 import { LEGACY_VERSIONS, isPrimedVersion, type Era } from '../protocol/revision.ts'
 import type { OnStream, Session, Sessions } from '../protocol/session.ts'
 import type { EventWriters } from './event-writer.ts'
+import { IGNORED } from './lone-post.ts'
 import { createPatience } from './patience.ts'
 import { createPostReply, type PostReply, type PostStream } from './post-reply.ts'
 import { createReplayStream, parseEventId, type ReplayStream } from './replay.ts'
 import { headerOf, namedHeadersOf, notAcceptable, NO_NAMED, takes, type NamedHeaders } from './request.ts'
-import { IGNORED, createStatelessDoor } from './stateless.ts'
+import { createStatelessDoor } from './stateless.ts'
 
 /** What one HTTP session stands on. */
 export interface HttpSession {
