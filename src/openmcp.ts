@@ -66,8 +66,11 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       hint: 'bind 127.0.0.1, ask with --security, or say --insecure-no-auth',
     })
   }
-  refuseTwins([...(target ? [name] : []), ...named.map((server) => server.name)])
-  if (security) refuseProofs(named)
+  const refuseWrong = (servers: readonly NamedServer[]): void => {
+    refuseTwins([...(target ? [name] : []), ...servers.map((one) => one.name)])
+    if (security) refuseProofs(servers)
+  }
+  refuseWrong(named)
   let tspIsOpen = (_tsp: SecuredTsp | undefined): void => {}
   const server = target?.kind === 'vid' ? await sealedOut(target, new Promise((resolve) => (tspIsOpen = resolve))) : target
   const out = server?.kind === 'vid' ? server : undefined
@@ -129,7 +132,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       ended: door.ended,
       async apply(next) {
         if (target) throw new OpenMcpError('usage', 'on stdio there is one server')
-        refuseTwins(next.map((one) => one.name))
+        refuseWrong(next)
         if (closing) throw new OpenMcpError('stopping', 'openmcp is stopping')
         return servers.apply(next)
       },
@@ -245,8 +248,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       tsp: proof?.tsp?.node.long,
       ended: new Promise(() => {}),
       async apply(next) {
-        refuseTwins([...(target ? [name] : []), ...next.map((one) => one.name)])
-        if (security) refuseProofs(next)
+        refuseWrong(next)
         if (stopping) throw new OpenMcpError('stopping', 'openmcp is stopping')
         return servers.apply(next)
       },

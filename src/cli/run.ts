@@ -3,7 +3,7 @@ import { EXIT_CODE } from '../errors.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import { serverPath } from '../protocol/server-path.ts'
 import { openmcp, type OpenMcp, type OpenMcpOptions } from '../openmcp.ts'
-import { killAllChildren } from '../upstream/child.ts'
+import { endChildrenWithUs } from '../openmcp/exit.ts'
 import type { Io } from './io.ts'
 import { createProver } from './prove-servers.ts'
 import type { RunOptions } from './run-options.ts'
@@ -20,7 +20,7 @@ export async function run(typed: RunOptions, io: Io): Promise<number> {
   for (const warning of warnings) log.warn(warning)
   const credential = proof && (await (await import('./upstream-login.ts')).credentialOf(proof, log))
   const signalled = firstSignal()
-  process.once('exit', killAllChildren)
+  endChildrenWithUs()
   const prove = createProver(log)
   const servers = await prove(typed.servers)
   const proxy = await openmcp({ ...options, servers, ...(credential && { credential }) }, { stdin: io.stdin, stdout: io.stdout, log, lines, now: Date.now })

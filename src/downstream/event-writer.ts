@@ -17,7 +17,7 @@ export interface EventWriters {
   close(): void
 }
 
-const HEAD = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' }
+export const EVENT_STREAM_HEAD = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' }
 /** For a reader that left before its stream was opened. */
 const NOBODY: EventWriter = { write: () => {}, end: () => {} }
 const FLUSH_CHARS = 64 * 1024
@@ -40,7 +40,7 @@ export function createEventWriters(limits: Limits): EventWriters {
       const one = { silent: false, res, keepAlive: () => write(': keepalive\n\n') }
       open.add(one)
       res.once('close', () => open.delete(one))
-      res.writeHead(200, HEAD)
+      res.writeHead(200, EVENT_STREAM_HEAD)
       schedule()
 
       function schedule(): void {

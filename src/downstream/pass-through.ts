@@ -11,6 +11,7 @@ import type { Limits } from '../protocol/limits.ts'
 import { bodyOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { checkModernPost, type Era } from '../protocol/revision.ts'
 import type { OnStream, Session, Sessions } from '../protocol/session.ts'
+import { EVENT_STREAM_HEAD } from './event-writer.ts'
 import { createLateAnswer, createWaiting, type LateAnswer } from './late-answer.ts'
 import { refuse } from './refuse.ts'
 import { forwardedHeadersOf, headerOf, mirroredHeadersOf, takes, type NamedHeaders } from './request.ts'
@@ -40,7 +41,6 @@ export interface PassThrough {
 }
 
 const KEEP_ALIVE = Buffer.from(': keepalive\n\n')
-const STREAM_HEAD = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' }
 const NOTHING = (): void => {}
 /** An answer of known length up to this goes out when it is whole. */
 const ONE_PIECE_BYTES = 16 * 1024
@@ -117,7 +117,7 @@ export function createPassThrough({ sessions, onStream, forwards, limits, log }:
       id === undefined || how.opensSession || !takes(req, 'text/event-stream')
         ? NOTHING
         : waiting.enter(() => {
-            res.writeHead(200, STREAM_HEAD)
+            res.writeHead(200, EVENT_STREAM_HEAD)
             res.write(KEEP_ALIVE)
             openStream()
             late = createLateAnswer(id, era, limits)

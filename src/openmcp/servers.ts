@@ -1,5 +1,5 @@
 // The servers that are served beside each other, and how one set of them becomes another: what is the same is not touched.
-import { toOpenMcpError } from '../errors.ts'
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { capAs, type Cap } from '../protocol/cap.ts'
@@ -120,11 +120,11 @@ export async function createServers({ root, aggregate, admission, caps, log, now
   }
 
   function gateOf(name: string, tools: ToolRules | undefined): Gate {
-    return tools && parts.tools ? parts.tools.createToolsGate(gateAt(name), tools) : gateAt(name)
+    return tools ? loaded(parts.tools).createToolsGate(gateAt(name), tools) : gateAt(name)
   }
 
   async function ofRoot({ name, tools, forwardHeaders, ...own }: RootServer): Promise<Place> {
-    if (tools) parts.tools = await import('../relay/tools-gate.ts')
+    if (tools) parts.tools ??= await import('../relay/tools-gate.ts')
     const gate = gateOf(name, tools)
     const forwards = new Set(forwardHeaders)
     return { name, gate, server: createServer({ ...own, forwards, admitted: { ...admitted, gate }, cap: caps.sessions, log, now }) }
@@ -166,13 +166,13 @@ export async function createServers({ root, aggregate, admission, caps, log, now
     const { gate, options } = entry
     const { target, limits } = options
     const make = (): Server => {
-      const given = target.kind === 'command' && target.headerToEnv && parts.given?.createGivenHeaders(target.headerToEnv, admitted.callerOf)
+      const given = target.kind === 'command' && target.headerToEnv ? loaded(parts.given).createGivenHeaders(target.headerToEnv, admitted.callerOf) : undefined
       // Whoever says another thing is another owner, and has no other share for that.
       const cap = given ? capAs(caps.children, given.letInAs) : caps.children
       return createServer({
-        connection: connect(target, { ...options, variablesOf: given ? given.variablesOf : undefined, cap, log, now }),
+        connection: connect(target, { ...options, variablesOf: given?.variablesOf, cap, log, now }),
         admitted: { ...(given ? givenTo(given, admitted) : admitted), gate },
-        letInAs: given ? given.letInAs : undefined,
+        letInAs: given?.letInAs,
         forwards: new Set(options.forwardHeaders),
         stateless: options.stateless,
         limits,
@@ -305,6 +305,12 @@ function stateOf(server: Server | undefined): ServerState {
     ...(reason !== undefined && { reason }),
     ...(server?.counts() ?? { sessions: 0, streams: 0, upstreams: 0 }),
   }
+}
+
+/** Without it a server would be more open than it was written down. */
+function loaded<T>(part: T | undefined): T {
+  if (part) return part
+  throw new OpenMcpError('internal', 'a part of a server was not loaded before it')
 }
 
 function takesHeaders(target: NamedServer['target']): boolean {
