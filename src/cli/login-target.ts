@@ -4,7 +4,7 @@ import { OpenMcpError } from '../errors.ts'
 import { DEFAULT_LIMITS } from '../protocol/limits.ts'
 import { parseTarget } from '../protocol/target.ts'
 import type { Way } from '../upstream/way.ts'
-import { besideFile, textOf } from './machine.ts'
+import { fillingOf, textOf } from './machine.ts'
 import { allOf, type Reading } from './target-options.ts'
 import { wayOf } from './way-options.ts'
 
@@ -36,10 +36,9 @@ async function inFile(name: string, { as, value: path }: { as: string; value: st
   const [ca] = allOf(reading, 'tls-ca')
   if (ca) mistakes.add(new OpenMcpError('usage', `${ca.as} is for an UPSTREAM that is typed, and ${as} has a place for it`, { hint: 'tls.ca of the server' }))
   const [{ parseConfig }, { configuredServers }] = await Promise.all([import('./config-file.ts'), import('./configured-servers.ts')])
-  const beside = besideFile(machine, path)
   const text = mistakes.attempt(() => textOf(machine, as, path))
   if (text === undefined) return undefined
-  const config = parseConfig(text, path, { env: machine.env, readText: (other) => machine.readText(beside(other)) })
+  const config = parseConfig(text, path, fillingOf(machine, path))
   for (const mistake of config.mistakes) mistakes.add(mistake)
   const entry = config.servers.get(name)
   if (!entry) {

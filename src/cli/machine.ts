@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import type { Filling } from '../config/fill.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { Io } from './io.ts'
 
@@ -37,6 +38,12 @@ export function machineOf({ env, platform, cwd }: Io): Machine {
 /** Paths that a file names are seen from its own directory, wherever somebody stands who starts us. */
 export function besideFile(machine: Pick<Machine, 'resolve'>, file: string): (path: string) => string {
   return (path) => resolve(dirname(machine.resolve(file)), path)
+}
+
+/** What the texts of a configuration are filled in with: our environment, and files beside it. */
+export function fillingOf(machine: Machine, file: string): Filling {
+  const beside = besideFile(machine, file)
+  return { env: machine.env, readText: (path) => machine.readText(beside(path)) }
 }
 
 /** No more of it than can be of use, whatever it is: a disk, or a pipe without an end. */

@@ -10,7 +10,7 @@ import { configuredServers, type ConfiguredServer } from './configured-servers.t
 import { keysDirectory } from './home.ts'
 import { limitsOf } from './limit-options.ts'
 import { listenOf } from './listen-options.ts'
-import { besideFile, textOf, type Machine } from './machine.ts'
+import { fillingOf, textOf, type Machine } from './machine.ts'
 import { createMistakes } from './mistakes.ts'
 import { aggregateOf, namedServersOf, toolRulesOf } from './named-servers.ts'
 import { RUN_OPTIONS } from './option-table.ts'
@@ -123,10 +123,8 @@ function unread(): never {
   throw new OpenMcpError('internal', 'there is nothing that reads a configuration')
 }
 
-/** Files that it names are seen from its own directory. */
 function configAt(path: string, as: string, machine: Machine, readConfig: ReadConfig): Config {
-  const beside = besideFile(machine, path)
-  return readConfig(textOf(machine, as, path), path, { env: machine.env, readText: (other) => machine.readText(beside(other)) })
+  return readConfig(textOf(machine, as, path), path, fillingOf(machine, path))
 }
 
 /** Where -p says nothing of a port, the file may. */

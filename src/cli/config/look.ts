@@ -8,7 +8,7 @@ import { isObject } from '../../protocol/message.ts'
 import { shownTarget } from '../../protocol/target.ts'
 import { readArguments } from '../arguments.ts'
 import { parseConfig } from '../config-file.ts'
-import { besideFile, textOf, type Machine } from '../machine.ts'
+import { fillingOf, textOf, type Machine } from '../machine.ts'
 import { createMistakes } from '../mistakes.ts'
 import { RUN_OPTIONS } from '../option-table.ts'
 import { runOptions, type RunOptions } from '../run-options.ts'
@@ -18,10 +18,9 @@ import { USUAL_FILE, type Asked } from './asked.ts'
 
 /** As `run` would read it, so that what is right here is right there: with its environment and its files. */
 export function read(file: string, machine: Machine): RunOptions {
-  const beside = besideFile(machine, file)
   // What comes by a pipe can be read once.
   const text = textOf(machine, 'FILE', file)
-  const { isSecured } = parseConfig(text, file, { env: machine.env, readText: (path) => machine.readText(beside(path)) })
+  const { isSecured } = parseConfig(text, file, fillingOf(machine, file))
   const typed = ['--config', file, '-p', '0', ...(isSecured ? ['--security'] : [])]
   const readText = (path: string): string => (path === file ? text : machine.readText(path))
   return runOptions(readArguments(typed, RUN_OPTIONS), { ...machine, readText }, parseConfig)
@@ -38,8 +37,7 @@ export async function validate({ reading: { machine }, words: [file = USUAL_FILE
 /** What holds: all that the file says and, where it says nothing, what openmcp does then. No secret is among it. */
 export async function show({ reading: { machine }, words: [file = USUAL_FILE], io }: Asked): Promise<number> {
   const text = textOf(machine, 'FILE', file)
-  const beside = besideFile(machine, file)
-  const { mistakes, warnings } = parseConfig(text, file, { env: machine.env, readText: (path) => machine.readText(beside(path)) })
+  const { mistakes, warnings } = parseConfig(text, file, fillingOf(machine, file))
   createMistakes(mistakes).throwIfAny()
   for (const warning of warnings) warn(io, warning)
   const value = valueIn(text)
