@@ -4,8 +4,8 @@ import { readArguments } from '../../src/cli/arguments.ts'
 import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
 import { parsePublish, type Publish } from '../../src/cli/publish.ts'
 import { runOptions } from '../../src/cli/run-options.ts'
-import { OpenMcpError } from '../../src/errors.ts'
 import { machineWith } from './machine.ts'
+import { refusable } from './refusal.ts'
 
 const piece = constantFrom(
   '8000',
@@ -67,13 +67,4 @@ function isBindable(listen: Publish['listen']): boolean {
 
 function isPlain({ protocol, username, password, hash }: URL): boolean {
   return ['http:', 'https:'].includes(protocol) && `${username}${password}${hash}` === ''
-}
-
-function refusable<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof OpenMcpError && ['usage', 'unavailable_option'].includes(error.code)) return undefined
-    throw error
-  }
 }

@@ -9,8 +9,8 @@ import { MCPO } from '../../../src/cli/dialects/mcpo.ts'
 import { SUPERGATEWAY } from '../../../src/cli/dialects/supergateway.ts'
 import { recognise, translateAs, translateWord } from '../../../src/cli/dialects/translate.ts'
 import { RUN_OPTIONS } from '../../../src/cli/option-table.ts'
-import { OpenMcpError } from '../../../src/errors.ts'
 import { machineWith } from '../machine.ts'
+import { refusable } from '../refusal.ts'
 
 /** What is so here whether or not somebody says it, and so is taken without a word; and a name with its password, which become one text. */
 const ALWAYS_SO =
@@ -147,13 +147,4 @@ function piecesOf(value: string): string[] {
   if (/^\d+000$/.test(value)) return [value.slice(0, -3)]
   if (/^\/[xy]\d+\/(?:sse|mcp)$/.test(value)) return [value.replace(/\/\w+$/, '')]
   return value.split(/[ ,]|: /)
-}
-
-function refusable<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof OpenMcpError && ['usage', 'unavailable_option'].includes(error.code)) return undefined
-    throw error
-  }
 }
