@@ -1,5 +1,5 @@
 // Servers that mean harm, or are broken as if they did: what they cost is bounded, it is said in words, and nobody else is harmed.
-import { createServer, type Server as HttpServer, type ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { createServer as createTcp, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
@@ -7,11 +7,11 @@ import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import type { Isolation } from '../../src/upstream/options.ts'
 import { child, running } from '../openmcp/stage.ts'
-import { at, isJson, jsonOf, type Json } from '../support/json.ts'
+import { at, jsonOf, type Json } from '../support/json.ts'
 import { linePeer } from '../support/line-peer.ts'
-import { onLoopback } from '../support/loopback.ts'
 import { callMessage, initializeMessage, returned } from '../support/openmcp.ts'
 import { until } from '../support/until.ts'
+import { json, upstream } from '../support/upstream.ts'
 import { webSocketPeer } from '../support/web-socket.ts'
 import { ask, messagesIn, open, openSession, type Session } from '../support/wire.ts'
 
@@ -62,12 +62,12 @@ function resultOf({ id, method }: Json): Json {
 }
 
 /** As much as is taken, until there is so much or nobody reads any more. Returns how much was taken so far. */
-function gush(to: Socket | ServerResponse, begin: string, bytes: number): () => number {
+function gush(to: Socket | ServerResponse, begin: string, bytes: number, piece = PIECE): () => number {
   let sent = 0
   const more = (): void => {
     while (sent < bytes && !to.destroyed) {
-      sent += PIECE.length
-      if (!to.write(PIECE)) return void to.once('drain', more)
+      sent += piece.length
+      if (!to.write(piece)) return void to.once('drain', more)
     }
     if (!to.destroyed) to.end()
   }
@@ -79,21 +79,14 @@ function gush(to: Socket | ServerResponse, begin: string, bytes: number): () => 
 
 /** Streamable HTTP that initialises like every other, and answers a call as it is told. */
 async function overHttp(onCall: (res: ServerResponse, message: Json) => void): Promise<NamedServer['target'] & { kind: 'remote' }> {
-  const server: HttpServer = createServer((req, res) => {
-    let text = ''
-    req.setEncoding('utf8').on('data', (piece: string) => (text += piece))
-    req.on('end', () => {
-      const parsed: unknown = text === '' ? {} : JSON.parse(text)
-      const message = isJson(parsed) ? parsed : {}
-      if (req.method === 'GET') return void res.writeHead(405).end()
-      if (message['id'] === undefined) return void res.writeHead(202).end()
-      if (message['method'] === 'tools/call') return onCall(res, message)
-      res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(resultOf(message)))
-    })
+  const { origin, stop } = await upstream(({ method, body }, res) => {
+    if (method === 'GET') return void res.writeHead(405).end()
+    if (body['id'] === undefined) return void res.writeHead(202).end()
+    if (body['method'] === 'tools/call') return onCall(res, body)
+    json(res, 200, resultOf(body))
   })
-  const { host, stop } = await onLoopback(server)
   onTestFinished(stop)
-  return { kind: 'remote', urls: [new URL(`http://${host}/mcp`)], transport: 'http', headers: {}, retry: { attempts: 0, delayMs: 0 } }
+  return remote(origin)
 }
 
 async function hostOf(server: TcpServer): Promise<string> {
@@ -102,12 +95,36 @@ async function hostOf(server: TcpServer): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}` // a TCP listener has one
 }
 
+function remote(origin: string): NamedServer['target'] & { kind: 'remote' } {
+  return { kind: 'remote', urls: [new URL('/mcp', origin)], transport: 'http', headers: {}, retry: { attempts: 0, delayMs: 0 } }
+}
+
 const socket = (url: string): NamedServer['target'] => ({ kind: 'socket', url: new URL(url), headers: {} })
 
 async function answerTo(url: URL, body: Json = callMessage(7, 'x')): Promise<Json> {
   const session = await openSession(url)
   const stream = await session.post(body)
   return stream.message(({ id, method }) => id === body['id'] && method === undefined)
+}
+
+/** Calls, reads what comes until its own buffers are full and then no more, and goes when nothing more is taken of the server. */
+async function leaveUnread({ url, isWell }: Harmed, sent: () => number): Promise<void> {
+  const reader = new AbortController()
+  const response = await fetch(url, {
+    method: 'POST',
+    signal: reader.signal,
+    headers: { ...BOTH, 'content-type': 'application/json' },
+    body: JSON.stringify(callMessage(7, 'x')),
+  })
+  expect(response.status).toBe(200)
+  let last = -1
+  await until('nothing more to be taken', async () => {
+    const now = sent()
+    const isStill = now === last && now > 0
+    last = now
+    return (await isWell()) && isStill
+  })
+  reader.abort()
 }
 
 describe('a message of a gibibyte', () => {
@@ -184,27 +201,8 @@ describe('a message of a gibibyte', () => {
       res.writeHead(200, { 'content-type': 'application/json' })
       sent = gush(res, '{"jsonrpc":"2.0","id":7,"result":{"filler":"', GIB)
     })
-    const { url, isWell } = await beside(target)
-    const most = await mostBytesDuring(async () => {
-      // It reads what comes until its own buffers are full, and then no more.
-      const reader = new AbortController()
-      const response = await fetch(url, {
-        method: 'POST',
-        signal: reader.signal,
-        headers: { ...BOTH, 'content-type': 'application/json' },
-        body: JSON.stringify(callMessage(7, 'x')),
-      })
-      expect(response.status).toBe(200)
-      let last = -1
-      await until('nothing more to be taken', async () => {
-        const now = sent()
-        const isStill = now === last
-        last = now
-        await isWell()
-        return isStill && now > 0
-      })
-      reader.abort()
-    })
+    const harmed = await beside(target)
+    const most = await mostBytesDuring(() => leaveUnread(harmed, () => sent()))
     expect(sent()).toBeLessThan(128 * MIB)
     expect(most).toBeLessThan(MOST_BYTES)
   })
@@ -277,35 +275,11 @@ describe('a server that does not stop', () => {
     const target = await overHttp((res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' })
       const event = Buffer.from(`data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"${'x'.repeat(60_000)}"}}\n\n`)
-      let bytes = 0
-      sent = () => bytes
-      const more = (): void => {
-        while (!res.destroyed) {
-          bytes += event.length
-          if (!res.write(event)) return void res.once('drain', more)
-        }
-      }
-      more()
+      sent = gush(res, '', Infinity, event)
     })
-    const { url, isWell } = await beside(target)
-    const reader = new AbortController()
-    const most = await mostBytesDuring(async () => {
-      const response = await fetch(url, {
-        method: 'POST',
-        signal: reader.signal,
-        headers: { ...BOTH, 'content-type': 'application/json' },
-        body: JSON.stringify(callMessage(7, 'x')),
-      })
-      expect(response.status).toBe(200)
-      let last = -1
-      await until('nothing more to be taken', async () => {
-        const isStill = sent() === last && last > 0
-        last = sent()
-        return (await isWell()) && isStill
-      })
-    })
+    const harmed = await beside(target)
+    const most = await mostBytesDuring(() => leaveUnread(harmed, () => sent()))
     expect(most).toBeLessThan(MOST_BYTES)
-    reader.abort()
   })
 
   test('never answering initialize is told of after its time, and each session alone', async () => {
@@ -358,13 +332,7 @@ describe('an HTTP server that', () => {
   ])('%s is told of in words', async (_, bytes) => {
     const peer = createTcp((to) => void to.on('error', () => {}).once('data', () => to.end(bytes, 'latin1')))
     const host = await hostOf(peer)
-    const { url, isWell } = await beside({
-      kind: 'remote',
-      urls: [new URL(`http://${host}/mcp`)],
-      transport: 'http',
-      headers: {},
-      retry: { attempts: 0, delayMs: 0 },
-    })
+    const { url, isWell } = await beside(remote(`http://${host}`))
     const asked = open(url, { headers: BOTH, body: callMessage(7, 'x') })
     const stream = await asked
     await stream.whole()
