@@ -20,6 +20,7 @@ interface Shape {
 const S256 = { code_challenge_methods_supported: ['S256'] }
 const ENTRA = 'https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555'
 const OKTA = 'https://dev-1.okta.com/oauth2/default'
+const AUTH0 = 'https://people.eu.auth0.com'
 const KEYCLOAK = 'https://id.example/realms/people'
 const COGNITO = 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc'
 
@@ -38,26 +39,16 @@ const SHAPES: Readonly<Record<string, Shape & { expected: { issuer: string; page
     expected: { issuer: OKTA, page: `${OKTA}/v1/authorize` },
   },
   'Auth0: a slash at the end, which the resource leaves out': {
-    named: 'https://people.eu.auth0.com',
-    at: 'https://people.eu.auth0.com/.well-known/oauth-authorization-server',
-    metadata: {
-      issuer: 'https://people.eu.auth0.com/',
-      authorization_endpoint: 'https://people.eu.auth0.com/authorize',
-      token_endpoint: 'https://people.eu.auth0.com/oauth/token',
-      ...S256,
-    },
-    expected: { issuer: 'https://people.eu.auth0.com/', page: 'https://people.eu.auth0.com/authorize' },
+    named: AUTH0,
+    at: `${AUTH0}/.well-known/oauth-authorization-server`,
+    metadata: { issuer: `${AUTH0}/`, authorization_endpoint: `${AUTH0}/authorize`, token_endpoint: `${AUTH0}/oauth/token`, ...S256 },
+    expected: { issuer: `${AUTH0}/`, page: `${AUTH0}/authorize` },
   },
   'Auth0: OpenID alone': {
-    named: 'https://people.eu.auth0.com/',
-    at: 'https://people.eu.auth0.com/.well-known/openid-configuration',
-    metadata: {
-      issuer: 'https://people.eu.auth0.com/',
-      authorization_endpoint: 'https://people.eu.auth0.com/authorize',
-      token_endpoint: 'https://people.eu.auth0.com/oauth/token',
-      ...S256,
-    },
-    expected: { issuer: 'https://people.eu.auth0.com/', page: 'https://people.eu.auth0.com/authorize' },
+    named: `${AUTH0}/`,
+    at: `${AUTH0}/.well-known/openid-configuration`,
+    metadata: { issuer: `${AUTH0}/`, authorization_endpoint: `${AUTH0}/authorize`, token_endpoint: `${AUTH0}/oauth/token`, ...S256 },
+    expected: { issuer: `${AUTH0}/`, page: `${AUTH0}/authorize` },
   },
   'Keycloak: a realm, OpenID appended': {
     named: KEYCLOAK,
