@@ -104,7 +104,8 @@ function fillIn(value: unknown, at: At, filling: Filling, secret: (value: string
   return { ...rest, mcpServers: Object.fromEntries(entries) as unknown }
 }
 
-function isOff(entry: unknown): boolean {
+/** Whether a server is written down and switched off. */
+export function isOff(entry: unknown): boolean {
   return isObject(entry) && (entry['enabled'] === false || entry['disabled'] === true)
 }
 

@@ -1,5 +1,6 @@
 // `openmcp config validate`, `show` and `list`: what a configuration means, before it is run.
 import { createAt } from '../../config/at.ts'
+import { isOff } from '../../config/config.ts'
 import { effective } from '../../config/effective.ts'
 import { fill } from '../../config/fill.ts'
 import { masked, MASKED_FILLING } from '../../config/masked.ts'
@@ -63,10 +64,6 @@ export async function list({ reading, words: [file = USUAL_FILE], io }: Asked): 
 function valueIn(text: string): unknown {
   const at = createAt({ mistake: () => {}, warning: () => {} })
   return fill(readSource(text, at)?.value, at, MASKED_FILLING)
-}
-
-function isOff(entry: Readonly<Record<string, unknown>>): boolean {
-  return entry['enabled'] === false || entry['disabled'] === true
 }
 
 function servedBy(entry: Readonly<Record<string, unknown>>): string {
