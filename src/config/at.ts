@@ -27,16 +27,18 @@ export interface At {
 }
 
 /** A root to read from; what is told comes out with its place. */
-export function createAt(told: { mistake(found: Finding): void; warning(found: Finding): void }, path = '', steps: readonly Step[] = []): At {
+export function createAt(told: { mistake(found: Finding): void; warning(found: Finding): void }, steps: readonly Step[] = []): At {
   return {
-    path,
+    get path() {
+      return pathOf(steps)
+    },
     mistake(words, more = {}) {
-      told.mistake({ path, steps, words, ...more })
+      told.mistake({ path: pathOf(steps), steps, words, ...more })
       return undefined
     },
-    warn: (words) => told.warning({ path, steps, words }),
-    member: (name) => createAt(told, below(path, name), [...steps, name]),
-    item: (index) => createAt(told, `${path}[${index}]`, [...steps, index]),
+    warn: (words) => told.warning({ path: pathOf(steps), steps, words }),
+    member: (name) => createAt(told, [...steps, name]),
+    item: (index) => createAt(told, [...steps, index]),
   }
 }
 

@@ -1,5 +1,5 @@
 // What a file may hold, said once: from one shape come the check, the typed value and the JSON schema that editors complete with.
-import type { JsonObject } from '../protocol/message.ts'
+import { isObject, type JsonObject } from '../protocol/message.ts'
 import type { At } from './at.ts'
 import { nearestOf } from './nearest.ts'
 
@@ -169,7 +169,7 @@ function meant(typed: string, names: readonly string[]): string {
 }
 
 function membersOf(value: unknown, at: At): ReadonlyMap<string, unknown> | undefined {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return new Map(Object.entries(value))
+  if (isObject(value)) return new Map(Object.entries(value))
   return at.mistake(at.path === '' ? 'is not an object' : 'must be an object')
 }
 
