@@ -58,6 +58,3 @@ export function createLoneReply(
   patience.begin(reply)
   return reads ? gate.filtered(caller, post, reply) : reply
 }
-
-/** A post of notifications alone: nothing of it is answered. */
-export const IGNORED: Reply = { message: () => {}, answer: () => {}, failed: () => {}, withdrawn: () => {} }

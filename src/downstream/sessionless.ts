@@ -3,13 +3,13 @@
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Cap, Holder } from '../protocol/cap.ts'
-import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import { NO_EVENTS, NO_HEADERS, NO_REPLY, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isObject, requestIdsOf, type JsonObject, type Post, type RequestMessage } from '../protocol/message.ts'
 import { LEGACY_VERSIONS, paramsOf } from '../protocol/revision.ts'
 import type { EventWriters } from './event-writer.ts'
-import { createLoneReply, IGNORED, type LonePost } from './lone-post.ts'
+import { createLoneReply, type LonePost } from './lone-post.ts'
 import { createPatience } from './patience.ts'
 import { headerOf, notAcceptable, takes } from './request.ts'
 
@@ -36,7 +36,7 @@ export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDo
     if (requestIdsOf(post).length === 0) return notify(upstream, request)
     const leave = cap.take(caller, IN_USE)
     try {
-      const link = upstream.open({ unsolicited: () => {}, ended: () => {} }, caller)
+      const link = upstream.open(NO_EVENTS, caller)
       const over = (): void => {
         leave()
         void link.close()
@@ -54,12 +54,12 @@ export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDo
   function notify(upstream: MessageUpstream, { res, caller, post }: LonePost): void {
     res.writeHead(202, { 'content-length': 0 }).end()
     if (post.messages.every((message) => message.kind === 'response' || OF_SESSIONS.has(message.method))) return
-    const link = upstream.open({ unsolicited: () => {}, ended: () => {} }, caller)
+    const link = upstream.open(NO_EVENTS, caller)
     const done = (): void => void link.close()
     initialize(link, {
-      ...IGNORED,
+      ...NO_REPLY,
       answer(_id, _text, errorCode) {
-        if (errorCode === undefined) link.send(post, NO_HEADERS, IGNORED)
+        if (errorCode === undefined) link.send(post, NO_HEADERS, NO_REPLY)
         done()
       },
       failed: done,
@@ -72,10 +72,10 @@ export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDo
     const [first] = post.messages
     const asked = !post.batch && first?.kind === 'request' && first.method === 'initialize' ? first : undefined
     initialize(link, {
-      ...IGNORED,
+      ...NO_REPLY,
       answer(_id, text, errorCode) {
         if (errorCode !== undefined) return refused(text, errorCode)
-        link.send(INITIALIZED, NO_HEADERS, IGNORED)
+        link.send(INITIALIZED, NO_HEADERS, NO_REPLY)
         if (res.destroyed) return
         if (asked) reply.answer(asked.id, welcome(asked, text), undefined)
         else link.send(post, NO_HEADERS, reply)

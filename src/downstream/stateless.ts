@@ -2,14 +2,14 @@
 // revision asks of one (headers that mirror the body, statuses, supported versions) a server on stdio cannot do itself.
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import { NO_HEADERS, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import { NO_HEADERS, NO_REPLY, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isObject, type JsonObject, type RequestMessage } from '../protocol/message.ts'
 import { createParamHeaders } from '../protocol/param-headers.ts'
 import { META_CAPABILITIES, META_VERSION, MODERN_VERSIONS, checkModernPost, metaOf } from '../protocol/revision.ts'
 import type { EventWriters } from './event-writer.ts'
-import { createLoneReply, IGNORED, type LonePost } from './lone-post.ts'
+import { createLoneReply, type LonePost } from './lone-post.ts'
 import type { Patience } from './patience.ts'
 import { refuse } from './refuse.ts'
 import { headerOf, mirroredHeadersOf, namedHeadersOf, NO_NAMED, type NamedHeaders } from './request.ts'
@@ -42,7 +42,7 @@ export function createStatelessDoor({
     const link = upstream.stateless(caller)
     const [message] = post.messages
     if (message?.kind !== 'request') {
-      link.send(post, namedHeadersOf(req, forwards), IGNORED)
+      link.send(post, namedHeadersOf(req, forwards), NO_REPLY)
       void link.close()
       res.writeHead(202, { 'content-length': 0 }).end()
       return

@@ -4,14 +4,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
-import { type Link, type MessageUpstream, type Text } from '../protocol/exchange.ts'
+import { NO_REPLY, type Link, type MessageUpstream, type Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { isObject, requestIdsOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { LEGACY_VERSIONS, isPrimedVersion, type Era } from '../protocol/revision.ts'
 import type { OnStream, Session, Sessions } from '../protocol/session.ts'
 import type { EventWriters } from './event-writer.ts'
-import { IGNORED } from './lone-post.ts'
 import { createPatience } from './patience.ts'
 import { createPostReply, type PostReply, type PostStream } from './post-reply.ts'
 import { createReplayStream, parseEventId, type ReplayStream } from './replay.ts'
@@ -158,7 +157,7 @@ export function createPipeDoor({ sessions, writers, gate, onStream, forwards = N
     const { value } = session
     const expected = requestIdsOf(post)
     if (expected.length === 0) {
-      value.link.send(post, namedHeadersOf(req, forwards), IGNORED)
+      value.link.send(post, namedHeadersOf(req, forwards), NO_REPLY)
       return accepted(res)
     }
     const release = session.hold()

@@ -86,3 +86,9 @@ export type Upstream = HttpUpstream | MessageUpstream
 export type ForwardedHeaders = Readonly<Record<string, string>>
 
 export const NO_HEADERS: ForwardedHeaders = Object.freeze({})
+
+/** For what is not answered, or whose answer nobody waits for. */
+export const NO_REPLY: Reply = { message: () => {}, answer: () => {}, failed: () => {}, withdrawn: () => {} }
+
+/** For a link of which nobody hears but by the answers to what is sent. */
+export const NO_EVENTS: LinkEvents = { unsolicited: () => {}, ended: () => {} }

@@ -1,7 +1,7 @@
 // Streamable HTTP in the two ways it is used: passed on as it comes, and read into messages.
 import type { OpenMcpError } from '../errors.ts'
 import type { Caller } from '../protocol/caller.ts'
-import type { HttpUpstream, Link, LinkEvents, MessageUpstream, Upstream } from '../protocol/exchange.ts'
+import { NO_EVENTS, type HttpUpstream, type Link, type LinkEvents, type MessageUpstream, type Upstream } from '../protocol/exchange.ts'
 import { createParamHeaders } from '../protocol/param-headers.ts'
 import type { Endpoints } from './endpoints.ts'
 import { createHttpLink } from './http-link.ts'
@@ -35,7 +35,7 @@ export function overHttp(endpoints: Endpoints<HttpUpstream>, { attempts, delayMs
       const link = createHttpLink({ upstream, events, paramHeaders: createParamHeaders(), limits, log })
       return { ...link, close: () => link.close().finally(() => open--) }
     },
-    stateless: () => createHttpLink({ upstream, events: { unsolicited: () => {}, ended: () => {} }, paramHeaders, limits, log }),
+    stateless: () => createHttpLink({ upstream, events: NO_EVENTS, paramHeaders, limits, log }),
   }
   const isUp = (): boolean => endpoints.all.some(endpoints.isUp)
   if (!options.stateless) return { upstream, messages, pipes: () => open, isUp, endOf: () => Promise.resolve(), close: () => Promise.resolve() }

@@ -3,7 +3,7 @@ import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { CHILDREN, createCap, type Cap } from '../protocol/cap.ts'
-import type { LinkEvents, MessageUpstream } from '../protocol/exchange.ts'
+import { NO_EVENTS, type MessageUpstream } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { createMux, type Mux } from './mux.ts'
 import type { Isolation } from './options.ts'
@@ -41,8 +41,6 @@ interface Owned {
   caller: Caller
   idleSinceMs: number
 }
-
-const NOBODY: LinkEvents = { unsolicited: () => {}, ended: () => {} }
 
 export function createPool({ open, isolation, limits, log, now, cap = createPipeCap(limits, log) }: PoolOptions): PipePool {
   /** Each with what gives its place back. */
@@ -135,7 +133,7 @@ export function createPool({ open, isolation, limits, log, now, cap = createPipe
         },
       }
     },
-    stateless: (caller) => ownedBy(caller, stateless).join(NOBODY),
+    stateless: (caller) => ownedBy(caller, stateless).join(NO_EVENTS),
     async endOf(isOver) {
       const over = [...perOwner.values(), ...stateless.values()].filter(({ caller }) => isOver(caller))
       await Promise.all(over.map(({ mux }) => end(mux)))

@@ -1,5 +1,5 @@
 // What is under way on one pipe: its clients, their calls, the server's questions to them.
-import type { LinkEvents, Reply } from '../protocol/exchange.ts'
+import { NO_REPLY, type LinkEvents, type Reply } from '../protocol/exchange.ts'
 import { isId, isObject, type JsonObject, type JsonRpcId, type RequestMessage } from '../protocol/message.ts'
 import { META_LOG_LEVEL, metaOf } from '../protocol/revision.ts'
 
@@ -29,8 +29,6 @@ export interface Call {
   /** Nobody waits for it any more, but the server may be at it still. */
   abandoned: boolean
 }
-
-const NOBODY: Reply = { message: () => {}, answer: () => {}, failed: () => {}, withdrawn: () => {} }
 
 /** Progress of a task goes on after the answer that created it: so many tokens are remembered. */
 const TASK_TOKENS_KEPT = 1000
@@ -111,7 +109,7 @@ export function createTraffic({ shared, now }: { shared: boolean; now: () => num
     abandon(call) {
       call.abandoned = true
       call.lastSignMs = now()
-      call.reply = NOBODY
+      call.reply = NO_REPLY
       call.client.calls.delete(call.id)
     },
     finish(inner) {

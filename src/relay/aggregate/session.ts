@@ -2,7 +2,7 @@
 import { OpenMcpError, toOpenMcpError } from '../../errors.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Caller } from '../../protocol/caller.ts'
-import type { ForwardedHeaders, Link, LinkEvents, Reply } from '../../protocol/exchange.ts'
+import { NO_REPLY, type ForwardedHeaders, type Link, type LinkEvents, type Reply } from '../../protocol/exchange.ts'
 import { isId, isObject, type JsonObject, type JsonRpcId, type Message, type NotificationMessage, type RequestMessage } from '../../protocol/message.ts'
 import { META_VERSION, metaOf, paramsOf } from '../../protocol/revision.ts'
 import { askOf } from './ask.ts'
@@ -107,7 +107,7 @@ export function openSession({ members, events, caller: opener, server, patienceM
   /** What a server has missed that came later than the client's own words. */
   function greet(one: Joined): void {
     const body = { jsonrpc: '2.0', method: 'notifications/initialized' }
-    sendTo(one, caller, { kind: 'notification', method: body.method, body }, {}, NOBODY)
+    sendTo(one, caller, { kind: 'notification', method: body.method, body }, {}, NO_REPLY)
     const ask = askOf(one, caller, {})
     if (logLevel && hasFamily(one, 'logging')) void ask('logging/setLevel', logLevel).catch(() => {})
     for (const joined of subscribed) {
@@ -224,7 +224,7 @@ export function openSession({ members, events, caller: opener, server, patienceM
     const { method } = message
     const params = paramsOf(message) ?? {}
     const tell = (to: readonly Pick<Joined, 'member' | 'link'>[]): void => {
-      for (const one of to) sendTo(one, caller, message, headers, NOBODY)
+      for (const one of to) sendTo(one, caller, message, headers, NO_REPLY)
     }
     if (method === 'notifications/cancelled') {
       const call = isId(params['requestId']) ? calls.get(params['requestId']) : undefined
@@ -244,7 +244,7 @@ export function openSession({ members, events, caller: opener, server, patienceM
       const question = fromServers.answered(message.id)
       if (!question) return
       const { member, id } = question
-      return sendTo(question, caller, { ...message, id, body: { ...withOwnTask(message.body, member.name), id } }, headers, NOBODY)
+      return sendTo(question, caller, { ...message, id, body: { ...withOwnTask(message.body, member.name), id } }, headers, NO_REPLY)
     }
     request(message, headers, reply).then(
       (result) => result && reply.answer(message.id, JSON.stringify({ jsonrpc: '2.0', id: message.id, result }), undefined),
@@ -276,5 +276,3 @@ function unknownHere(message: RequestMessage): OpenMcpError {
   const name = paramsOf(message)?.['name']
   return new OpenMcpError('unknown_name', `Unknown tool: ${typeof name === 'string' ? name.slice(0, SHOWN_CHARS) : ''}`)
 }
-
-const NOBODY: Reply = { message: () => {}, answer: () => {}, failed: () => {}, withdrawn: () => {} }
