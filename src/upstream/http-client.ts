@@ -49,12 +49,12 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
     maxHeaderSize: 64 * 1024,
   })
   const ownPairs = Object.entries(own).flat()
-  const pairsOf = remembered((headers: ForwardedHeaders) => {
+  const pairsOf = (headers: ForwardedHeaders, more: ForwardedHeaders | undefined): string[] => {
     const pairs = [...ownPairs]
     for (const [name, value] of Object.entries(headers)) if (!Object.hasOwn(own, name)) pairs.push(name, value)
+    if (more) pairs.push(...Object.entries(more).flat())
     return pairs
-  })
-  const pathOf = remembered((url: URL) => url.pathname + url.search)
+  }
 
   const send: Send = ({ method, url, headers, body, endless }, more, handler, { unauthorized, insufficient, redirected }) => {
     let controller: Dispatcher.DispatchController | undefined
@@ -63,9 +63,14 @@ export function createHttpClient(origin: string, own: ForwardedHeaders, limits: 
       stopped = true
       controller?.abort(new Error('the reader left'))
     }
-    const pairs = more ? [...pairsOf(headers), ...Object.entries(more).flat()] : pairsOf(headers)
     pool.dispatch(
-      { method, path: pathOf(url), headers: pairs, body: body ?? null, ...(endless ? { bodyTimeout: 0, headersTimeout: waitMs } : {}) },
+      {
+        method,
+        path: url.pathname + url.search,
+        headers: pairsOf(headers, more),
+        body: body ?? null,
+        ...(endless ? { bodyTimeout: 0, headersTimeout: waitMs } : {}),
+      },
       {
         onRequestStart(started) {
           controller = started
@@ -159,16 +164,6 @@ function withCredential(send: Send, credential: Credential): SendOnce {
       stopped = true
       stop()
     }
-  }
-}
-
-/** What is asked again and again of the same object is worked out once. */
-function remembered<K extends object, V>(work: (key: K) => V): (key: K) => V {
-  const known = new WeakMap<K, V>()
-  return (key) => {
-    let value = known.get(key)
-    if (value === undefined) known.set(key, (value = work(key)))
-    return value
   }
 }
 

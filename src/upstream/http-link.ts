@@ -57,8 +57,6 @@ export function createHttpLink({ upstream, events, paramHeaders, limits, log }: 
   let closed = false
   let listening: (() => void) | undefined
 
-  /** The same object as long as nothing in it changes. */
-  let postHeaders: ForwardedHeaders | undefined
   const baseHeaders = (): ForwardedHeaders => (version === undefined ? {} : { 'mcp-protocol-version': version })
 
   /** The revision that a message of 2026-07-28 names itself; such a message is of no session. */
@@ -70,7 +68,7 @@ export function createHttpLink({ upstream, events, paramHeaders, limits, log }: 
   function headersFor(post: Post): ForwardedHeaders {
     const [message] = post.messages
     const claimed = claimedBy(post)
-    if (!message || message.kind === 'response' || claimed === undefined) return (postHeaders ??= { ...ACCEPT_BOTH, ...baseHeaders() })
+    if (!message || message.kind === 'response' || claimed === undefined) return { ...ACCEPT_BOTH, ...baseHeaders() }
     const name = mirroredNameOf(message)
     return {
       ...ACCEPT_BOTH,
@@ -162,10 +160,7 @@ export function createHttpLink({ upstream, events, paramHeaders, limits, log }: 
       message: reply.message,
       answer(id, text, errorCode) {
         const result: unknown = typeof text === 'string' ? (JSON.parse(text) as JsonObject)['result'] : undefined // parsed before: it is an object
-        if (isObject(result) && typeof result['protocolVersion'] === 'string') {
-          version = result['protocolVersion']
-          postHeaders = undefined
-        }
+        if (isObject(result) && typeof result['protocolVersion'] === 'string') version = result['protocolVersion']
         reply.answer(id, text, errorCode)
         release()
       },
@@ -181,10 +176,7 @@ export function createHttpLink({ upstream, events, paramHeaders, limits, log }: 
     let read: { bytes(chunk: Buffer): void; end(): void } | undefined
     return {
       head(status, answered) {
-        if (answered.sessionId !== undefined && sessionId === undefined) {
-          sessionId = answered.sessionId
-          postHeaders = undefined
-        }
+        sessionId ??= answered.sessionId
         onHead(status < 300)
         read = reader(exchange, status, answered)
       },

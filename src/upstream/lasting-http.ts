@@ -62,7 +62,7 @@ const HARMLESS = new Set([
 export function createLastingHttp({ endpoints, attempts, delayMs, random, now, log }: LastingHttpOptions): HttpUpstream {
   const sessions = new Map<string, LastingSession>()
   /** There is nothing to weigh then. */
-  const isAlone = endpoints.all.length === 1
+  const alone = endpoints.all.length === 1 ? endpoints.all[0] : undefined
   let lastId = 0
 
   function exchange(request: HttpRequest, reply: ByteReply): () => void {
@@ -82,7 +82,7 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, now, l
     let left = attempts
 
     function go(): void {
-      const endpoint = session?.endpoint ?? endpoints.pick(tried) ?? endpoints.pick()
+      const endpoint = session?.endpoint ?? alone ?? endpoints.pick(tried) ?? endpoints.pick()
       if (!endpoint) return reply.failed(new OpenMcpError('internal', 'an upstream without an endpoint'))
       tried.add(endpoint)
       attempt(endpoint)
@@ -90,7 +90,7 @@ export function createLastingHttp({ endpoints, attempts, delayMs, random, now, l
 
     function attempt(endpoint: HttpUpstream): void {
       over()
-      over = isAlone ? NOTHING : endpoints.begin(endpoint)
+      over = alone ? NOTHING : endpoints.begin(endpoint)
       let hasHead = false
       const upstreamId = session?.upstreamId
       stopTry = endpoint.exchange(
