@@ -10,19 +10,15 @@ import {
   ResourceUpdatedNotificationSchema,
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js'
-import { PassThrough } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 
-import { createLog } from '../../src/observe/log.ts'
-import { openmcp } from '../../src/openmcp.ts'
-import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { at, isJson, type Json } from '../support/json.ts'
 import { initializeMessage, INITIALIZED } from '../support/openmcp.ts'
 import { until } from '../support/until.ts'
 import { ask, modernAsked } from '../support/wire.ts'
 import { asOne, clientAt, member, tools } from './several.ts'
-import { child } from './stage.ts'
+import { child, onStdio } from './stage.ts'
 
 const namesOf = async (client: Client): Promise<string[]> => (await client.listTools()).tools.map(({ name }) => name)
 
@@ -248,40 +244,19 @@ test('a client of the revision without sessions is told what is spoken here, and
 })
 
 test('on stdio all of them are one, too', async () => {
-  const [stdin, stdout] = [new PassThrough(), new PassThrough()]
-  let text = ''
-  stdout.setEncoding('utf8').on('data', (piece: string) => (text += piece))
-  const answers = (): Json[] => text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Json])) // what we write is JSON-RPC
-  const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
-  const proxy = await openmcp(
-    {
-      servers: [child('one'), child('two')],
-      aggregate: { name: 'openmcp', version: '1' },
-      name: 'default',
-      isolation: 'session',
-      limits: { ...DEFAULT_LIMITS, drainSeconds: 0 },
-      log: { level: 'error', format: 'text' },
-    },
-    { stdin, stdout, now: Date.now, log },
-  )
-  onTestFinished(() => proxy.close())
-  const say = (message: Json): void => void stdin.write(`${JSON.stringify(message)}\n`)
-  const answer = async (id: number): Promise<Json> => {
-    await until(`answer ${id}`, () => answers().some((message) => message['id'] === id))
-    return answers().find((message) => message['id'] === id) ?? {}
-  }
+  const { proxy, stdin, heard, say, answerTo } = await onStdio({ servers: [child('one'), child('two')], aggregate: { name: 'openmcp', version: '1' } })
   // As a client of both eras begins.
   say({ jsonrpc: '2.0', id: 0, method: 'server/discover', params: { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } } })
-  expect(at(await answer(0), 'error', 'code')).toBe(-32022)
+  expect(at(await answerTo(0), 'error', 'code')).toBe(-32022)
   say(initializeMessage(1))
-  await answer(1)
+  await answerTo(1)
   say(INITIALIZED)
   say({ jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'two__echo', arguments: { a: 1 } } })
-  expect(at(await answer(2), 'result', 'structuredContent')).toEqual({ a: 1 })
+  expect(at(await answerTo(2), 'result', 'structuredContent')).toEqual({ a: 1 })
   await proxy.apply([child('one')])
-  await until('news', () => answers().some(({ method }) => method === 'notifications/tools/list_changed'))
+  await until('news', () => heard.some(({ method }) => method === 'notifications/tools/list_changed'))
   say({ jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name: 'two__echo', arguments: {} } })
-  expect(at(await answer(3), 'error', 'code')).toBe(-32602)
+  expect(at(await answerTo(3), 'error', 'code')).toBe(-32602)
   stdin.end()
   expect(await proxy.ended).toBeUndefined()
 })

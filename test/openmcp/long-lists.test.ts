@@ -1,18 +1,13 @@
 // A thousand tools in pages, by every way in, behind every way out: what comes is what the server wrote, page by page.
 import { execFileSync } from 'node:child_process'
-import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 
-import { createLog } from '../../src/observe/log.ts'
-import { openmcp } from '../../src/openmcp.ts'
 import type { NamedServer } from '../../src/openmcp/servers.ts'
-import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
-import { at, isJson, jsonOf, type Json } from '../support/json.ts'
+import { at, jsonOf, type Json } from '../support/json.ts'
 import { initializeMessage } from '../support/openmcp.ts'
-import { until } from '../support/until.ts'
 import { ask, messagesIn, modernAsked, openSession, openSse } from '../support/wire.ts'
-import { child, running } from './stage.ts'
+import { child, onStdio, running } from './stage.ts'
 
 const MANY = fileURLToPath(new URL('../support/many-tools-server.mjs', import.meta.url))
 const ITSELF: NamedServer['target'] & { kind: 'command' } = { kind: 'command', command: process.execPath, args: [MANY], env: {} }
@@ -127,24 +122,12 @@ test('without sessions comes every page, whoever asks for it', async () => {
 })
 
 test('on stdio comes every page as it was written', async () => {
-  const [stdin, stdout] = [new PassThrough(), new PassThrough()]
-  const heard: Json[] = []
-  let text = ''
-  stdout.setEncoding('utf8').on('data', (piece: string) => {
-    const lines = (text + piece).split('\n')
-    text = lines.pop() ?? ''
-    for (const line of lines) heard.push(...[JSON.parse(line)].flat().filter(isJson))
-  })
-  const proxy = await openmcp(
-    { target: ITSELF, name: 'default', isolation: 'session', limits: DEFAULT_LIMITS, log: { level: 'error', format: 'text' } },
-    { stdin, stdout, now: Date.now, log: createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now }) },
-  )
-  onTestFinished(() => proxy.close())
-  stdin.write(`${JSON.stringify(initializeMessage('initialize'))}\n`)
+  const { say, answerTo } = await onStdio({ target: ITSELF })
+  say(initializeMessage('initialize'))
   const list: List = async (cursor) => {
     const message = asked(cursor)
-    stdin.write(`${JSON.stringify(message)}\n`)
-    return jsonOf(at(await until('the page', () => heard.find(({ id }) => id === message['id'])), 'result'))
+    say(message)
+    return jsonOf(at(await answerTo(message['id']), 'result'))
   }
   expect(await pages(list)).toEqual(EXPECTED)
 })

@@ -2,11 +2,8 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import { PassThrough } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { createLog } from '../../src/observe/log.ts'
-import { openmcp } from '../../src/openmcp.ts'
 import type { NamedServer } from '../../src/openmcp/servers.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { ToolRules } from '../../src/relay/tools-gate.ts'
@@ -14,11 +11,10 @@ import { holder } from '../support/did.ts'
 import { at, jsonOf, type Json } from '../support/json.ts'
 import { callMessage, INITIALIZED, initializeMessage } from '../support/openmcp.ts'
 import { bearer, secured, sessionWith, toolServer } from '../support/secured.ts'
-import { scripted } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 import { upstream, type Upstream } from '../support/upstream.ts'
 import { messagesIn, ask } from '../support/wire.ts'
-import { running } from './stage.ts'
+import { child, onStdio, running } from './stage.ts'
 
 /** A server with the tools `echo` and `secret`. */
 async function serving(tools: ToolRules): Promise<{ behind: Upstream; server: NamedServer }> {
@@ -77,8 +73,7 @@ test('what the operator has switched off no trust brings back, and what trust de
 
 test('of the server at the root they are switched off over HTTP, older HTTP and stdio alike', async () => {
   const tools = { allow: ['e*', 'seen'], block: ['s*t'] }
-  const [command = '', ...args] = scripted()
-  const target = { kind: 'command', command, args, env: {} } as const
+  const { target } = child('default')
   const { at: path } = await running([], [], { target, tools })
   const client = new Client({ name: 'test', version: '1' })
   await client.connect(new StreamableHTTPClientTransport(path('/mcp')))
@@ -95,30 +90,12 @@ test('of the server at the root they are switched off over HTTP, older HTTP and 
 })
 
 test('of a server on our stdio they are switched off, too', async () => {
-  const [command = '', ...args] = scripted()
-  const [stdin, stdout] = [new PassThrough(), new PassThrough()]
-  let text = ''
-  stdout.setEncoding('utf8').on('data', (piece: string) => (text += piece))
-  const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
-  const proxy = await openmcp(
-    {
-      target: { kind: 'command', command, args, env: {} },
-      tools: { block: ['who', 'd?e'] },
-      name: 'default',
-      isolation: 'session',
-      limits: { ...DEFAULT_LIMITS, drainSeconds: 0 },
-      log: { level: 'error', format: 'text' },
-    },
-    { stdin, stdout, now: Date.now, log },
-  )
-  onTestFinished(() => proxy.close())
+  const { target } = child('default')
+  const { heard, say } = await onStdio({ target, tools: { block: ['who', 'd?e'] } })
   for (const message of [initializeMessage(1), INITIALIZED, callMessage(2, 'who'), { jsonrpc: '2.0', id: 3, method: 'tools/list' }, callMessage(4, 'seen')]) {
-    stdin.write(`${JSON.stringify(message)}\n`)
+    say(message)
   }
-  const answers = await until('all answers', () => {
-    const all = text.split('\n').flatMap((line) => (line === '' ? [] : [jsonOf(JSON.parse(line))]))
-    return all.length === 4 && new Map(all.map((answer) => [answer['id'], answer]))
-  })
+  const answers = await until('all answers', () => heard.length === 4 && new Map(heard.map((answer) => [answer['id'], answer])))
   expect(at(jsonOf(answers.get(2)), 'error')).toMatchObject({ code: -32602, message: 'Unknown tool: who' })
   expect(JSON.stringify(answers.get(3))).not.toMatch(/"(?:who|die)"/)
   expect(JSON.stringify(answers.get(3))).toContain('"echo"')

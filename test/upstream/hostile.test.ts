@@ -288,7 +288,7 @@ describe('a server that does not stop', () => {
       { isolation: 'shared', limits: { timeoutSeconds: 0.5 } },
     )
     const answers = await Promise.all([1, 2, 3].map((id) => ask(url, { headers: BOTH, body: initializeMessage(id) })))
-    expect(answers.map(({ status, json }) => [status, at(json, 'error', 'message')])).toEqual(
+    expect(answers.map(({ status, json: answer }) => [status, at(answer, 'error', 'message')])).toEqual(
       [1, 2, 3].map(() => [504, expect.stringContaining('no answer of the server within 0.5 s')]),
     )
     expect(await isWell()).toBe(true)
