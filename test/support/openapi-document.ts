@@ -75,7 +75,7 @@ function danglingIn(document: unknown): string[] {
     if (typeof value !== 'object' || value === null) return
     for (const [name, member] of Object.entries(value)) {
       const here = `${place}/${name}`
-      if (DATA.has(name)) continue
+      if (DATA.has(name) || name.startsWith('x-')) continue
       // As the name of a property it leads nowhere and is nothing else than a name.
       if (name === '$ref' && typeof member === 'string') {
         if (member.startsWith('#/') && target(document, member) === undefined) found.push(`${here}: nothing is at ${member}`)
