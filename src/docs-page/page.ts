@@ -32,7 +32,8 @@ async function read(): Promise<void> {
   tell('Reading what can be called here …')
   try {
     const header = await proof.header()
-    const response = await fetch(new URL('openapi.json', location.href), { headers: { accept: 'application/json', ...(header && { authorization: header }) } })
+    const from = new URL('openapi.json', location.href)
+    const response = await fetch(from, { headers: { accept: 'application/json', ...(header && { authorization: header }) } })
     tell('')
     if (response.status === 401) return await askWho(response.headers.get('www-authenticate'), header !== undefined)
     const document = await objectIn(response)
@@ -40,7 +41,7 @@ async function read(): Promise<void> {
       return complain(response.status === 404 ? 'There is no such server, or not for you.' : `The server answered ${response.status}.`)
     // What is shown has a main part of its own.
     at('door').hidden = true
-    shown(document)
+    shown(document, from)
   } catch (thrown) {
     tell('')
     complain(wordsOf(thrown))
@@ -55,11 +56,11 @@ async function askWho(challenge: string | null, wasKnown: boolean): Promise<void
   at('ask-title').focus()
 }
 
-function shown(document: Json): void {
+function shown(document: Json, from: URL): void {
   const about = document['info']
   const title = typeof about === 'object' && about !== null ? textIn({ ...about }, 'title') : undefined
   if (title !== undefined) window.document.title = title
-  show(document, { domNode: at('api'), proof })
+  show(document, { from, domNode: at('api'), proof })
 }
 
 function sayWho(words: string): void {

@@ -1,12 +1,13 @@
 // Shows a document with Swagger UI. Its words are those of servers that nobody vouches for: they are shown as text, never as markup.
-import type { Json } from './json.ts'
+import { isObject, textIn, type Json } from './json.ts'
 import type { Proof } from './proof.ts'
 
 const MANY_OPERATIONS = 20
 
-export function show(document: Json, { domNode, proof }: { domNode: Element; proof: Proof }): void {
+/** `from` is where the document was read. */
+export function show(document: Json, { from, domNode, proof }: { from: URL; domNode: Element; proof: Proof }): void {
   SwaggerUIBundle({
-    spec: document,
+    spec: { ...document, servers: serversOf(document, from) },
     domNode,
     deepLinking: false,
     docExpansion: 'list',
@@ -34,6 +35,12 @@ export function show(document: Json, { domNode, proof }: { domNode: Element; pro
       }),
     ],
   })
+}
+
+/** Swagger UI takes what is relative for relative to this page; it is so to the document (OpenAPI 3.1 §4.8.5). */
+function serversOf({ servers = [{ url: '/' }] }: Json, from: URL): { url: string }[] {
+  const urls = Array.isArray(servers) ? servers.filter(isObject).map((server) => textIn(server, 'url') ?? '/') : []
+  return urls.map((url) => ({ url: new URL(url, from).href.replace(/\/$/, '') }))
 }
 
 function operationsIn({ paths }: Json): number {

@@ -15,6 +15,7 @@ const THEIRS =
 const DOCUMENT = {
   openapi: '3.1.0',
   info: { title: 'everything', version: '1', description: HOSTILE },
+  servers: [{ url: '.' }],
   paths: {
     '/tools/echo': {
       post: {
@@ -83,8 +84,8 @@ describe.skipIf(chromium.missing !== undefined)(`the page on which operations ar
 
   const withDocs = { trusted: [wallet.did], listen: { docs: true } }
 
-  test('a person logs in with a wallet, tries an operation, and sees its answer', async () => {
-    const stage = await secured(withDocs)
+  test.each(['', '/pre'])('a person logs in with a wallet, tries an operation, and sees its answer (below "%s")', async (pathPrefix) => {
+    const stage = await secured({ ...withDocs, listen: { docs: true, pathPrefix } })
     const { before, called } = served(stage)
     const { page, complaints } = await visit(`${stage.base}/docs`, { ...WALLET, before })
     await button(page, 'Log in').click()
