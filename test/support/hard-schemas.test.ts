@@ -72,6 +72,16 @@ describe('the comparison', () => {
     expect(differencesOf(whole(schema), whole(changed))).toEqual(['/properties/value/properties/b/properties/n/type: "integer" became "number"'])
   })
 
+  test('a reference means the same as the one arm of an allOf', () => {
+    const schemaWith = (reference: Json): Json => ({
+      $defs: { a: { properties: { next: { ...reference, description: 'next' }, n: { type: 'integer' } } } },
+      $ref: '#/$defs/a',
+    })
+    const [bare, wrapped] = [schemaWith({ $ref: '#/$defs/a' }), schemaWith({ allOf: [{ $ref: '#/$defs/a' }] })]
+    expect(differencesOf(whole(bare), whole(wrapped))).toEqual([])
+    expect(differencesOf(whole(bare), whole(schemaWith({ allOf: [{ $ref: '#/$defs/a' }, { type: 'object' }] })))).not.toEqual([])
+  })
+
   test('data that look like references are data', () => {
     expect(differencesOf(whole({ const: { $ref: '#/$defs/a' } }), whole({ const: { $ref: '#/components/schemas/a' } }))).toHaveLength(1)
   })

@@ -14,14 +14,15 @@ export function differencesOf(published: Standing, told: Standing): string[] {
   const seen = new Map<object, Set<object>>()
 
   function compare(one: unknown, other: unknown, place: string): void {
-    const [a, b] = [followed(one, published), followed(other, told)]
-    if (!isJson(a) || !isJson(b)) {
-      if (!isSameData(a, b)) found.push(became(place, a, b))
+    const [from, to] = [followed(one, published), followed(other, told)]
+    if (!isJson(from) || !isJson(to)) {
+      if (!isSameData(from, to)) found.push(became(place, from, to))
       return
     }
-    const before = seen.get(a) ?? new Set()
-    if (before.has(b)) return
-    seen.set(a, before.add(b))
+    const before = seen.get(from) ?? new Set()
+    if (before.has(to)) return
+    seen.set(from, before.add(to))
+    const [a, b] = [unwrapped(from), unwrapped(to)]
     compareReferences(a, b, place)
     const names = new Set([...Object.keys(a), ...Object.keys(b)])
     for (const name of names) {
@@ -103,11 +104,20 @@ function referenceIn(schema: Json): string | undefined {
   return typeof reference === 'string' ? reference : undefined
 }
 
+/** A reference that is the one arm of an `allOf` says what it says beside the rest: some readers follow no other. */
+function unwrapped(schema: Json): Json {
+  const { allOf, ...rest } = schema
+  const [arm, ...others]: unknown[] = Array.isArray(allOf) ? allOf : []
+  const isBare = isJson(arm) && others.length === 0 && Object.keys(arm).length === 1 && typeof arm['$ref'] === 'string'
+  return isBare && !Object.hasOwn(schema, '$ref') ? { ...rest, $ref: arm['$ref'] } : schema
+}
+
 /** What a schema that says nothing but where it stands leads to; any other, and one that leads nowhere, itself. */
 function followed(schema: unknown, standing: Standing): unknown {
   let here = schema
   for (let steps = 0; steps < MOST_STEPS && isJson(here); steps += 1) {
-    const reference = Object.keys(here).every((name) => OF_THE_DOCUMENT.has(name)) ? referenceIn(here) : undefined
+    const bare = unwrapped(here)
+    const reference = Object.keys(bare).every((name) => OF_THE_DOCUMENT.has(name)) ? referenceIn(bare) : undefined
     const found = reference === undefined ? undefined : lookUp(reference, standing)
     if (!found) return here
     here = found.schema
