@@ -82,22 +82,43 @@ describe.skipIf(chromium.missing !== undefined)(`the page on which operations ar
     await page.locator('.live-responses-table .response-col_description').getByText('the answer <b>itself</b>').first().waitFor()
   }
 
+  async function logIn(page: Page, { base }: Secured): Promise<void> {
+    await button(page, 'Log in').click()
+    await heading(page, `API page of ${new URL(base).host}`).waitFor()
+    await button(page, 'Test Wallet').click()
+    await button(page, 'Approve').click()
+    await page.getByText('Logged in').waitFor()
+    await page.locator('.opblock').waitFor()
+  }
+
   const withDocs = { trusted: [wallet.did], listen: { docs: true } }
 
   test.each(['', '/pre'])('a person logs in with a wallet, tries an operation, and sees its answer (below "%s")', async (pathPrefix) => {
     const stage = await secured({ ...withDocs, listen: { docs: true, pathPrefix } })
     const { before, called } = served(stage)
     const { page, complaints } = await visit(`${stage.base}/docs`, { ...WALLET, before })
-    await button(page, 'Log in').click()
-    await heading(page, `API page of ${new URL(stage.base).host}`).waitFor()
-    await button(page, 'Test Wallet').click()
-    await button(page, 'Approve').click()
-    await page.getByText('Logged in').waitFor()
+    await logIn(page, stage)
     await tryEcho(page)
     expect(called).toEqual([{ authorization: expect.stringMatching(/^Bearer ey/), body: { message: 'from the page' } }])
     expect(page.url()).toBe(`${stage.base}/docs`)
     // One is the 401 that it began with.
     expect(complaints.filter((one) => !one.includes('401'))).toEqual([])
+  })
+
+  test('a login outlives its token, and ends when it is left', async () => {
+    const stage = await secured(withDocs)
+    const { before, called } = served(stage)
+    const { page } = await visit(`${stage.base}/docs`, { ...WALLET, before })
+    await logIn(page, stage)
+    stage.pass(901)
+    await page.evaluate('Date.now = ((now) => () => now() + 901_000)(Date.now)')
+    await tryEcho(page)
+    const { authorization = '' } = called[0] ?? {}
+    const statusNow = async (): Promise<number> => (await fetch(stage.url, { method: 'DELETE', headers: { authorization } })).status
+    expect(await statusNow()).not.toBe(401)
+    await button(page, 'Forget it').click()
+    await heading(page, 'Who are you?').waitFor()
+    expect(await statusNow()).toBe(401)
   })
 
   test('what proves who one is stands nowhere on it, and is gone with the page', async () => {
