@@ -1,4 +1,6 @@
 // An independent tester, which calls all that a document tells of with what it allows and with what it does not.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
 import { startProgram } from './program.ts'
@@ -15,7 +17,9 @@ export async function problemsBySchemathesis(
   { headers = {}, examples = 20 }: { headers?: Readonly<Record<string, string>>; examples?: number } = {},
 ): Promise<string> {
   const shown = Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`])
-  const program = startProgram(join(dirname(schemathesis.interpreter), 'schemathesis'), [
+  // It keeps what it found beside where it is started.
+  const cwd = await mkdtemp(join(tmpdir(), 'openmcp-schemathesis-'))
+  const words = [
     'run',
     url,
     '--checks',
@@ -29,11 +33,13 @@ export async function problemsBySchemathesis(
     '--suppress-health-check',
     'all',
     ...shown,
-  ])
+  ]
+  const program = startProgram(join(dirname(schemathesis.interpreter), 'schemathesis'), words, { cwd })
   try {
     const end = await until('the end of schemathesis', () => program.end, MINUTES_2)
     return end.code === 0 ? '' : [...program.stdout, ...program.stderr].join('\n')
   } finally {
     await program.stop()
+    await rm(cwd, { recursive: true, force: true })
   }
 }
