@@ -1,9 +1,10 @@
 // Who is measured, and how each is started.
 //   mode   the group it is compared in
 //   role   openmcp | floor (the least a proxy has to do) | peer | direct (no proxy at all: the limit)
-//   face   what the generator speaks to it: streamable | sse | stdio
+//   face   what the generator speaks to it: streamable | sse | rest | stdio
 //   login  what the generator shows to it, where it asks: bearer | fresh | dpop | key | freshKey (lib/login.mjs)
 //   keys   how many API keys are in its store
+//   python  it is from PyPI
 //   measured  the scenarios it is measured in, when not all of its mode
 //   start  its command; the bench fills in {port} {server...} (the stdio server, as arguments) {server} (the same, for a shell)
 //          {did} (who the generator is) {upstream} {upstreamSse} {upstreamOrigin} (the HTTP server) {tmp} (a folder of its own) {program} (openmcp)
@@ -11,8 +12,9 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nginxConfiguration } from './lib/nginx.mjs'
+import { hasPythonPeers, PYTHON_BIN } from './lib/python.mjs'
 
-export const MODES = ['stdio-streamable', 'stdio-sse', 'http-http', 'http-stdio', 'guard', 'keys']
+export const MODES = ['stdio-streamable', 'stdio-sse', 'http-http', 'http-stdio', 'guard', 'keys', 'openapi']
 
 /** What ratios of a mode are taken against: its floor, or no proxy at all where there is no floor. */
 export const REFERENCE = {
@@ -22,6 +24,7 @@ export const REFERENCE = {
   'http-stdio': 'direct-pipe',
   guard: 'openmcp-open',
   keys: 'openmcp-token',
+  openapi: 'openmcp-mcp',
 }
 
 const here = path.dirname(fileURLToPath(import.meta.url))
@@ -147,6 +150,28 @@ const GROUPS = {
       { name: 'openmcp-key-new', ...keyed('freshKey', 100_000), measured: ['seq1'], note: 'with every call another of 100,000' },
     ],
   },
+  openapi: {
+    face: 'rest',
+    entries: [
+      {
+        name: 'openmcp-mcp',
+        ...openmcp('-p', '{port}', '--isolation', 'shared', '--', '{server...}'),
+        face: 'streamable',
+        note: 'the same server as MCP: Streamable HTTP, one shared child',
+      },
+      {
+        name: 'openmcp-openapi',
+        ...openmcp('--openapi', '-p', '{port}', '--isolation', 'shared', '--', '{server...}'),
+        note: 'tools as REST, one shared child',
+      },
+      {
+        name: 'mcpo',
+        python: true,
+        start: [path.join(PYTHON_BIN, 'mcpo'), '--host', '127.0.0.1', '--port', '{port}', '--log-level', 'ERROR', '--', '{server...}'],
+        note: 'one shared child',
+      },
+    ],
+  },
 }
 
 export const PEERS = MODES.flatMap((mode) => {
@@ -160,6 +185,7 @@ export const NPM_PEERS = [...new Set(PEERS.flatMap((peer) => peer.package ?? [])
 export function reasonToSkip(peer, program) {
   if (peer.role === 'openmcp' && !fs.existsSync(program)) return `${path.basename(program)} is not built (npm run build)`
   if (peer.package && !fs.existsSync(local('node_modules', peer.package))) return 'not installed (npm ci --prefix bench)'
+  if (peer.python && !hasPythonPeers()) return 'not installed (python3 with venv, and PyPI once)'
   if (peer.onPath && !isOnPath(peer.onPath)) return `${peer.onPath} is not on PATH`
   return null
 }

@@ -11,6 +11,7 @@ import { MODES, NPM_PEERS, PEERS, reasonToSkip } from './peers.mjs'
 import { sum } from './lib/numbers.mjs'
 import { report } from './report.mjs'
 import { SCENARIOS } from './scenarios.mjs'
+import { hasPythonPeers, installPythonPeers } from './lib/python.mjs'
 import { measureTsp } from './tsp.mjs'
 
 const USAGE = `usage: node bench/run.mjs [OPTIONS]
@@ -42,6 +43,7 @@ else await measure(asked)
 async function measure({ modes, isTsp, driver, peers, scenarios, pace, budgetSeconds, program, out }) {
   if (process.platform !== 'linux') refuse('memory and CPU are read from /proc, which only Linux has')
   installPeers(peers)
+  installPython(peers)
   const rows = []
   const run = new Date().toISOString()
   fs.mkdirSync(path.dirname(out), { recursive: true })
@@ -195,6 +197,12 @@ function installPeers(peers) {
     timeout: 180_000,
   })
   if (npm.status !== 0) say('that failed: the peers from npm are skipped')
+}
+
+function installPython(peers) {
+  if (!peers.some(({ python }) => python) || hasPythonPeers()) return
+  say('installing mcpo: python3 -m venv bench/node_modules/.python')
+  if (!installPythonPeers()) say('that failed: the peers from PyPI are skipped')
 }
 
 function buildOf(program) {

@@ -34,7 +34,14 @@ export const SCENARIOS = [
 const ASKING = ['seq16', 'seq1', 'mint']
 export const isAsking = (mode) => mode === 'guard' || mode === 'keys'
 
-export const scenariosOf = (mode) => SCENARIOS.filter(({ name, modes = [mode] }) => modes.includes(mode) && (!isAsking(mode) || ASKING.includes(name)))
+/** As REST a call is all there is. */
+const REST = ['seq16', 'seq1', 'pipe', 'echo4m']
+const measuredIn = (mode) => (isAsking(mode) ? ASKING : mode === 'openapi' ? REST : undefined)
+
+export function scenariosOf(mode) {
+  const measured = measuredIn(mode)
+  return SCENARIOS.filter(({ name, modes = [mode] }) => modes.includes(mode) && (measured?.includes(name) ?? true))
+}
 
 /** How many sessions a peer of this face is asked to hold. */
 export const sessionsFor = (scenario, face) => (face === 'stdio' ? scenario.processes : scenario.sessions)

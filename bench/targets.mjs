@@ -34,6 +34,7 @@ const TARGETS = {
     atMostMore('openmcp-dpop', 0.3, 'openmcp-bearer', 'seq1'),
     rate('openmcp-bearer', 800, 'mint'),
   ],
+  openapi: [atLeast('openmcp-openapi', 4, 'mcpo', 'seq16'), atLeast('openmcp-openapi', 0.85, 'openmcp-mcp', 'seq16')],
   keys: [
     atMostMoreCpu('openmcp-key', 10, 'openmcp-nobody', 'seq16'),
     atMostMoreCpu('openmcp-key', 10, 'openmcp-token', 'seq16'),

@@ -213,6 +213,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       status,
       security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },
       tsp,
+      docs: on.docs,
       mcp: (asked, req, res) => open(found(asked, req).mcp)(req, res),
       sse: (asked, req, res) => found(asked, req).sse(req, res, messagesPath(on.pathPrefix, asked)),
       messages(asked, req, res) {

@@ -26,6 +26,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   oauth: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens'],
   'api-keys': ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'oauth'],
   // Runs in a browser.
+  'docs-page': [],
   'key-page': [],
   http: ['errors', 'observe', 'protocol', 'downstream', 'tokens'],
   security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'api-keys', 'http', 'tsp'],
@@ -63,7 +64,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Where the program and the library begin: everything else is reached from here. */
-const ENTRIES = ['index.ts', 'cli/bin.ts', 'key-page/page.ts']
+const ENTRIES = ['index.ts', 'cli/bin.ts', 'docs-page/page.ts', 'key-page/page.ts']
 
 /** File name, from src on, to its text. */
 type Sources = ReadonlyMap<string, string>

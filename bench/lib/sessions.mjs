@@ -6,6 +6,7 @@ import { createSseReader } from './sse-reader.mjs'
 import { createLineSplitter } from './line-splitter.mjs'
 import { launch } from './launch.mjs'
 import { createLogin } from './login.mjs'
+import { createRestSession } from './rest-session.mjs'
 import { within } from './time.mjs'
 
 const PROTOCOL_VERSION = '2025-06-18'
@@ -17,14 +18,14 @@ const CLOSE_TOGETHER = 32
 let nextId = 1
 
 /**
- * One thing that speaks MCP. face: streamable | sse | stdio; url for the first two, command for the last. `login` is the kind of
+ * One thing that speaks MCP. face: streamable | sse | rest | stdio; url for the first three, command for the last. `login` is the kind of
  * credential that streamable sessions show, where they have to; `keys` are those it may be.
  */
 export function createTarget({ face, url, command, login, keys, timeoutMs = 5000 }) {
   const live = new Set()
   const target = { url: url && new URL(url), pool: url && createPool(url), keys, command, timeoutMs, live }
   if (login) target.login = createLogin(login, target)
-  const createOne = { streamable: createStreamableSession, sse: createSseSession, stdio: createStdioSession }[face]
+  const createOne = { streamable: createStreamableSession, sse: createSseSession, stdio: createStdioSession, rest: createRestSession }[face]
 
   const sweep = setInterval(() => {
     for (const session of live) session.expireCalls(performance.now() - timeoutMs)

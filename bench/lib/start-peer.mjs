@@ -12,6 +12,7 @@ import { sleep, within } from './time.mjs'
 
 const START_WITHIN_MS = 15_000
 const ONE_TRY_MS = 5000
+const PATHS = { streamable: 'mcp', sse: 'sse', rest: '' }
 const BETWEEN_TRIES_MS = 4
 
 const COLLECTOR = fileURLToPath(new URL('collect-garbage.cjs', import.meta.url))
@@ -73,7 +74,7 @@ async function startUpstream(places) {
 }
 
 async function longLived(peer, command, places, undo) {
-  const target = { face: peer.face, login: peer.login, keys: places.keys, url: `http://127.0.0.1:${places.port}/${peer.face === 'sse' ? 'sse' : 'mcp'}` }
+  const target = { face: peer.face, login: peer.login, keys: places.keys, url: `http://127.0.0.1:${places.port}/${PATHS[peer.face]}` }
   const launched = launch(command)
   undo.push(() => launched.stop())
   const coldMs = await firstAnswer(target, launched)

@@ -6,6 +6,7 @@ import { OpenMcpError } from '../errors.ts'
 import { refuse } from '../downstream/refuse.ts'
 import type { Log } from '../observe/log.ts'
 import { accessLog, checkHost, checkOrigin, lastResort, onlyMethod } from './doors.ts'
+import { docsPage } from './docs-page.ts'
 import { counts, health, readiness, status, type Status } from './health.ts'
 import type { HostRules } from './hosts.ts'
 import { keyPage } from './key-page.ts'
@@ -26,6 +27,8 @@ export interface AppOptions {
   mcp: Door
   sse: Door
   messages: Door
+  /** Whether there is a page to try operations on. */
+  docs?: boolean | undefined
   log: Log
 }
 
@@ -44,6 +47,7 @@ export function createApp({
   mcp,
   sse,
   messages,
+  docs = false,
   log,
 }: AppOptions): Express {
   const app = express()
@@ -76,6 +80,12 @@ export function createApp({
     app.get(at('/keys', '/keys/:file'), keyPage())
     app.all(at(...KEY_FLOW), security.keys) // by a signature
     app.use(security.issuer) //                by OAuth
+  }
+  if (docs) {
+    // Frames alone: the documents that they ask for are behind the guard.
+    app.get(at('/docs', '/docs/:file'), docsPage(0))
+    app.get(at('/servers/:name/docs'), docsPage(2))
+    app.get(at('/:name/docs'), docsPage(1))
   }
 
   const hint = `MCP is served at /mcp and /sse${security ? ', and people get keys at /keys' : ''}`

@@ -68,6 +68,8 @@ export interface ListenOptions {
   publicUrl?: URL
   /** Binding a non-loopback address without knowing who calls. Refused unless true. */
   insecureNoAuth: boolean
+  /** Whether there is a page at `/docs` to try operations on. */
+  docs?: boolean
 }
 
 export interface OpenMcpOptions {

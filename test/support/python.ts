@@ -12,6 +12,9 @@ const SERVER = fileURLToPath(new URL('python-server.py', import.meta.url))
 const SERVERS = ['mcp==2.3.0', 'mcp-server-time==2026.10.19']
 /** The other proxy of this name lives on the SDK before that. */
 const PROXY = ['mcp-proxy==0.12.0', 'mcp==1.30.0']
+/** It names no versions of what it stands on, and does not start on what is newest: these are those of its own lock file. */
+const MCPO = ['mcpo==0.0.20', 'mcp==1.17.0', 'fastapi==0.116.1', 'starlette==0.47.2', 'uvicorn==0.35.0', 'pydantic==2.11.7', 'anyio==4.9.0']
+const SCHEMATHESIS = ['schemathesis==4.32.5']
 
 export interface Python {
   interpreter: string
@@ -27,6 +30,16 @@ export function findPython(): Python {
 /** With sparfenyuk/mcp-proxy. */
 export function findPythonProxy(): Python {
   return pythonWith(PROXY)
+}
+
+/** With the program of that name, which tries what a document says. */
+export function findSchemathesis(): Python {
+  return pythonWith(SCHEMATHESIS)
+}
+
+/** With open-webui/mcpo. */
+export function findPythonMcpo(): Python {
+  return pythonWith(MCPO)
 }
 
 /** Makes the environment when it is not there. Needs python3 with venv, and the package index once. */

@@ -1,0 +1,97 @@
+// The page on which operations are tried: it asks for the document beside it, for who one is when that is asked, and shows it.
+import { at, complain, inputAt, tell } from './elements.ts'
+import { objectIn, textIn, type Json } from './json.ts'
+import { beginLogin, endLogin, loginPlace } from './login.ts'
+import { createProof } from './proof.ts'
+import { show } from './viewer.ts'
+
+const proof = createProof()
+/** Where one logs in, once that was looked up. */
+let place: Awaited<ReturnType<typeof loginPlace>>
+/** What ends what there is beside this page. */
+let leave = (): Promise<void> => Promise.resolve()
+
+async function start(): Promise<void> {
+  at('server').textContent = location.host
+  followColours()
+  try {
+    const tokens = await endLogin()
+    if (tokens) {
+      proof.set(tokens.current)
+      leave = tokens.end
+      sayWho('Logged in')
+    }
+  } catch (thrown) {
+    complain(wordsOf(thrown))
+  }
+  await read()
+}
+
+/** The document, or the question for who one is. */
+async function read(): Promise<void> {
+  tell('Reading what can be called here …')
+  try {
+    const header = await proof.header()
+    const from = new URL('openapi.json', location.href)
+    const response = await fetch(from, { headers: { accept: 'application/json', ...(header && { authorization: header }) } })
+    tell('')
+    if (response.status === 401) return await askWho(response.headers.get('www-authenticate'), header !== undefined)
+    const document = await objectIn(response)
+    if (!response.ok || !document)
+      return complain(response.status === 404 ? 'There is no such server, or not for you.' : `The server answered ${response.status}.`)
+    // What is shown has a main part of its own.
+    at('door').hidden = true
+    shown(document, from)
+  } catch (thrown) {
+    tell('')
+    complain(wordsOf(thrown))
+  }
+}
+
+async function askWho(challenge: string | null, wasKnown: boolean): Promise<void> {
+  if (wasKnown) complain('This is not accepted here, or not any more.')
+  place = await loginPlace(challenge)
+  at('login-row').hidden = place === undefined
+  at('ask').hidden = false
+  at('ask-title').focus()
+}
+
+function shown(document: Json, from: URL): void {
+  const about = document['info']
+  const title = typeof about === 'object' && about !== null ? textIn({ ...about }, 'title') : undefined
+  if (title !== undefined) window.document.title = title
+  show(document, { from, domNode: at('api'), proof })
+}
+
+function sayWho(words: string): void {
+  at('who').textContent = words
+  at('me').hidden = false
+}
+
+/** Swagger UI is dark when it is told. */
+function followColours(): void {
+  const dark = matchMedia('(prefers-color-scheme: dark)')
+  const follow = (): void => void document.documentElement.classList.toggle('dark-mode', dark.matches)
+  dark.addEventListener('change', follow)
+  follow()
+}
+
+function wordsOf(thrown: unknown): string {
+  return thrown instanceof TypeError ? 'The server does not answer.' : thrown instanceof Error ? thrown.message : 'Something went wrong.'
+}
+
+at('login').addEventListener('click', () => {
+  complain('')
+  if (place) beginLogin(place).catch((thrown: unknown) => complain(wordsOf(thrown)))
+})
+at('leave').addEventListener('click', () => void leave().finally(() => location.reload()))
+at('paste').addEventListener('submit', (event) => {
+  event.preventDefault()
+  const token = inputAt('token').value.trim()
+  inputAt('token').value = ''
+  complain('')
+  proof.set(() => Promise.resolve(token))
+  sayWho('With a token')
+  void read()
+})
+void start()

@@ -1,0 +1,26 @@
+// What this page uses of swagger-ui-dist, which is loaded before it and stands in the window.
+
+interface SwaggerRequest {
+  url: string
+  headers: Record<string, string>
+}
+
+interface SwaggerSystem {
+  React: { createElement(type: string, attributes: object | null, ...children: unknown[]): unknown }
+}
+
+declare function SwaggerUIBundle(options: {
+  spec: object
+  domNode: Element
+  deepLinking: boolean
+  docExpansion: 'list' | 'full' | 'none'
+  defaultModelsExpandDepth: number
+  displayRequestDuration: boolean
+  filter: boolean
+  tryItOutEnabled: boolean
+  persistAuthorization: boolean
+  showMutatedRequest: boolean
+  validatorUrl: null
+  requestInterceptor(request: SwaggerRequest): Promise<SwaggerRequest>
+  plugins: readonly ((system: SwaggerSystem) => { components: Readonly<Record<string, (attributes: { source?: unknown }) => unknown>> })[]
+}): unknown
