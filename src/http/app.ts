@@ -3,7 +3,7 @@ import express, { type Express, type Request, type RequestHandler, type Response
 import helmet from 'helmet'
 
 import { OpenMcpError } from '../errors.ts'
-import { refuse } from '../downstream/refuse.ts'
+import { refuse, refusesAs, type Refusal } from '../downstream/refuse.ts'
 import type { Log } from '../observe/log.ts'
 import { accessLog, checkHost, checkOrigin, lastResort, onlyMethod } from './doors.ts'
 import { counts, health, readiness, status, type Status } from './health.ts'
@@ -26,7 +26,25 @@ export interface AppOptions {
   mcp: Door
   sse: Door
   messages: Door
+  /** Undefined: tools are served by MCP alone. */
+  openapi?: OpenApiDoors | undefined
   log: Log
+}
+
+/** Tools as plain HTTP. */
+export interface OpenApiDoors {
+  /** Which servers have it may change. */
+  isOn(): boolean
+  /** How what is wrong is said, the guard's refusals too. */
+  says(error: OpenMcpError): Refusal
+  /** `POST …/tools/:tool` */
+  tool: Door
+  prompt: Door
+  resource: Door
+  /** `GET …/openapi.json` */
+  document: Door
+  /** The same with operations where mcpo has them. */
+  documentAsMcpo: Door
 }
 
 /** What is behind a path. Without a name it is the server at the root, else the one of this name, if there is one. */
@@ -44,6 +62,7 @@ export function createApp({
   mcp,
   sse,
   messages,
+  openapi,
   log,
 }: AppOptions): Express {
   const app = express()
@@ -70,12 +89,38 @@ export function createApp({
   guarded(at('/servers/:name/sse'), onlyMethod('GET', behind(sse), log))
   guarded(at('/servers/:name/messages', '/servers/:name/message'), onlyMethod('POST', behind(messages), log))
 
+  // Tools as plain HTTP, of the root and of each named server.
+  const plain = (method: 'GET' | 'POST', paths: string[], { isOn, says }: OpenApiDoors, door: Door): void => {
+    app.all(
+      at(...paths),
+      (_req, res, next) => {
+        if (!isOn()) return next('route')
+        refusesAs(res, says)
+        next()
+      },
+      ...(security ? [security.guard] : []),
+      onlyMethod(method, behind(door), log),
+    )
+  }
+  if (openapi) {
+    plain('GET', ['/openapi.json', '/servers/:name/openapi.json'], openapi, openapi.document)
+    plain('POST', ['/tools/:tool', '/servers/:name/tools/:tool'], openapi, openapi.tool)
+    plain('GET', ['/prompts/:prompt', '/servers/:name/prompts/:prompt'], openapi, openapi.prompt)
+    plain('GET', ['/resources/:resource', '/servers/:name/resources/:resource'], openapi, openapi.resource)
+  }
+
   // Open, with their own rules: whoever asks proves themselves. Behind the others, because a call would look at each of their doors.
   if (tsp) app.all(at('/tsp'), tsp) //         by a seal
   if (security) {
     app.get(at('/keys', '/keys/:file'), keyPage())
     app.all(at(...KEY_FLOW), security.keys) // by a signature
     app.use(security.issuer) //                by OAuth
+  }
+
+  // Where mcpo has them: any name may be a server's or a tool's, as long as nothing else is there.
+  if (openapi) {
+    plain('GET', ['/:name/openapi.json'], openapi, openapi.documentAsMcpo)
+    plain('POST', ['/:name/:tool', '/:tool'], openapi, openapi.tool)
   }
 
   const hint = `MCP is served at /mcp and /sse${security ? ', and people get keys at /keys' : ''}`
