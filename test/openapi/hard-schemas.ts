@@ -1,11 +1,16 @@
 // Schemas in which converters lose something, each with values that fit and values that do not.
 
-/** Verdicts by hand where the other implementation gives none. */
-export type HardSchema = readonly [name: string, schema: object, values: readonly unknown[], verdicts?: readonly boolean[]]
+export interface HardSchema {
+  readonly name: string
+  readonly schema: object
+  readonly values: readonly unknown[]
+  /** By hand, where the other implementation gives none. */
+  readonly verdicts: readonly boolean[] | undefined
+}
 
 const node = { type: 'object', properties: { value: { type: 'integer' }, next: { $ref: '#/$defs/node' } }, required: ['value'], additionalProperties: false }
 
-export const SCHEMAS: readonly HardSchema[] = [
+const ALL: readonly (readonly [name: string, schema: object, values: readonly unknown[], verdicts?: readonly boolean[]])[] = [
   ['enum', { properties: { a: { enum: ['x', 'y', null, 3] } } }, [{ a: 'x' }, { a: null }, { a: 3 }, { a: 'z' }, {}]],
   ['nullable enum', { properties: { a: { type: ['string', 'null'], enum: ['x', null] } } }, [{ a: null }, { a: 'x' }, { a: 'y' }]],
   ['enum of objects', { enum: [{ a: 1, b: [2] }] }, [{ b: [2], a: 1 }, { a: 1 }, { a: 1, b: ['2'] }]],
@@ -126,6 +131,8 @@ export const SCHEMAS: readonly HardSchema[] = [
   ['nothing', {}, [{}, 1, null]],
   ['unicode names', { properties: { 'größe 📏': { type: 'number' } }, required: ['größe 📏'] }, [{ 'größe 📏': 1 }, {}]],
 ]
+
+export const SCHEMAS = ALL.map(([name, schema, values, verdicts]): HardSchema => ({ name, schema, values, verdicts }))
 
 type Told = readonly { path: string; keyword: string; message: string }[]
 
