@@ -240,7 +240,15 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
         active()
         asking.messages(req, res)
       },
-      openapi: createPlainHttp({ servers, callerOf: admission.callerOf, guarded: security !== undefined, base: on.pathPrefix, open, log }),
+      openapi: createPlainHttp({
+        servers,
+        callerOf: admission.callerOf,
+        refusalHeaders: admission.refusalHeaders,
+        guarded: security !== undefined,
+        base: on.pathPrefix,
+        open,
+        log,
+      }),
       log,
     })
     const listening = await serve(app, { host: on.host, port: on.port, tls: on.tls, limits }).catch(notServed)

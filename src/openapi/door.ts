@@ -21,7 +21,7 @@ import { refusalOf, refusalOfServer, refusalOfTool } from './refusal.ts'
 import { bodyOfResult, wordsOfResult } from './result.ts'
 import { schemaAt } from './schema.ts'
 import { nameIn } from './segment.ts'
-import type { ListKind, ToolSession } from './session.ts'
+import { beyondHttp, type ListKind, type ToolSession } from './session.ts'
 
 /** What is served beside tools. */
 export interface OpenApiOptions {
@@ -82,6 +82,7 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
       if (errors !== 'unchecked' && errors.length > 0)
         return refusalOf(new OpenMcpError('arguments_invalid', 'the arguments do not fit the schema of the tool'), { server, errors })
       if (!isObject(given)) return refusalOf(new OpenMcpError('arguments_invalid', 'the arguments are a JSON object'), { server, errors: [] })
+      if (isObject(tool['execution']) && tool['execution']['taskSupport'] === 'required') return refusalOf(beyondHttp('a task'), { server })
       const promisesStructure = isObject(tool['outputSchema'])
       return {
         method: 'tools/call',
@@ -195,9 +196,7 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
 
   function needsClient({ resultType }: JsonObject): Refusal | undefined {
     if (resultType !== 'input_required') return undefined
-    return refusalOf(new OpenMcpError('needs_client', 'the tool asks its client for more, which a plain HTTP call cannot give', { hint: 'call it by MCP' }), {
-      server,
-    })
+    return refusalOf(beyondHttp('more'), { server })
   }
 
   function checkOf(tool: JsonObject): Check {

@@ -89,7 +89,7 @@ export async function openToolSession({ upstream, caller, headers, ended, log }:
         // Of several calls in flight it may be another's; then each goes on as its server can.
         if (!OF_CLIENT.has(said) || calls.size > 1) return
         takeBack()
-        asking.failed(new OpenMcpError('needs_client', `the tool asks its client for ${said}, which a plain HTTP call cannot give`, { hint: 'call it by MCP' }))
+        asking.failed(beyondHttp(said))
       },
       answer(_id, text) {
         if (!over()) return
@@ -160,6 +160,11 @@ export async function openToolSession({ upstream, caller, headers, ended, log }:
     void link.close()
     throw error
   }
+}
+
+/** What a tool asks of its client that a plain HTTP call is none for. */
+export function beyondHttp(what: string): OpenMcpError {
+  return new OpenMcpError('needs_client', `the tool asks its client for ${what}, which a plain HTTP call cannot give`, { hint: 'call it by MCP' })
 }
 
 /** What a client has to do its part in. */

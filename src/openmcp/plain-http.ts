@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import type { Handler } from '../downstream/mcp.ts'
-import { refuse } from '../downstream/refuse.ts'
+import { refuse, type RefusalHeaders } from '../downstream/refuse.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { OpenApiDoors } from '../http/app.ts'
 import type { Log } from '../observe/log.ts'
@@ -16,6 +16,7 @@ import type { Servers } from './servers.ts'
 export interface PlainHttpOptions {
   servers: Pick<Servers, 'find' | 'withOpenApi' | 'hasOpenApi'>
   callerOf(req: IncomingMessage): Caller
+  refusalHeaders?: RefusalHeaders | undefined
   guarded: boolean
   /** Below which clients find us: what a proxy in front takes off, and our own prefix. */
   base: string
@@ -24,7 +25,7 @@ export interface PlainHttpOptions {
   log: Log
 }
 
-export function createPlainHttp({ servers, callerOf, guarded, base, open, log }: PlainHttpOptions): OpenApiDoors {
+export function createPlainHttp({ servers, callerOf, refusalHeaders, guarded, base, open, log }: PlainHttpOptions): OpenApiDoors {
   let made: Promise<ReturnType<typeof import('../openapi/documents.ts').createDocuments>> | undefined
 
   function doorOf(name: string | undefined, req: IncomingMessage): ToolsDoor {
@@ -35,10 +36,13 @@ export function createPlainHttp({ servers, callerOf, guarded, base, open, log }:
       : noSuchServer()
   }
 
+  const headersOf = (req: IncomingMessage, error: unknown): Readonly<Record<string, string>> =>
+    (error instanceof OpenMcpError ? refusalHeaders?.(req, error) : undefined) ?? {}
+
   const document =
     (form: DocumentOptions['form']) =>
     (name: string | undefined, req: IncomingMessage, res: ServerResponse): void =>
-      open(() => void tell(name, req, res, form).catch((error: unknown) => refuse(res, error, { log })))(req, res)
+      open(() => void tell(name, req, res, form).catch((error: unknown) => refuse(res, error, { log, headers: headersOf(req, error) })))(req, res)
 
   async function tell(name: string | undefined, req: IncomingMessage, res: ServerResponse, form: DocumentOptions['form']): Promise<void> {
     // Loaded with the first that is asked for.
