@@ -96,8 +96,7 @@ function plain(work: Work, schema: JsonObject, value: unknown, tell: Tell): void
   if (typeof value !== 'string') return
   const { minLength, maxLength } = schema
   if (typeof minLength === 'number' || typeof maxLength === 'number') {
-    let length = 0
-    for (const _point of value) length++
+    const length = codePointsIn(value)
     if (typeof minLength === 'number' && length < minLength) tell('minLength', `must have at least ${minLength} characters`)
     if (typeof maxLength === 'number' && length > maxLength) tell('maxLength', `must have at most ${maxLength} characters`)
   }
@@ -106,6 +105,11 @@ function plain(work: Work, schema: JsonObject, value: unknown, tell: Tell): void
     // Where it cannot be told, the server tells.
     if (patternOf(pattern)?.test(value) === false) tell('pattern', `must match the pattern ${pattern}`)
   }
+}
+
+/** The second half of a pair is no character of its own. */
+function codePointsIn(text: string): number {
+  return text.length - [...text.matchAll(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g)].length
 }
 
 function ofNumber({ minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf }: JsonObject, value: number, tell: Tell): void {

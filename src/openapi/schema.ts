@@ -21,7 +21,7 @@ const LIST = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems'])
 const NAMED = new Set(['$defs', 'definitions', 'dependentSchemas', 'patternProperties', 'properties'])
 
 /** What a reference was that leads nowhere we know: nobody is sent to an address that a server names. */
-export const UNRESOLVED = 'x-mcp-unresolved-ref'
+const UNRESOLVED = 'x-mcp-unresolved-ref'
 
 /** A base of our own, for schemas that have none. */
 const NO_BASE = 'openmcp:/schema'
@@ -133,7 +133,7 @@ interface Place {
 }
 
 /** Each place for a schema, and what stands there. */
-export function* subschemasOf(schema: JsonObject): Iterable<Place> {
+function* subschemasOf(schema: JsonObject): Iterable<Place> {
   for (const [keyword, value] of Object.entries(schema)) {
     const isList = LIST.has(keyword) || (keyword === 'items' && Array.isArray(value))
     if (ONE.has(keyword) && !isList) yield { below: value, holder: schema, key: keyword }

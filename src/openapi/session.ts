@@ -23,7 +23,7 @@ export interface ToolSession {
 
 export type ListKind = 'tools' | 'resources' | 'prompts'
 
-export interface Asking {
+interface Asking {
   headers: ForwardedHeaders
   /** How an answer to this post is seen by who asked. */
   seen?: (post: Post, reply: Reply) => Reply

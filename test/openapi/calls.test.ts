@@ -183,9 +183,8 @@ test('the call of a client that left is cancelled', async () => {
   await until('the call', async () => calls(await seenBy(under), 'hold').length === 1)
   await stream.stop()
   const [{ id } = { id: undefined }] = calls(await seenBy(under), 'hold')
-  await until('its cancellation', async () =>
-    (await seenBy(under)).some(({ method, params }) => method === 'notifications/cancelled' && at(params, 'requestId') === id),
-  )
+  const cancelled = await until('its cancellation', async () => (await seenBy(under)).find(({ method }) => method === 'notifications/cancelled'))
+  expect(at(cancelled, 'params', 'requestId')).toBe(id)
 })
 
 test.each(['sampling/createMessage', 'elicitation/create'])('a tool that needs %s of its client is refused, and hears so', async (method) => {

@@ -51,11 +51,20 @@ test('each of its tools can be called by what its document says', async () => {
     const good = await ask(under(path), { body: GOOD[name] ?? {} })
     const isTask = at(item, 'post', 'x-mcp-execution', 'taskSupport') === 'required'
     expect([name, good.status]).toEqual([name, isTask ? 409 : 200])
+  }
+})
+
+test('each of its tools says what is missing in a call', async () => {
+  const { json } = await ask(under('/openapi.json'))
+  const needing = Object.entries(jsonOf(json['paths'])).flatMap(([path, item]) => {
     const required = at(json, 'components', 'schemas', `${String(at(item, 'post', 'operationId'))}.input`, 'required')
-    if (Array.isArray(required) && required.length > 0) {
-      const bad = await ask(under(path), { body: {} })
-      expect([name, bad.status, at(bad.json, 'detail', 'errors', 0, 'path')]).toEqual([name, 422, `/${required[0]}`])
-    }
+    return Array.isArray(required) && required.length > 0 ? [{ path, required: required.map((name) => `/${String(name)}`) }] : []
+  })
+  expect(needing.length).toBeGreaterThan(3)
+  for (const { path, required } of needing) {
+    const { status, json: refused } = await ask(under(path), { body: {} })
+    const errors = at(refused, 'detail', 'errors')
+    expect([path, status, Array.isArray(errors) && errors.map((error) => at(error, 'path'))]).toEqual([path, 422, required])
   }
 })
 

@@ -26,6 +26,7 @@ const ALL: readonly (readonly [name: string, schema: object, values: readonly un
   ['not', { not: { required: ['a', 'b'] } }, [{ a: 1 }, { a: 1, b: 2 }]],
   [
     'if, then, else',
+    // oxlint-disable-next-line no-thenable -- a word of JSON Schema
     { if: { properties: { k: { const: 1 } }, required: ['k'] }, then: { required: ['a'] }, else: { required: ['b'] } },
     [{ k: 1, a: 1 }, { k: 1 }, { b: 1 }, {}],
   ],

@@ -1,5 +1,5 @@
 // Names in paths and as ids of operations.
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import { operationIdsOf } from '../../src/openapi/operation-ids.ts'
