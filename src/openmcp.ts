@@ -244,6 +244,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
         servers,
         callerOf: admission.callerOf,
         refusalHeaders: admission.refusalHeaders,
+        patienceMs: limits.connectSeconds * 1000,
         guarded: security !== undefined,
         base: on.pathPrefix,
         open,

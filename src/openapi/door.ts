@@ -61,6 +61,7 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
   const sessionOf = createOwners(options)
   const checks = new WeakMap<JsonObject, Check>()
   const looked = new WeakMap<ToolSession, number>()
+  const indexes = new WeakMap<readonly JsonObject[], ReadonlyMap<string, JsonObject>>()
 
   function call(req: IncomingMessage, res: ServerResponse, segment: string): void {
     const failed = failing(req, res)
@@ -127,7 +128,7 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
     res.once('close', held.release)
     // Whoever left meanwhile will not be heard to close again.
     if (res.destroyed) return held.release()
-    const listed = await listedAs(held, kind, headers, (one) => one[by] === name)
+    const listed = await listedAs(held, kind, headers, by, name)
     if (!listed) throw unknown
     const asked = prepare(listed)
     if ('status' in asked) return write(res, asked)
@@ -141,17 +142,25 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
     if (refusal) throw refusal
   }
 
-  async function listedAs(
-    { session }: Held,
-    kind: ListKind,
-    headers: ForwardedHeaders,
-    isIt: (listed: JsonObject) => boolean,
-  ): Promise<JsonObject | undefined> {
-    const found = (await session.list(kind, headers)).find(isIt)
+  async function listedAs({ session }: Held, kind: ListKind, headers: ForwardedHeaders, by: string, name: string): Promise<JsonObject | undefined> {
+    const found = byName(await session.list(kind, headers), by).get(name)
     if (found || now() - (looked.get(session) ?? -Infinity) < LOOK_AGAIN_MS) return found
     looked.set(session, now())
     session.lookAgain(kind)
-    return (await session.list(kind, headers)).find(isIt)
+    return byName(await session.list(kind, headers), by).get(name)
+  }
+
+  /** Of two of one name the first is meant. */
+  function byName(list: readonly JsonObject[], by: string): ReadonlyMap<string, JsonObject> {
+    const known = indexes.get(list)
+    if (known) return known
+    const index = new Map<string, JsonObject>()
+    for (const one of list) {
+      const name = one[by]
+      if (typeof name === 'string' && !index.has(name)) index.set(name, one)
+    }
+    indexes.set(list, index)
+    return index
   }
 
   function send(
@@ -222,7 +231,7 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
       mustPass(caller, postOf('tools/list'))
       const { session, release } = await sessionOf(caller, headers)
       try {
-        const tools = (await session.list('tools', headers)).filter(({ name }) => typeof name === 'string')
+        const tools = [...byName(await session.list('tools', headers), 'name').values()]
         const isSeen = ({ name }: JsonObject): boolean => gate.refusalOf(caller, postOf('tools/call', { name })) === undefined
         const others = async (kind: 'prompts' | 'resources'): Promise<readonly JsonObject[]> =>
           serves[kind] && gate.refusalOf(caller, postOf(`${kind}/list`)) === undefined ? session.list(kind, headers) : []

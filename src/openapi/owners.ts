@@ -1,4 +1,5 @@
 // Each owner's session with one server: found, or opened with the first call that needs it.
+import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { ForwardedHeaders, MessageUpstream } from '../protocol/exchange.ts'
@@ -16,19 +17,22 @@ export interface Held {
   release(): void
 }
 
+const MOST_ATTEMPTS = 3
+
 /** Held until it is released: with a call in flight it is not idle. Callers of one owner who say other things to the server by headers share none. */
 export function createOwners({ upstream, sessions, log }: OwnersOptions): (caller: Caller, headers: ForwardedHeaders) => Promise<Held> {
   const ids = new Map<string, Promise<string>>()
 
   return async (caller, headers) => {
     const key = JSON.stringify([caller.owner, headers])
-    for (;;) {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const opening = ids.get(key) ?? opened(key, caller, headers)
       const found = sessions.find(caller, await opening)
       if (found) return { session: found.value, release: found.hold() }
       // It was idle for too long, or made room.
       if (ids.get(key) === opening) ids.delete(key)
     }
+    throw new OpenMcpError('busy', 'the session with the server was ended as soon as it was open', { hint: 'try again later' })
   }
 
   function opened(key: string, caller: Caller, headers: ForwardedHeaders): Promise<string> {

@@ -16,8 +16,6 @@ export interface ToolSession {
   lookAgain(kind: ListKind): void
   /** Sends one request, once. Returns what takes it back; safe to repeat, and nothing after the answer. */
   ask(method: string, params: JsonObject, how: Asking): () => void
-  /** Calls in flight. */
-  readonly busy: number
   close(): Promise<void>
 }
 
@@ -148,9 +146,6 @@ export async function openToolSession({ upstream, caller, headers, ended, log }:
       },
       lookAgain: (kind) => void lists.delete(kind),
       ask,
-      get busy() {
-        return calls.size
-      },
       async close() {
         for (const fail of calls) fail(new OpenMcpError('stopping', 'the session with the server was ended'))
         await link.close()

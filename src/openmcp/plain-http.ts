@@ -11,6 +11,7 @@ import type { DocumentOptions } from '../openapi/document.ts'
 import { refusalOf } from '../openapi/refusal.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { noSuchServer, serverPath } from '../protocol/server-path.ts'
+import { within } from '../protocol/within.ts'
 import type { Servers } from './servers.ts'
 
 export interface PlainHttpOptions {
@@ -20,12 +21,14 @@ export interface PlainHttpOptions {
   guarded: boolean
   /** Below which clients find us: what a proxy in front takes off, and our own prefix. */
   base: string
+  /** How long a server may take to say what it has, where others have said it. */
+  patienceMs: number
   /** While there is no stopping. */
   open(door: Handler): Handler
   log: Log
 }
 
-export function createPlainHttp({ servers, callerOf, refusalHeaders, guarded, base, open, log }: PlainHttpOptions): OpenApiDoors {
+export function createPlainHttp({ servers, callerOf, refusalHeaders, patienceMs, guarded, base, open, log }: PlainHttpOptions): OpenApiDoors {
   let made: Promise<ReturnType<typeof import('../openapi/documents.ts').createDocuments>> | undefined
 
   function doorOf(name: string | undefined, req: IncomingMessage): ToolsDoor {
@@ -55,13 +58,14 @@ export function createPlainHttp({ servers, callerOf, refusalHeaders, guarded, ba
     const parts = await Promise.allSettled(
       servers.withOpenApi(callerOf(req)).map(async ({ name: called, server }) => {
         if (!server.openapi) throw noSuchServer()
-        return { ...(await server.openapi.describe(req)), place: serverPath(called) }
+        const said = await within(patienceMs, server.openapi.describe(req))
+        return said && { ...said, place: serverPath(called) }
       }),
     )
     documents(
       req,
       res,
-      parts.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : [])),
+      parts.flatMap((part) => (part.status === 'fulfilled' && part.value ? [part.value] : [])),
       at,
     )
   }

@@ -127,6 +127,10 @@ export function createServer(options: ServerOptions): Server {
         res.once('close', calls.begin())
         door.call(req, res, segment)
       },
+      get(req, res, kind, segment) {
+        res.once('close', calls.begin())
+        door.get(req, res, kind, segment)
+      },
     }
   }
 

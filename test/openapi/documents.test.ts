@@ -1,9 +1,11 @@
 // Documents of tools: what a server published is what they say, for this caller, until it changes.
+import { fileURLToPath } from 'node:url'
 import Ajv2020 from 'ajv/dist/2020.js'
 import { describe, expect, test } from 'vitest'
 
 import { documentOf } from '../../src/openapi/document.ts'
 import { at, jsonOf, type Json } from '../support/json.ts'
+import { scripted } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 import { ask } from '../support/wire.ts'
 import { member, tools } from '../openmcp/several.ts'
@@ -164,4 +166,24 @@ test('where no server was asked to there is nothing', async () => {
   const { at: under } = await running([child('one')])
   expect((await ask(under('/openapi.json'))).json['error']).toMatchObject({ message: expect.stringContaining('nothing at this path') })
   expect((await ask(under('/servers/one/tools/echo'), { body: {} })).status).toBe(404)
+})
+
+test('all servers as one are one document, under the names that they have there', async () => {
+  const [one, two] = [await member('one', tools(['a', 'a'])), await member('two', tools(['x']))]
+  const { at: under } = await running([one.server, two.server], [], { aggregate: { name: 'openmcp', version: '1' }, openapi: {} })
+  expect(pathsOf((await ask(under('/openapi.json'))).json)).toEqual(['/tools/one__a', '/tools/two__x'])
+  expect((await ask(under('/tools/two__x'), { body: {} })).text).toBe('"x"')
+})
+
+test('a document of a thousand tools is made of all their pages', async () => {
+  const [command = '', , ...rest] = scripted()
+  const args = [fileURLToPath(new URL('../support/many-tools-server.mjs', import.meta.url)), ...rest]
+  const { at: under } = await running([{ ...child('many'), target: { kind: 'command', command, args, env: {} }, openapi: {} }])
+  const { json } = await ask(under('/many/openapi.json'))
+  expect(pathsOf(json)).toHaveLength(1000)
+  expect(at(json, 'components', 'schemas', 'tool-7.input')).toEqual({
+    type: 'object',
+    properties: { x: { type: 'string', pattern: '^a+$', 'x-unknown': 7 } },
+    $defs: { d: { const: 7 } },
+  })
 })
