@@ -31,7 +31,7 @@ const NO_BASE = 'openmcp:/schema'
  * pointer into the same document; what is older than 2020-12 is said in its words. What is no schema is one that takes everything.
  */
 export function schemaAt(place: string, given: unknown): JsonObject {
-  const root: JsonObject = isObject(given) ? structuredClone(given) : {}
+  const root: JsonObject = isObject(given) ? copyOf(given) : {}
   const isOlder = typeof root['$schema'] === 'string' && !root['$schema'].includes('2020-12')
   const bases = new Map<JsonObject, string>()
   /** By absolute URI: of resources, and of anchors in them. */
@@ -50,10 +50,11 @@ export function schemaAt(place: string, given: unknown): JsonObject {
   }
   for (const schema of found) {
     // They name places in a document of its own, and might be taken for those of another schema in this one.
-    for (const keyword of OF_DOCUMENTS) delete schema[keyword]
+    for (const keyword of OF_DOCUMENTS) if (keyword in schema) delete schema[keyword]
     if (isOlder) modernise(schema)
   }
-  const pointers = pointersIn(root)
+  if (references.length === 0) return root
+  const pointers = pointersTo(new Set(references.flatMap(({ to }) => (isObject(to) ? [to] : []))), root)
   for (const { schema, to, ref } of references) {
     const pointer = isObject(to) ? pointers.get(to) : undefined
     if (pointer !== undefined) also(schema, '$ref', place + inUri(pointer))
@@ -74,22 +75,23 @@ export function schemaAt(place: string, given: unknown): JsonObject {
       const name = typeof anchor !== 'string' ? undefined : keyword !== '$id' ? anchor : anchor.startsWith('#') ? anchor.slice(1) : undefined
       if (name !== undefined && !anchors.has(`${base}#${name}`)) anchors.set(`${base}#${name}`, schema)
     }
-    for (const { below, holder, key } of subschemasOf(schema)) {
+    eachSubschema(schema, (below, holder, key) => {
       if (isObject(below)) look(below, base)
       else if (typeof below !== 'boolean') set(holder, key, true)
-    }
+    })
   }
 
   function targetOf(ref: string, base: string): JsonObject | boolean | undefined {
-    const url = URL.parse(ref, base)
-    const fragment = url && decoded(url.hash.slice(1))
-    if (!url || fragment === undefined || fragment === null) return undefined
-    url.hash = ''
-    const resource = resources.get(url.href)
-    if (!resource || fragment === '') return resource
-    if (!fragment.startsWith('/')) return anchors.get(`${url.href}#${fragment}`)
+    const hash = ref.indexOf('#')
+    // Mostly it is one into the same schema.
+    const resourceUri = hash === 0 ? base : uriOf(hash < 0 ? ref : ref.slice(0, hash), base)
+    const fragment = hash < 0 ? '' : decoded(ref.slice(hash + 1))
+    const resource = resourceUri === undefined ? undefined : resources.get(resourceUri)
+    if (!resource || resourceUri === undefined || fragment === undefined) return undefined
+    if (fragment === '') return resource
+    if (!fragment.startsWith('/')) return anchors.get(`${resourceUri}#${fragment}`)
     let at: unknown = resource
-    let around = url.href
+    let around = resourceUri
     for (const part of fragment.slice(1).split('/')) {
       const key = part.replaceAll('~1', '/').replaceAll('~0', '~')
       at = (isObject(at) || Array.isArray(at)) && Object.hasOwn(at, key) ? Reflect.get(at, key) : undefined
@@ -109,16 +111,22 @@ function also(schema: JsonObject, keyword: string, value: unknown): void {
   schema['allOf'] = [...(Array.isArray(all) ? (all as unknown[]) : []), { [keyword]: value }] // of an array nothing is known yet
 }
 
-function pointersIn(root: JsonObject): Map<object, string> {
-  const pointers = new Map<object, string>([[root, '']])
-  // It grows on the way.
-  for (const [holder, pointer] of pointers) {
+/** Where each of these is. */
+function pointersTo(targets: ReadonlySet<object>, root: JsonObject): Map<object, string> {
+  const pointers = new Map<object, string>()
+  const way: string[] = []
+  visit(root)
+  return pointers
+
+  function visit(holder: object): void {
+    if (targets.has(holder)) pointers.set(holder, way.map((key) => `/${escaped(key)}`).join(''))
     for (const [key, below] of Object.entries(holder) as [string, unknown][]) {
-      // what is in it is not known
-      if (typeof below === 'object' && below !== null) pointers.set(below, `${pointer}/${escaped(key)}`)
+      if (typeof below !== 'object' || below === null) continue
+      way.push(key)
+      visit(below)
+      way.pop()
     }
   }
-  return pointers
 }
 
 /** RFC 6901 §6. */
@@ -126,24 +134,19 @@ function inUri(pointer: string): string {
   return encodeURI(pointer).replaceAll('#', '%23').replaceAll('?', '%3F')
 }
 
-interface Place {
-  readonly below: unknown
-  readonly holder: object
-  readonly key: string
-}
+type LookAt = (below: unknown, holder: object, key: string) => void
 
 /** Each place for a schema, and what stands there. */
-function* subschemasOf(schema: JsonObject): Iterable<Place> {
-  for (const [keyword, value] of Object.entries(schema)) {
-    const isList = LIST.has(keyword) || (keyword === 'items' && Array.isArray(value))
-    if (ONE.has(keyword) && !isList) yield { below: value, holder: schema, key: keyword }
-    else if (isList ? Array.isArray(value) : NAMED.has(keyword) && isObject(value)) yield* membersOf(value as object) // an array or an object
-    else if (keyword === 'dependencies' && isObject(value)) for (const place of membersOf(value)) if (isObject(place.below)) yield place
+function eachSubschema(schema: JsonObject, act: LookAt): void {
+  for (const keyword in schema) {
+    const value = schema[keyword]
+    if (typeof value !== 'object' && !ONE.has(keyword)) continue
+    if (Array.isArray(value) && (LIST.has(keyword) || keyword === 'items')) for (const [index, one] of value.entries()) act(one, value, String(index))
+    else if (ONE.has(keyword)) act(value, schema, keyword)
+    else if (NAMED.has(keyword) && isObject(value)) for (const name of Object.keys(value)) act(value[name], value, name)
+    // Others of its members are names.
+    else if (keyword === 'dependencies' && isObject(value)) for (const name of Object.keys(value)) if (isObject(value[name])) act(value[name], value, name)
   }
-}
-
-function* membersOf(holder: object): Iterable<Place> {
-  for (const [key, below] of Object.entries(holder) as [string, unknown][]) yield { below, holder, key } // what is in it is not known
 }
 
 /** Draft-04 to 2019-09 in the words of 2020-12. */
@@ -177,10 +180,28 @@ function modernise(schema: JsonObject): void {
 
 function baseOf(schema: JsonObject, base: string): string {
   const id = schema['$id']
-  const url = typeof id === 'string' ? URL.parse(id, base) : null
-  if (!url) return base
+  return (typeof id === 'string' ? uriOf(id, base) : undefined) ?? base
+}
+
+/** Without what points into it. */
+function uriOf(ref: string, base: string): string | undefined {
+  const url = URL.parse(ref, base)
+  if (!url) return undefined
   url.hash = ''
   return url.href
+}
+
+/** Of JSON, which nests no deeper than what was read of a server. */
+function copyOf<T>(value: T): T
+function copyOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf)
+  if (!isObject(value)) return value
+  const copy: JsonObject = {}
+  for (const key in value) {
+    if (key === '__proto__') set(copy, key, copyOf(value[key]))
+    else copy[key] = copyOf(value[key])
+  }
+  return copy
 }
 
 /** Also where the key is `__proto__`. */

@@ -122,7 +122,7 @@ describe('a schema of a stranger', () => {
   test('that nests a thousand levels is left to the server', () => {
     let schema: object = { type: 'string' }
     let value: unknown = 'x'
-    for (let level = 0; level < 900; level++) [schema, value] = [{ items: schema, anyOf: [schema] }, [value]]
+    for (let level = 0; level < 900; level++) [schema, value] = [{ items: schema }, [value]]
     expect(createCheck(schemaAt('#', schema))(value)).toBe('unchecked')
   })
 
