@@ -1,14 +1,15 @@
 // The security order, read downwards: nothing below a line runs before it.
-import express, { type Express, type Request, type RequestHandler, type Response, type Router } from 'express'
+import express, { type Express, type RequestHandler, type Router } from 'express'
 import helmet from 'helmet'
 
 import { OpenMcpError } from '../errors.ts'
-import { refuse, refusesAs, type Refusal } from '../downstream/refuse.ts'
+import { refuse } from '../downstream/refuse.ts'
 import type { Log } from '../observe/log.ts'
-import { accessLog, checkHost, checkOrigin, lastResort, onlyMethod } from './doors.ts'
+import { accessLog, behind, checkHost, checkOrigin, lastResort, onlyMethod, type Door } from './doors.ts'
 import { counts, health, readiness, status, type Status } from './health.ts'
 import type { HostRules } from './hosts.ts'
 import { keyPage } from './key-page.ts'
+import { createPlainRoutes, type OpenApiDoors } from './plain-routes.ts'
 
 export interface AppOptions {
   rules: HostRules
@@ -30,25 +31,6 @@ export interface AppOptions {
   openapi?: OpenApiDoors | undefined
   log: Log
 }
-
-/** Tools as plain HTTP. */
-export interface OpenApiDoors {
-  /** Which servers have it may change. */
-  isOn(): boolean
-  /** How what is wrong is said, the guard's refusals too. */
-  says(error: OpenMcpError): Refusal
-  /** `POST …/tools/:tool` */
-  tool: Door
-  prompt: Door
-  resource: Door
-  /** `GET …/openapi.json` */
-  document: Door
-  /** The same with operations where mcpo has them. */
-  documentAsMcpo: Door
-}
-
-/** What is behind a path. Without a name it is the server at the root, else the one of this name, if there is one. */
-type Door = (name: string | undefined, req: Request, res: Response) => void
 
 export function createApp({
   rules,
@@ -89,25 +71,8 @@ export function createApp({
   guarded(at('/servers/:name/sse'), onlyMethod('GET', behind(sse), log))
   guarded(at('/servers/:name/messages', '/servers/:name/message'), onlyMethod('POST', behind(messages), log))
 
-  // Tools as plain HTTP, of the root and of each named server.
-  const plain = (method: 'GET' | 'POST', paths: string[], { isOn, says }: OpenApiDoors, door: Door): void => {
-    app.all(
-      at(...paths),
-      (_req, res, next) => {
-        if (!isOn()) return next('route')
-        refusesAs(res, says)
-        next()
-      },
-      ...(security ? [security.guard] : []),
-      onlyMethod(method, behind(door), log),
-    )
-  }
-  if (openapi) {
-    plain('GET', ['/openapi.json', '/servers/:name/openapi.json'], openapi, openapi.document)
-    plain('POST', ['/tools/:tool', '/servers/:name/tools/:tool'], openapi, openapi.tool)
-    plain('GET', ['/prompts/:prompt', '/servers/:name/prompts/:prompt'], openapi, openapi.prompt)
-    plain('GET', ['/resources/:resource', '/servers/:name/resources/:resource'], openapi, openapi.resource)
-  }
+  const plain = openapi && createPlainRoutes(openapi, security?.guard, log)
+  plain?.own(app, at)
 
   // Open, with their own rules: whoever asks proves themselves. Behind the others, because a call would look at each of their doors.
   if (tsp) app.all(at('/tsp'), tsp) //         by a seal
@@ -117,11 +82,8 @@ export function createApp({
     app.use(security.issuer) //                by OAuth
   }
 
-  // Where mcpo has them: any name may be a server's or a tool's, as long as nothing else is there.
-  if (openapi) {
-    plain('GET', ['/:name/openapi.json'], openapi, openapi.documentAsMcpo)
-    plain('POST', ['/:name/:tool', '/:tool'], openapi, openapi.tool)
-  }
+  // Last, because any name may be a server's or a tool's, as long as nothing else is there.
+  plain?.asMcpo(app, at)
 
   const hint = `MCP is served at /mcp and /sse${security ? ', and people get keys at /keys' : ''}`
   app.use((_req, res) => refuse(res, new OpenMcpError('not_found', 'there is nothing at this path', { hint }), { log }))
@@ -153,12 +115,5 @@ function toCallers(guard: RequestHandler, whole: RequestHandler, part: RequestHa
   return (req, res, next) => {
     if (req.headers.authorization === undefined && req.headers['x-api-key'] === undefined) return void part(req, res, next)
     guard(req, res, () => void whole(req, res, next))
-  }
-}
-
-function behind(door: Door): RequestHandler {
-  return (req, res) => {
-    const { name } = req.params
-    door(typeof name === 'string' ? name : undefined, req, res)
   }
 }
