@@ -119,17 +119,18 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
   ): Promise<void> {
     const caller = callerOf(req)
     const headers = namedHeadersOf(req, forwards)
-    const unknown = new OpenMcpError('not_found', `there is no such ${kind.slice(0, -1)} here`, { hint: 'GET openapi.json lists what there is' })
-    if (kind !== 'tools' && !serves[kind]) throw unknown
+    const unknown = (): OpenMcpError =>
+      new OpenMcpError('not_found', `there is no such ${kind.slice(0, -1)} here`, { hint: 'GET openapi.json lists what there is' })
+    if (kind !== 'tools' && !serves[kind]) throw unknown()
     // Before anything is opened or looked up for it: what this caller may not use is as if it were not there.
     mustPass(caller, postOf(`${kind}/list`))
-    if (kind === 'tools' && gate.refusalOf(caller, postOf('tools/call', { name }))) throw unknown
+    if (kind === 'tools' && gate.refusalOf(caller, postOf('tools/call', { name }))) throw unknown()
     const held = await sessionOf(caller, headers)
     res.once('close', held.release)
     // Whoever left meanwhile will not be heard to close again.
     if (res.destroyed) return held.release()
     const listed = await listedAs(held, kind, headers, by, name)
-    if (!listed) throw unknown
+    if (!listed) throw unknown()
     const asked = prepare(listed)
     if ('status' in asked) return write(res, asked)
     mustPass(caller, postOf(asked.method, asked.params))
