@@ -206,7 +206,7 @@ test('all calls of one caller are one session', async () => {
   const { at: under, status } = await running([{ ...child('one'), openapi: {} }])
   const pids = await Promise.all([1, 2, 3].map(async () => at((await ask(under('/one/who'), { body: {} })).json, 'pid')))
   expect(new Set(pids).size).toBe(1)
-  expect(at(await status(), 'servers', 'one', 'sessions') ?? at(await status(), 'server_instances', 'one', 'sessions')).toBe(1)
+  expect(at(await status(), 'servers', 'one', 'sessions')).toBe(1)
 })
 
 async function seenBy(under: (path: string) => URL): Promise<Json[]> {
@@ -216,3 +216,21 @@ async function seenBy(under: (path: string) => URL): Promise<Json[]> {
 function calls(seen: readonly Json[], name: string): Json[] {
   return seen.filter(({ method, params }) => method === 'tools/call' && at(params, 'name') === name)
 }
+
+test('a call in flight at a server that is removed ends with it', async () => {
+  const { at: under, proxy } = await running([{ ...child('one'), openapi: {} }])
+  const held = ask(under('/servers/one/tools/hold'), { body: { key: 'a' } })
+  await until('the call', async () => calls(await seenBy(under), 'hold').length === 1)
+  await proxy.apply([])
+  const answer = await held
+  expect([Math.floor(answer.status / 100), at(answer.json, 'detail', 'server')]).toEqual([5, 'one'])
+  expect((await ask(under('/servers/one/tools/echo'), { body: {} })).status).toBe(404)
+})
+
+test('a session that lay idle is ended, and the next call opens another', async () => {
+  const { at: under, status } = await running([{ ...child('one', [], { idleSeconds: 0.2 }), openapi: {} }])
+  const pid = async (): Promise<unknown> => at((await ask(under('/servers/one/tools/who'), { body: {} })).json, 'pid')
+  const first = await pid()
+  await until('its end', async () => at(await status(), 'servers', 'one', 'sessions') === 0)
+  expect(await pid()).not.toBe(first)
+})
