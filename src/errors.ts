@@ -28,6 +28,8 @@ export type ErrorCode =
   | 'unauthorized' // no credential, or one that proves nothing here
   | 'insufficient_scope' // the credential is good, and not for this
   | 'unknown_name' // a tool that this caller may not use, as if it did not exist
+  | 'arguments_invalid' // of a tool, by its own schema
+  | 'needs_client' // a tool wants of its client what a plain HTTP call cannot give
   | 'untrusted' // proved who it is, and nobody has said that it may come in
   | 'identity_invalid' // a DID or its document that is not as it must be
   | 'identity_unresolved' // a DID whose document cannot be had now
@@ -123,6 +125,8 @@ export const HTTP_STATUS = {
   unauthorized: 401,
   insufficient_scope: 403,
   unknown_name: 200,
+  arguments_invalid: 422,
+  needs_client: 409,
   untrusted: 403,
   identity_invalid: 400,
   identity_unresolved: 503,
@@ -168,6 +172,8 @@ export const JSON_RPC_CODE = {
   unauthorized: -32000,
   insufficient_scope: -32000,
   unknown_name: -32602,
+  arguments_invalid: -32602,
+  needs_client: -32000,
   untrusted: -32000,
   identity_invalid: -32000,
   identity_unresolved: -32000,
@@ -213,6 +219,8 @@ export const EXIT_CODE = {
   unauthorized: 1,
   insufficient_scope: 1,
   unknown_name: 1,
+  arguments_invalid: 1,
+  needs_client: 1,
   untrusted: 1,
   identity_invalid: 1,
   identity_unresolved: 1,

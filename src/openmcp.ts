@@ -8,6 +8,7 @@ import { OpenMcpError } from './errors.ts'
 import type { HostRules } from './http/hosts.ts'
 import type { SecurityOptions, TspOptions } from './oauth/options.ts'
 import type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget, SocketTarget } from './openmcp/options.ts'
+import { createPlainHttp } from './openmcp/plain-http.ts'
 import type { SealedOut, VidTarget } from './openmcp/sealed-out.ts'
 import type { Server } from './openmcp/server.ts'
 import { createServers, type Admission, type Changes, type NamedServer, type Servers } from './openmcp/servers.ts'
@@ -57,7 +58,21 @@ export type {
 
 /** Starts the proxy. Fails with `command_not_found`, `port_taken`, or what else can be known at start. */
 export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<OpenMcp> {
-  const { target, servers: named = [], aggregate, listen, name, isolation, stateless = false, tools, forwardHeaders, limits, security, credential } = options
+  const {
+    target,
+    servers: named = [],
+    aggregate,
+    listen,
+    name,
+    isolation,
+    stateless = false,
+    tools,
+    forwardHeaders,
+    openapi,
+    limits,
+    security,
+    credential,
+  } = options
   if (security && !listen) {
     throw new OpenMcpError('usage', 'security is about who calls, and on stdio there is nobody to ask', { hint: 'listen on a port: -p 8000' })
   }
@@ -94,8 +109,16 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   /** The servers, where those who come in are known as `admission` says. */
   function serversFor(admission: Admission): Promise<Servers> {
     return createServers({
-      root: connection && { name, connection, limits, stateless, ...(tools && { tools }), ...(forwardHeaders && { forwardHeaders }) },
-      aggregate: aggregate && { server: aggregate, limits },
+      root: connection && {
+        name,
+        connection,
+        limits,
+        stateless,
+        ...(tools && { tools }),
+        ...(forwardHeaders && { forwardHeaders }),
+        ...(openapi && { openapi }),
+      },
+      aggregate: aggregate && { server: aggregate, limits, openapi },
       admission,
       caps,
       log: io.log,
@@ -213,7 +236,6 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       status,
       security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },
       tsp,
-      docs: on.docs,
       mcp: (asked, req, res) => open(found(asked, req).mcp)(req, res),
       sse: (asked, req, res) => found(asked, req).sse(req, res, messagesPath(on.pathPrefix, asked)),
       messages(asked, req, res) {
@@ -221,6 +243,16 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
         active()
         asking.messages(req, res)
       },
+      openapi: createPlainHttp({
+        servers,
+        callerOf: admission.callerOf,
+        refusalHeaders: admission.refusalHeaders,
+        patienceMs: limits.connectSeconds * 1000,
+        guarded: security !== undefined,
+        base: on.pathPrefix,
+        open,
+        log,
+      }),
       log,
     })
     const listening = await serve(app, { host: on.host, port: on.port, tls: on.tls, limits }).catch(notServed)

@@ -23,6 +23,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   relay: ['errors', 'observe', 'protocol', 'policy'],
   upstream: ['errors', 'observe', 'protocol'],
   downstream: ['errors', 'observe', 'protocol'],
+  // One more way in: bodies, event streams and refusals are those of the others.
+  openapi: ['errors', 'observe', 'protocol', 'downstream'],
   oauth: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens'],
   'api-keys': ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'oauth'],
   // Runs in a browser.
@@ -31,7 +33,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: ['errors', 'observe', 'protocol', 'downstream', 'tokens'],
   security: ['errors', 'observe', 'protocol', 'store', 'identity', 'policy', 'tokens', 'relay', 'oauth', 'api-keys', 'http', 'tsp'],
   // A server may be named by a VID where nobody is asked who they are: it joins TSP to the ways in and out, too.
-  openmcp: ['errors', 'observe', 'protocol', 'identity', 'oauth', 'security', 'login', 'tsp', 'relay', 'upstream', 'downstream', 'http'],
+  openmcp: ['errors', 'observe', 'protocol', 'identity', 'oauth', 'security', 'login', 'tsp', 'relay', 'upstream', 'downstream', 'openapi', 'http'],
   index: ['errors', 'observe', 'protocol', 'openmcp'],
   // Texts in, checked values out: what they do is decided where they are used. A rule of trust is one with a policy and an identity.
   config: ['errors', 'protocol', 'identity', 'policy'],
@@ -54,6 +56,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   libsql: ['store'],
   // Loaded by the first login alone.
   'oidc-provider': ['oauth/browser/adapter.ts', 'oauth/browser/flow.ts', 'oauth/browser/provider.ts'],
+  // Patterns of strangers, in linear time.
+  re2js: ['openapi/check.ts'],
   'jsonc-parser': ['config/source.ts', 'config/edit.ts'],
   '@modelcontextprotocol/sdk': ['cli'],
   'cross-spawn': ['upstream/child.ts'],

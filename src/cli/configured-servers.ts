@@ -24,7 +24,7 @@ interface Surroundings {
   mistakes: Mistakes
   warnings: string[]
   /** What holds for a server that says nothing else. */
-  defaults: Pick<OpenMcpOptions, 'isolation' | 'limits'>
+  defaults: Pick<OpenMcpOptions, 'isolation' | 'limits' | 'openapi'>
   /** Where our identities are. */
   keys: string
 }
@@ -52,7 +52,21 @@ export function configuredServers(config: Config, surroundings: Surroundings): C
     if (entry.stateless && entry.kind === 'remote' && entry.forwardHeaders.length > 0)
       mistakes.add(new OpenMcpError('usage', `${at()}: stateless shares one session upstream, and forwardHeaders are of one caller`))
     const stateless = entry.stateless ? { stateless: true } : {}
-    return [{ name, target, isolation, limits: { ...defaults.limits, timeoutSeconds }, ...stateless, ...tools, ...forwardsOf(entry), ...(proof && { proof }) }]
+    const serves = entry.openapi ?? defaults.openapi
+    const openapi = serves ? { openapi: serves } : {}
+    return [
+      {
+        name,
+        target,
+        isolation,
+        limits: { ...defaults.limits, timeoutSeconds },
+        ...stateless,
+        ...openapi,
+        ...tools,
+        ...forwardsOf(entry),
+        ...(proof && { proof }),
+      },
+    ]
   })
 }
 

@@ -11,7 +11,7 @@ import { allOf, passedOf, type Reading } from './target-options.ts'
 const HOW = `--named-server 'git=uvx mcp-server-git --repository "My Work"'`
 
 /** Each is started as it is written: there is no shell. They get the environment that every child gets, and --pass-env; the file of --config gives them more. */
-export function namedServersOf(reading: Reading, defaults: Pick<NamedServer, 'isolation' | 'limits'>): ConfiguredServer[] {
+export function namedServersOf(reading: Reading, defaults: Pick<NamedServer, 'isolation' | 'limits' | 'openapi'>): ConfiguredServer[] {
   const { machine, mistakes } = reading
   const named = allOf(reading, 'named-server')
   if (named.length === 0) return []

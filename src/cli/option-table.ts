@@ -100,7 +100,6 @@ const LIMITS = {
 } satisfies Record<string, OptionRule>
 
 const NOT_BUILT = {
-  openapi: { notBuilt: true },
   metrics: { notBuilt: true },
   audit: { value: 'FILE', notBuilt: true },
 } satisfies Record<string, OptionRule>
@@ -114,6 +113,7 @@ export const RUN_OPTIONS: OptionTable = table({
   'forward-header': { value: 'NAME', repeats: true, needs: 'upstream' },
   isolation: { value: 'session|identity|shared' },
   stateless: { needs: 'port' },
+  openapi: { needs: 'port' },
   name: { value: 'NAME' },
   'named-server': { value: 'NAME=COMMAND', repeats: true },
   aggregate: {},

@@ -86,7 +86,8 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   const isServed = published?.listen !== undefined
   const security = published && securityOf(reading, isServed ? listen : undefined, config)
   const proof = target && proofOf(reading, target)
-  const shared = { isolation: isolationOf(reading) ?? 'session', limits: limitsOf(reading, config.limits) }
+  const openapi = allOf(reading, 'openapi').length > 0 ? { openapi: {} } : {}
+  const shared = { isolation: isolationOf(reading) ?? 'session', limits: limitsOf(reading, config.limits), ...openapi } as const
   const isStateless = allOf(reading, 'stateless').length > 0
   const configured = configuredServers(config, {
     machine,

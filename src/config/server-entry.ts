@@ -3,6 +3,7 @@ import { isServerName } from '../protocol/server-path.ts'
 import { isSocket } from '../protocol/target.ts'
 import type { At } from './at.ts'
 import type { OAuthEntry } from './oauth-entry.ts'
+import type { OpenApiEntry } from './openapi.ts'
 import type { RetryEntry } from './retry.ts'
 import { SERVER_MEMBERS, type ServerMembers, type Upstream } from './server-members.ts'
 import { mapOf, meaning, type Shape } from './shape.ts'
@@ -16,6 +17,7 @@ interface Common {
   readonly allowedTools: readonly string[] | undefined
   /** Whether every request stands for itself: no session is made, and none is asked for. */
   readonly stateless: boolean
+  readonly openapi: OpenApiEntry | undefined
 }
 
 export interface CommandEntry extends Common {
@@ -102,6 +104,7 @@ function entryOf(given: ServerMembers, at: At): { entry: ServerEntry } | undefin
     blockedTools: given.tools?.block ?? given.disabledTools ?? [],
     allowedTools: given.tools?.allow,
     stateless: given.stateless ?? false,
+    openapi: given.openapi,
   }
   return { entry: isRemote ? remoteOf(given, common) : commandOf(given, common) }
 }

@@ -3,6 +3,7 @@ import { OpenMcpError } from '../errors.ts'
 import { parseTarget } from '../protocol/target.ts'
 import { FORWARDING } from './header-forwarding.ts'
 import { OAUTH } from './oauth-entry.ts'
+import { OPENAPI } from './openapi.ts'
 import { RETRY } from './retry.ts'
 import { about, choice, listOf, mapOf, meaning, number, object, text, yesOrNo, type Members, type Shape } from './shape.ts'
 import { envName, headerOfCaller, identityName, toolGlobs, variableOfCaller, wrongEnvName, wrongHeaderName, wrongHeaderOfCaller } from './words.ts'
@@ -45,6 +46,7 @@ const MEMBERS = {
     }),
   ),
   retry: RETRY,
+  openapi: OPENAPI,
   stateless: about('Whether every request stands for itself, without a session.', yesOrNo()),
   isolation: about('Who shares a child or a connection: nobody, the sessions of one identity, all.', choice(['session', 'identity', 'shared'])),
   timeout: about('Seconds a call may wait for any sign of its answer.', number({ from: 0, to: MAX_SECONDS, says: `must be seconds from 0 to ${MAX_SECONDS}` })),

@@ -19,15 +19,28 @@ export interface RefuseOptions {
 
 export function refuse(res: ServerResponse, thrown: unknown, { log, era = 'legacy', id, headers }: RefuseOptions): void {
   const error = toOpenMcpError(thrown)
-  const status = HTTP_STATUS[error.code]
+  const { status, text } = words.get(res)?.(error) ?? { status: HTTP_STATUS[error.code], text: errorText(error, id ?? idOfRefusal(error), era) }
   if (error.code === 'internal') log.error(error.message, { detail: error.detail })
   else log.debug('refused', { code: error.code, status, why: error.message, detail: error.detail })
-  writeJson(res, status, errorText(error, id ?? idOfRefusal(error), era), {
+  writeJson(res, status, text, {
     ...(status === 503 ? { 'retry-after': BUSY_SECONDS } : {}),
     // What was not read of the body would be taken for the next request.
     ...(error.code === 'too_large' && !res.req.complete ? { connection: 'close' } : {}),
     ...headers,
   })
+}
+
+/** A failure as another door says it than those of JSON-RPC. */
+export interface Refusal {
+  readonly status: number
+  readonly text: string
+}
+
+const words = new WeakMap<ServerResponse, (error: OpenMcpError) => Refusal>()
+
+/** Whoever refuses this request from now on, the guard as well, says it so. */
+export function refusesAs(res: ServerResponse, say: (error: OpenMcpError) => Refusal): void {
+  words.set(res, say)
 }
 
 /** What a refusal of the gate is to say beside its body: a challenge that names the scopes. */

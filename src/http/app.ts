@@ -1,15 +1,15 @@
 // The security order, read downwards: nothing below a line runs before it.
-import express, { type Express, type Request, type RequestHandler, type Response, type Router } from 'express'
+import express, { type Express, type RequestHandler, type Router } from 'express'
 import helmet from 'helmet'
 
 import { OpenMcpError } from '../errors.ts'
 import { refuse } from '../downstream/refuse.ts'
 import type { Log } from '../observe/log.ts'
-import { accessLog, checkHost, checkOrigin, lastResort, onlyMethod } from './doors.ts'
-import { docsPage } from './docs-page.ts'
+import { accessLog, behind, checkHost, checkOrigin, lastResort, onlyMethod, type Door } from './doors.ts'
 import { counts, health, readiness, status, type Status } from './health.ts'
 import type { HostRules } from './hosts.ts'
 import { keyPage } from './key-page.ts'
+import { createPlainRoutes, type OpenApiDoors } from './plain-routes.ts'
 
 export interface AppOptions {
   rules: HostRules
@@ -27,13 +27,10 @@ export interface AppOptions {
   mcp: Door
   sse: Door
   messages: Door
-  /** Whether there is a page to try operations on. */
-  docs?: boolean | undefined
+  /** Undefined: tools are served by MCP alone. */
+  openapi?: OpenApiDoors | undefined
   log: Log
 }
-
-/** What is behind a path. Without a name it is the server at the root, else the one of this name, if there is one. */
-type Door = (name: string | undefined, req: Request, res: Response) => void
 
 export function createApp({
   rules,
@@ -47,7 +44,7 @@ export function createApp({
   mcp,
   sse,
   messages,
-  docs = false,
+  openapi,
   log,
 }: AppOptions): Express {
   const app = express()
@@ -74,6 +71,9 @@ export function createApp({
   guarded(at('/servers/:name/sse'), onlyMethod('GET', behind(sse), log))
   guarded(at('/servers/:name/messages', '/servers/:name/message'), onlyMethod('POST', behind(messages), log))
 
+  const plain = openapi && createPlainRoutes(openapi, security?.guard, log)
+  plain?.own(app, at)
+
   // Open, with their own rules: whoever asks proves themselves. Behind the others, because a call would look at each of their doors.
   if (tsp) app.all(at('/tsp'), tsp) //         by a seal
   if (security) {
@@ -81,12 +81,9 @@ export function createApp({
     app.all(at(...KEY_FLOW), security.keys) // by a signature
     app.use(security.issuer) //                by OAuth
   }
-  if (docs) {
-    // Frames alone: the documents that they ask for are behind the guard.
-    app.get(at('/docs', '/docs/:file'), docsPage(0))
-    app.get(at('/servers/:name/docs'), docsPage(2))
-    app.get(at('/:name/docs'), docsPage(1))
-  }
+
+  // Last, because any name may be a server's or a tool's, as long as nothing else is there.
+  plain?.asMcpo(app, at)
 
   const hint = `MCP is served at /mcp and /sse${security ? ', and people get keys at /keys' : ''}`
   app.use((_req, res) => refuse(res, new OpenMcpError('not_found', 'there is nothing at this path', { hint }), { log }))
@@ -118,12 +115,5 @@ function toCallers(guard: RequestHandler, whole: RequestHandler, part: RequestHa
   return (req, res, next) => {
     if (req.headers.authorization === undefined && req.headers['x-api-key'] === undefined) return void part(req, res, next)
     guard(req, res, () => void whole(req, res, next))
-  }
-}
-
-function behind(door: Door): RequestHandler {
-  return (req, res) => {
-    const { name } = req.params
-    door(typeof name === 'string' ? name : undefined, req, res)
   }
 }

@@ -1,6 +1,6 @@
 // The middleware before every door, and behind the last one: one act each.
 import { randomBytes } from 'node:crypto'
-import type { ErrorRequestHandler, RequestHandler } from 'express'
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 
 import { OpenMcpError } from '../errors.ts'
 import { refuse } from '../downstream/refuse.ts'
@@ -72,6 +72,16 @@ export function onlyMethod(method: 'GET' | 'POST', handler: RequestHandler, log:
   return (req, res, next) => {
     if (req.method === method) return void handler(req, res, next)
     refuse(res, new OpenMcpError('method_not_allowed', `only ${method} is a method of this endpoint`), { log, headers: { allow: method } })
+  }
+}
+
+/** What is behind a path. Without a name it is the server at the root, else the one of this name, if there is one. */
+export type Door = (name: string | undefined, req: Request, res: Response) => void
+
+export function behind(door: Door): RequestHandler {
+  return (req, res) => {
+    const { name } = req.params
+    door(typeof name === 'string' ? name : undefined, req, res)
   }
 }
 

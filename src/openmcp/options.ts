@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { SecurityOptions } from '../oauth/options.ts'
 import type { LogLines } from '../observe/log-lines.ts'
 import type { Log, LogFormat, LogLevel } from '../observe/log.ts'
+import type { OpenApiOptions } from '../openapi/door.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { ToolRules } from '../relay/tools-gate.ts'
 import type { Credential } from '../upstream/options.ts'
@@ -68,8 +69,6 @@ export interface ListenOptions {
   publicUrl?: URL
   /** Binding a non-loopback address without knowing who calls. Refused unless true. */
   insecureNoAuth: boolean
-  /** Whether there is a page at `/docs` to try operations on. */
-  docs?: boolean
 }
 
 export interface OpenMcpOptions {
@@ -83,6 +82,8 @@ export interface OpenMcpOptions {
   listen?: ListenOptions
   /** Of the server at the root. Undefined: every tool that it has. */
   tools?: ToolRules
+  /** Tools of what is at the root as plain HTTP operations. */
+  openapi?: OpenApiOptions
   /** What the server is called in the log and on /status. */
   name: string
   /** One child (or upstream connection) per session, one per identity, or one for all. */

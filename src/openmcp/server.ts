@@ -10,6 +10,8 @@ import { createSseDoor, type SseSession } from '../downstream/sse.ts'
 import { createPipeDoor, type HttpSession } from '../downstream/streamable-http.ts'
 import type { TspSession } from '../downstream/tsp.ts'
 import type { Log } from '../observe/log.ts'
+import type { OpenApiOptions, ToolsDoor } from '../openapi/door.ts'
+import type { ToolSession } from '../openapi/session.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { capAs, type Cap } from '../protocol/cap.ts'
 import type { Gate } from '../protocol/gate.ts'
@@ -30,6 +32,8 @@ export interface Server {
   sse(req: IncomingMessage, res: ServerResponse, messagesPath: string): void
   /** `POST /messages` */
   messages(req: IncomingMessage, res: ServerResponse): void
+  /** Its tools as plain HTTP. Undefined: they are not served so. */
+  readonly openapi: ToolsDoor | undefined
   /** Ends what callers have open here that are over. */
   endOf(isOver: (caller: Caller) => boolean): void
   counts(): ServerCounts
@@ -59,6 +63,8 @@ export interface ServerOptions {
   limits: Limits
   /** Clients of the revisions that have sessions get none. The connection was made for it (`ConnectOptions.stateless`). */
   stateless?: boolean | undefined
+  /** Its tools are served as plain HTTP, too, by what is loaded for that. */
+  openapi?: { name: string; serves: OpenApiOptions; createToolsDoor: typeof import('../openapi/door.ts').createToolsDoor } | undefined
   /** Sessions of other servers count with those of this one. */
   cap: Cap
   log: Log
@@ -73,7 +79,8 @@ export function createServer(options: ServerOptions): Server {
   const passed = createSessions<PassedSession>(own)
   const streamed = createSessions<SseSession>(own)
   const sealed = createSessions<TspSession>(own)
-  const all = [piped, passed, streamed, sealed]
+  const rested = createSessions<ToolSession>(own)
+  const all = [piped, passed, streamed, sealed, rested]
   const writers = createEventWriters(limits)
   const calls = createInFlight()
   const passThrough = createPassThrough({ sessions: passed, onStream, forwards, limits, log })
@@ -95,7 +102,37 @@ export function createServer(options: ServerOptions): Server {
       if (req.method === 'POST') res.once('close', calls.begin())
       door(req, res)
     }
+  const tools = options.openapi && toolsDoor(options.openapi)
   let closing: Promise<void> | undefined
+
+  function toolsDoor({ name, serves, createToolsDoor }: NonNullable<ServerOptions['openapi']>): ToolsDoor {
+    const { callerOf } = admitted
+    const door = createToolsDoor({
+      server: name,
+      serves,
+      upstream: connection.messages,
+      sessions: rested,
+      callerOf,
+      gate,
+      refusalHeaders,
+      forwards,
+      writers,
+      limits,
+      log,
+      now,
+    })
+    return {
+      ...door,
+      call(req, res, segment) {
+        res.once('close', calls.begin())
+        door.call(req, res, segment)
+      },
+      get(req, res, kind, segment) {
+        res.once('close', calls.begin())
+        door.get(req, res, kind, segment)
+      },
+    }
+  }
 
   async function end(graceSeconds: number | undefined): Promise<void> {
     const ended = Promise.all(all.map((sessions) => sessions.close()))
@@ -111,6 +148,7 @@ export function createServer(options: ServerOptions): Server {
     mcp: counted(createMcpDoor({ ...served, ...(refusalHeaders && { refusalHeaders }) })),
     mcpWith: (how) => counted(createMcpDoor({ ...served, ...how })),
     bySession: { upstream: connection.messages, gate, sessions: sealed, calls },
+    openapi: tools,
     sse: sse.open,
     messages: (req, res) => sse.post(req, res, queryOf(req)),
     endOf(isOver) {

@@ -1,6 +1,7 @@
 // The servers that are served beside each other, and how one set of them becomes another: what is the same is not touched.
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
+import type { OpenApiOptions } from '../openapi/door.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { capAs, type Cap } from '../protocol/cap.ts'
 import type { Gate } from '../protocol/gate.ts'
@@ -14,7 +15,7 @@ import type { CommandServer, Connection, ConnectionState, Credential, Isolation,
 import { fingerprintOf } from './fingerprint.ts'
 import type { GivenHeaders } from './given-headers.ts'
 import type { Joined } from './joined.ts'
-import { createServer, type Admitted, type Server, type ServerCounts } from './server.ts'
+import { createServer, type Admitted, type Server, type ServerCounts, type ServerOptions } from './server.ts'
 
 /** A server under a name of its own, at `/servers/NAME/…`. */
 export interface NamedServer {
@@ -29,6 +30,8 @@ export interface NamedServer {
   tools?: ToolRules
   /** Headers of callers, in lower case, that a remote server gets as they are. */
   forwardHeaders?: readonly string[]
+  /** Its tools, and what else is named, are plain HTTP operations, too. */
+  openapi?: OpenApiOptions
 }
 
 /** What became of the names, when one set of servers took the place of another. */
@@ -44,6 +47,10 @@ export interface Servers {
    * asks here, for every request.
    */
   find(name: string | undefined, caller: Caller): Server | undefined
+  /** All of a name that this caller may know of and whose tools are served as plain HTTP, in the order of their names as given. */
+  withOpenApi(caller: Caller): readonly { name: string; server: Server }[]
+  /** Whether there is any such. */
+  hasOpenApi(): boolean
   /** The one at the root, for ways in that ask its gate for each message. */
   readonly root: Server | undefined
   /**
@@ -75,7 +82,7 @@ export interface Admission extends Omit<Admitted, 'gate'> {
   standingOf?: GateOptions['standingOf'] | undefined
 }
 
-interface RootServer extends Pick<NamedServer, 'name' | 'limits' | 'stateless' | 'tools' | 'forwardHeaders'> {
+interface RootServer extends Pick<NamedServer, 'name' | 'limits' | 'stateless' | 'tools' | 'forwardHeaders' | 'openapi'> {
   connection: Connection
 }
 
@@ -83,7 +90,7 @@ export interface ServersOptions {
   /** Served from the start, and never changed. */
   root: RootServer | undefined
   /** All of them as one at the root, where nothing else is. */
-  aggregate?: { server: { name: string; version: string }; limits: Limits } | undefined
+  aggregate?: { server: { name: string; version: string }; limits: Limits; openapi?: OpenApiOptions | undefined } | undefined
   admission: Admission
   /** Of all servers together. */
   caps: { sessions: Cap; children: Cap }
@@ -109,35 +116,55 @@ export async function createServers({ root, aggregate, admission, caps, log, now
   const { standingOf, ...admitted } = admission
   const gateAt = (server: string): Gate => (standingOf ? createGate({ standingOf, server }) : OPEN_GATE)
   /** Loaded for the first server that uses it. */
-  const parts: { given?: typeof import('./given-headers.ts'); tools?: typeof import('../relay/tools-gate.ts') } = {}
+  const parts: { given?: typeof import('./given-headers.ts'); tools?: typeof import('../relay/tools-gate.ts'); openapi?: typeof import('../openapi/door.ts') } =
+    {}
   let entries = new Map<string, Entry>()
   /** On their way out. */
   const leaving = new Set<Entry>()
 
-  async function load(next: readonly Pick<NamedServer, 'target' | 'tools'>[]): Promise<void> {
+  async function load(next: readonly Pick<NamedServer, 'target' | 'tools' | 'openapi'>[]): Promise<void> {
     if (next.some(({ target }) => takesHeaders(target))) parts.given ??= await import('./given-headers.ts')
     if (next.some(({ tools }) => tools)) parts.tools ??= await import('../relay/tools-gate.ts')
+    if (next.some(({ openapi }) => openapi)) parts.openapi ??= await import('../openapi/door.ts')
+  }
+
+  function openapiOf(name: string, serves: OpenApiOptions | undefined): ServerOptions['openapi'] {
+    return serves && parts.openapi && { name, serves, createToolsDoor: parts.openapi.createToolsDoor }
   }
 
   function gateOf(name: string, tools: ToolRules | undefined): Gate {
     return tools ? loaded(parts.tools).createToolsGate(gateAt(name), tools) : gateAt(name)
   }
 
-  async function ofRoot({ name, tools, forwardHeaders, ...own }: RootServer): Promise<Place> {
+  async function ofRoot({ name, tools, forwardHeaders, openapi, ...own }: RootServer): Promise<Place> {
     if (tools) parts.tools ??= await import('../relay/tools-gate.ts')
+    if (openapi) parts.openapi ??= await import('../openapi/door.ts')
     const gate = gateOf(name, tools)
     const forwards = new Set(forwardHeaders)
-    return { name, gate, server: createServer({ ...own, forwards, admitted: { ...admitted, gate }, cap: caps.sessions, log, now }) }
+    return {
+      name,
+      gate,
+      server: createServer({ ...own, forwards, openapi: openapiOf(name, openapi), admitted: { ...admitted, gate }, cap: caps.sessions, log, now }),
+    }
   }
 
   /** The servers of the moment as one. Which of them a caller may reach, and what of it, each of their gates says. */
-  async function ofAll({ server, limits }: NonNullable<ServersOptions['aggregate']>): Promise<Place & { joined: Joined }> {
+  async function ofAll({ server, limits, openapi }: NonNullable<ServersOptions['aggregate']>): Promise<Place & { joined: Joined }> {
     const { createJoined, createJoinedGate } = await import('./joined.ts')
+    if (openapi) parts.openapi = await import('../openapi/door.ts')
     // What a caller says to one server is not for another, and here it would be said to all.
     const members = (): Member[] => [...entries.values()].flatMap(({ options, member }) => (takesHeaders(options.target) ? [] : [member]))
     const joined = createJoined({ members, server, limits, log, now })
     const gate = standingOf ? createJoinedGate(standingOf) : OPEN_GATE
-    const one = createServer({ connection: joined.connection, admitted: { ...admitted, gate }, limits, cap: caps.sessions, log, now })
+    const one = createServer({
+      connection: joined.connection,
+      openapi: openapiOf(server.name, openapi),
+      admitted: { ...admitted, gate },
+      limits,
+      cap: caps.sessions,
+      log,
+      now,
+    })
     return { name: undefined, gate, server: one, joined }
   }
 
@@ -175,6 +202,7 @@ export async function createServers({ root, aggregate, admission, caps, log, now
         letInAs: given?.letInAs,
         forwards: new Set(options.forwardHeaders),
         stateless: options.stateless,
+        openapi: openapiOf(options.name, options.openapi),
         limits,
         cap: caps.sessions,
         log,
@@ -218,6 +246,12 @@ export async function createServers({ root, aggregate, admission, caps, log, now
       if (!gate || isHidden(gate, caller)) return undefined
       return entry ? serverOf(entry) : atRoot?.server
     },
+    withOpenApi: (caller) =>
+      [...entries.values()].flatMap((entry) => {
+        const { options, gate } = entry
+        return options.openapi && !isHidden(gate, caller) ? [{ name: options.name, server: serverOf(entry) }] : []
+      }),
+    hasOpenApi: () => atRoot?.server.openapi !== undefined || [...entries.values()].some(({ options }) => options.openapi),
     root: atRoot?.server,
     async apply(next) {
       await load(next)

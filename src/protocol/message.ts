@@ -44,15 +44,24 @@ const MAX_BATCH = 100
  * deeper than `maxDepth`, or holds a number that a re-serialisation would change (`invalid_request`).
  */
 export function parsePost(bytes: Buffer, maxDepth: number): Post {
-  if (!isUtf8(bytes)) throw new OpenMcpError('parse', 'the message is not valid UTF-8')
-  const text = bytes.toString()
-  const value = parseJson(text)
-  const members = checkCarriable(value, text, maxDepth)
+  const { value, text, members } = carriable(bytes, maxDepth)
   const faithful = bytes.length > WORTH_COUNTING_BYTES && countKeys(text) === members ? { faithful: bytes } : {}
   if (!Array.isArray(value)) return { messages: [toMessage(value)], batch: false, ...faithful }
   if (value.length === 0) throw new OpenMcpError('invalid_request', 'the batch is empty')
   if (value.length > MAX_BATCH) throw new OpenMcpError('invalid_request', `the batch has more than ${MAX_BATCH} messages`)
   return { messages: value.map(toMessage), batch: true, ...faithful }
+}
+
+/** Bytes → the value that they say, under the same conditions. */
+export function parseValue(bytes: Buffer, maxDepth: number): unknown {
+  return carriable(bytes, maxDepth).value
+}
+
+function carriable(bytes: Buffer, maxDepth: number): { value: unknown; text: string; members: number } {
+  if (!isUtf8(bytes)) throw new OpenMcpError('parse', 'the message is not valid UTF-8')
+  const text = bytes.toString()
+  const value = parseJson(text)
+  return { value, text, members: checkCarriable(value, text, maxDepth) }
 }
 
 /** The ids of its requests, in their order. */

@@ -91,10 +91,10 @@ describe.skipIf(chromium.missing !== undefined)(`the page on which operations ar
     await page.locator('.opblock').waitFor()
   }
 
-  const withDocs = { trusted: [wallet.did], listen: { docs: true } }
+  const withDocs = { trusted: [wallet.did], options: { openapi: {} } }
 
   test.each(['', '/pre'])('a person logs in with a wallet, tries an operation, and sees its answer (below "%s")', async (pathPrefix) => {
-    const stage = await secured({ ...withDocs, listen: { docs: true, pathPrefix } })
+    const stage = await secured({ ...withDocs, listen: { pathPrefix } })
     const { before, called } = served(stage)
     const { page, complaints } = await visit(`${stage.base}/docs`, { ...WALLET, before })
     await logIn(page, stage)

@@ -101,7 +101,7 @@ describe('refusals', () => {
     expect(JSON.stringify(mistakesOf(typed))).not.toContain('hunter2')
   })
 
-  test.each([['--openapi'], ['--metrics'], ['--audit', 'file']])('%s is known, not built, and refused rather than ignored', (...typed) => {
+  test.each([['--metrics'], ['--audit', 'file']])('%s is known, not built, and refused rather than ignored', (...typed) => {
     const args = read(...typed, '-p', '8000', 'npx', 'x')
     expect(args.mistakes).toMatchObject([
       { code: 'unavailable_option', message: `${typed[0]} is not built yet; openmcp refuses it rather than run without it` },

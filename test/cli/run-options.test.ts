@@ -569,9 +569,9 @@ test('all mistakes of a command line are told at once', () => {
 })
 
 test('only what is not built makes the failure one of that kind', () => {
-  expect(refusalOf(['--metrics', '--openapi', 'x']).code).toBe('unavailable_option')
+  expect(refusalOf(['--metrics', '--audit', 'f', 'x']).code).toBe('unavailable_option')
   expect(refusalOf(['--metrics', '--timeout', 'x', 'x']).code).toBe('usage')
-  expect(refusalOf(['--openapi']).code).toBe('unavailable_option')
+  expect(refusalOf(['--metrics']).code).toBe('unavailable_option')
 })
 
 /** Node can check a certificate but not make one. */

@@ -47,7 +47,8 @@ function tableOf(path: string): string {
   return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |\n`, ...body.map(line)].join('')
 }
 
-function valueOf({ type, enum: words, items, additionalProperties, properties, minimum, maximum }: JsonObject): string {
+function valueOf({ type, enum: words, anyOf, items, additionalProperties, properties, minimum, maximum }: JsonObject): string {
+  if (Array.isArray(anyOf)) return anyOf.map((one) => valueOf(jsonOf(one))).join(', or ')
   if (Array.isArray(words))
     return words
       .slice(0, 6)

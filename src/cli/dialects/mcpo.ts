@@ -1,10 +1,10 @@
-// mcpo. What it serves as REST is served as MCP.
+// mcpo. What it serves as REST is served so, and as MCP.
 import { schemeOf } from '../../protocol/target.ts'
 import type { Dialect, Draft, Meaning, Speech, Target } from './dialect.ts'
 import { headersInJson, putHeader } from './headers.ts'
 import { allowOrigin, always, flag, kept, leaveOut, logLevel, one, place, put, putLogLevel, refuse, renamed } from './meanings.ts'
 
-const TITLE = one((use, draft) => leaveOut(draft, use, 'it is told with the tools as REST, and --openapi is not built yet'))
+const TITLE = one((use, draft) => leaveOut(draft, use, 'a document says what the server calls itself'))
 
 const HEADER: Meaning = one(
   (use, draft) => {
@@ -79,8 +79,8 @@ function finish({ words, ours }: Speech, draft: Draft): Target {
   if (key && !ours.some(([as]) => as === '--security')) put(draft, '--security')
   if (key) put(draft, '--api-key', key.value)
   draft.port ??= DEFAULT_PORT
-  const where = draft.host === undefined ? ', on loopback alone' : ''
-  draft.warnings.push(`mcpo serves tools as REST, and openmcp does not yet (--openapi): what is served is MCP, at /mcp or /servers/NAME/mcp${where}`)
+  put(draft, '--openapi')
+  if (draft.host === undefined) draft.warnings.push('served on loopback alone, where mcpo takes every address: --host 0.0.0.0 is that, and wants --api-key')
   putLogLevel(draft)
   putPrefix(draft)
   const seconds = machine.env['CONNECTION_TIMEOUT']

@@ -52,10 +52,17 @@ export function recognise(argv: readonly string[], machine: Machine): Translatio
     if (failed) throw failed.error
     return undefined
   }
-  const isSame = (translation: Translation | undefined): boolean => JSON.stringify(translation?.argv) === JSON.stringify(first.translation.argv)
+  const isSame = (translation: Translation | undefined): boolean => sayingsOf(translation) === sayingsOf(first.translation)
   const different = others.find(({ translation }) => !isSame(translation))
   if (different) throw ambiguous(first.dialect.name, different.dialect.name)
   return tried.find(({ translation }) => isSame(translation))?.translation
+}
+
+/** One way in more is no other meaning: of mcpo and another that would mean the same, the other speaks, and serves no more than was asked for. */
+function sayingsOf(translation: Translation | undefined): string {
+  const { argv = [] } = translation ?? {}
+  const end = argv.indexOf('--')
+  return JSON.stringify(argv.filter((word, index) => word !== '--openapi' || (end !== -1 && index > end)))
 }
 
 function isFluent({ dialect, speech }: { dialect: Dialect; speech: Speech }, machine: Machine): boolean {

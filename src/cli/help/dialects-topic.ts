@@ -33,7 +33,7 @@ export const dialects = `command lines of other proxies, understood as they are
     --stdio 'A | B'                is refused: programs are started without a shell
     --oauth2Bearer with --stdio    is refused: supergateway asks nobody for it
     logins of people               are made once, with 'openmcp login URL', and kept for all processes
-    REST of mcpo                   is not built yet (--openapi): what is served is MCP
+    tools of mcpo                  are served as MCP, too, and what goes wrong has statuses of its own (docs/migrating.md)
     \${NAME}                        in --header of mcp-remote, and in values of mcp-connect, is filled in; what is not set is a mistake
 
   SSE_URL names the upstream when nothing else does; API_ACCESS_TOKEN is its bearer token. docs/migrating.md has a table for each proxy.

@@ -13,6 +13,7 @@ const servers = `what is served
   --cwd DIR                    where COMMAND starts
   --isolation session|identity|shared   one child per session (unless given), one per caller (with --security), or one for all
   --stateless                  no sessions at /mcp: every POST stands alone, whichever replica it reaches
+  --openapi                    tools as plain HTTP, too: POST /tools/NAME, described by /openapi.json; as mcpo has them, POST /SERVER/NAME
   --name NAME                  what it is called in the log and on /status; 'default' unless given
   --allow-tool GLOB            these of its tools, and no others; more than once for more
   --block-tool GLOB            and of those not these

@@ -138,9 +138,19 @@ test('told all at once, exit code 2', differs('a file with mistakes'), async () 
   for (const path of ['mcpServers.one', 'mcpServers.two.command', 'mcpServers.three.disabledTools']) expect(stderr).toContain(path)
 })
 
-for (const path of ['/memory/docs', '/memory/openapi.json', '/memory/echo', '/oauth/memory/status']) {
+for (const path of ['/memory/docs', '/oauth/memory/status']) {
   test(`mcpo --config FILE: ${path}`, next('tools as REST'), async () => {
     const proxy = await servesFile({ mcpServers: { memory: CHILD_ENTRY } })
     expect(await ask(proxy.at(path))).toMatchObject({ status: 404 })
+  })
+}
+
+for (const [path, body] of [
+  ['/memory/openapi.json', undefined],
+  ['/memory/echo', { text: 'x' }],
+] as const) {
+  test(`mcpo --config FILE: ${path}`, works('tools as REST'), async () => {
+    const proxy = await servesFile({ mcpServers: { memory: { ...CHILD_ENTRY, openapi: true } } })
+    expect(await ask(proxy.at(path), body ? { body } : {})).toMatchObject({ status: 200 })
   })
 }

@@ -134,7 +134,7 @@ for (const [cert, key] of [
 
 test('mcpo --name N --description D --version V -- CMD', next('tools as REST'), async () => {
   const proxy = await serves(['--name', 'mine', '--description', 'what it is', '--port', '0', '--', ...CHILD])
-  for (const option of ['--name', '--description']) expect(await proxy.says(new RegExp(`warning: ${option} is left out: .*--openapi`))).toBeTruthy()
+  for (const option of ['--name', '--description']) expect(await proxy.says(new RegExp(`warning: ${option} is left out: `))).toBeTruthy()
 })
 
 test('mcpo --log-level DEBUG, INFO, WARNING, ERROR, CRITICAL; LOG_LEVEL', works('log levels'), async () => {
@@ -163,14 +163,17 @@ test('mcpo --port 8000 (exit code 1 there)', differs('nothing to do'), async () 
   expect(await typed(['--port', '0'])).toMatchObject({ code: 2, stderr: expect.stringContaining('hint: ') })
 })
 
-for (const [spelled, path, method] of [
-  ['POST /TOOL', '/echo', 'POST'],
-  ['GET /openapi.json', '/openapi.json', 'GET'],
-  ['GET /docs', '/docs', 'GET'],
+for (const [spelled, path, body] of [
+  ['POST /TOOL', '/echo', { text: 'x' }],
+  ['GET /openapi.json', '/openapi.json', undefined],
 ] as const) {
-  test(`mcpo: ${spelled}`, next('tools as REST'), async () => {
-    const proxy = await serves(['--port', '0', '--', ...CHILD])
-    expect(await ask(proxy.at(path), method === 'POST' ? { body: { text: 'x' } } : {})).toMatchObject({ status: 404 })
-    expect(await typed(['run', '--openapi', '-p', '0', ...CHILD])).toMatchObject({ code: 2, stderr: expect.stringContaining('--openapi') })
+  test(`mcpo: ${spelled}`, works('tools as REST'), async () => {
+    const proxy = await serves(['--as', 'mcpo', '--port', '0', '--', ...CHILD])
+    expect(await ask(proxy.at(path), body ? { body } : {})).toMatchObject({ status: 200 })
   })
 }
+
+test('mcpo: GET /docs', next('tools as REST'), async () => {
+  const proxy = await serves(['--as', 'mcpo', '--port', '0', '--', ...CHILD])
+  expect(await ask(proxy.at('/docs'))).toMatchObject({ status: 404 })
+})

@@ -1,0 +1,51 @@
+// Documents that were made, for as long as what they tell is so: the same lists, seen by a caller who may use the same of them.
+import { createHash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import type { JsonObject } from '../protocol/message.ts'
+import { documentOf, type DocumentOptions, type Part } from './document.ts'
+
+interface Made {
+  readonly body: Buffer
+  readonly etag: string
+}
+
+const KEPT = 64
+
+/** Answers with the document of these parts: made once, and told from memory until one of its lists is another. */
+export function createDocuments(): (req: IncomingMessage, res: ServerResponse, parts: readonly Part[], options: DocumentOptions) => void {
+  const numbers = new WeakMap<object, number>()
+  const made = new Map<string, Made>()
+  let lastNumber = 0
+
+  function numberOf(listed: object): number {
+    const number = numbers.get(listed) ?? ++lastNumber
+    numbers.set(listed, number)
+    return number
+  }
+
+  /** An entry is the same object for as long as its list is. */
+  function keyOf(parts: readonly Part[], options: DocumentOptions): string {
+    const hash = createHash('sha256').update(JSON.stringify([options, parts.map(({ server, place }) => [server, place])]))
+    for (const { about, tools, prompts, resources } of parts) {
+      for (const list of [[about], tools, prompts, resources]) hash.update(`${list.map(numberOf).join(',')};`)
+    }
+    return hash.digest('base64url')
+  }
+
+  return (req, res, parts, options) => {
+    const key = keyOf(parts, options)
+    let document = made.get(key)
+    if (!document) {
+      const body = Buffer.from(JSON.stringify(documentOf(parts, options) satisfies JsonObject))
+      document = { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` }
+      const [oldest] = made.keys()
+      if (oldest !== undefined && made.size >= KEPT) made.delete(oldest)
+    } else made.delete(key)
+    made.set(key, document)
+    // Each caller sees its own: nobody on the way may keep it for another.
+    const head = { etag: document.etag, 'cache-control': 'private, no-cache', vary: 'Authorization' }
+    if (req.headers['if-none-match'] === document.etag) return void res.writeHead(304, head).end()
+    res.writeHead(200, { ...head, 'content-type': 'application/json', 'content-length': document.body.length }).end(document.body)
+  }
+}

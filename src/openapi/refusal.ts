@@ -1,0 +1,44 @@
+// What goes wrong at this door, in its one shape: `{ detail: { message, code, … } }`, of which mcpo's clients read `detail.message`.
+import type { Refusal } from '../downstream/refuse.ts'
+import { HTTP_STATUS, type ErrorCode, type OpenMcpError } from '../errors.ts'
+import type { Mismatch } from './check.ts'
+
+/** The same statuses as everywhere, but for what on JSON-RPC's doors is an answer and here is a place that is not there. */
+const STATUS: Readonly<Record<ErrorCode, number>> = { ...HTTP_STATUS, unknown_name: 404 }
+
+export interface Details {
+  server?: string | undefined
+  /** Each place of the arguments that does not fit. */
+  errors?: readonly Mismatch[] | undefined
+  data?: unknown
+}
+
+export function refusalOf(error: OpenMcpError, { server, errors }: Details = {}): Refusal {
+  const { code, message, hint, data } = error
+  return refusal(STATUS[code], code, message, { hint, server, errors, data })
+}
+
+/** The tool ran and says that it failed. No status that something on the way would take for a reason to send the call again. */
+export function refusalOfTool(message: string, server: string): Refusal {
+  return refusal(500, 'tool_failed', message, { server })
+}
+
+/** By the code that JSON-RPC or MCP gives it: as mcpo does, and 409 for what a client would have had to do its part in. */
+export function refusalOfServer(code: number, message: string, data: unknown, server: string): Refusal {
+  return refusal(STATUS_OF_CODE.get(code) ?? 500, NEEDS_CLIENT.has(code) ? 'needs_client' : 'server_error', message, { server, data })
+}
+
+const NEEDS_CLIENT = new Set([-32_021, -32_042])
+const STATUS_OF_CODE = new Map([
+  [-32_700, 400],
+  [-32_600, 400],
+  [-32_601, 404],
+  [-32_602, 422],
+  [-32_002, 404],
+  [-32_021, 409],
+  [-32_042, 409],
+])
+
+function refusal(status: number, code: string, message: string, details: Details & { hint?: string | undefined }): Refusal {
+  return { status, text: JSON.stringify({ detail: { message, code, ...details } }) }
+}
