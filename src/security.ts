@@ -7,7 +7,7 @@ import { createKnownKeys } from './api-keys/known-keys.ts'
 import { createKeyRouter } from './api-keys/router.ts'
 import { createGuard, type Guard } from './http/guard.ts'
 import { createLive, type IsOver } from './http/live.ts'
-import { createBrowserLogin } from './oauth/browser/browser-login.ts'
+import { createBrowserLogin, type BrowserLogin } from './oauth/browser/browser-login.ts'
 import { createGrants } from './oauth/grants.ts'
 import { createIntrospection, createRevocationEndpoint } from './oauth/introspect.ts'
 import { createIssuer } from './oauth/issuer.ts'
@@ -17,6 +17,7 @@ import type { Log } from './observe/log.ts'
 import type { Standing } from './policy/shapes.ts'
 import type { Caller } from './protocol/caller.ts'
 import { NO_MESSAGES } from './protocol/message.ts'
+import type { TakeTurn } from './protocol/rate.ts'
 import { createGate } from './relay/gate.ts'
 import { openGround, type SecurityPlace } from './security/ground.ts'
 import { createProofs } from './security/proofs.ts'
@@ -25,6 +26,7 @@ import { followStore } from './store/follow.ts'
 import { createAdmission } from './tokens/admission.ts'
 import { isApiKey } from './tokens/api-key.ts'
 import { createMint } from './tokens/mint.ts'
+import type { Places } from './tokens/places.ts'
 import { createVerifier, type Verdict, type Verification, type Verifier } from './tokens/verifier.ts'
 
 export interface Security {
@@ -36,6 +38,8 @@ export interface Security {
   keys: Router
   /** Undefined: nobody is heard by TSP. */
   tsp: SecuredTsp | undefined
+  /** Who is in front of a browser. */
+  browser: Pick<BrowserLogin, 'ours' | 'cookies'> & { places: Places; mayBegin: TakeTurn }
   /** What to do when a caller is over; called within a second of the news. */
   onOver(end: (isOver: IsOver) => void): void
   /** This instead of what was configured before; whoever is not trusted by it is over at once. */
@@ -179,6 +183,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
     }),
     keys: createKeyRouter({ endpoints: createKeyEndpoints({ ...issuing, ...known }), closed: known.closed, takeTurn: proofs.mayProve, pathPrefix, log }),
     tsp,
+    browser: { ...browserLogin, places, mayBegin: proofs.mayBegin },
     onOver: (end) => void over.push(end),
     configure: (trust) => ground.configure(trust).finally(sweep),
     // Whoever holds a key of the operator is in already.
