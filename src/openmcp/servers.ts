@@ -1,5 +1,6 @@
 // The servers that are served beside each other, and how one set of them becomes another: what is the same is not touched.
 import { toOpenMcpError } from '../errors.ts'
+import type { OwnLogins } from '../login/own-logins.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { capAs, type Cap } from '../protocol/cap.ts'
@@ -14,6 +15,7 @@ import type { CommandServer, Connection, ConnectionState, Credential, Isolation,
 import { fingerprintOf } from './fingerprint.ts'
 import type { GivenHeaders } from './given-headers.ts'
 import type { Joined } from './joined.ts'
+import { ownLoginAt, ownerOfLogin, type OwnLogin } from './own-logins.ts'
 import { createServer, type Admitted, type Server, type ServerCounts } from './server.ts'
 
 /** A server under a name of its own, at `/servers/NAME/…`. */
@@ -25,6 +27,8 @@ export interface NamedServer {
   /** Clients of the revisions that have sessions get none: every POST stands alone. Not with `forwardHeaders`: what is shared hears no headers of one. */
   stateless?: boolean
   credential?: Credential
+  /** Each caller proves who they are to the remote server themselves. Not with `shared`, and only where callers prove who they are to us. */
+  ownLogins?: OwnLogins
   /** Undefined: every tool that the server has. */
   tools?: ToolRules
   /** Headers of callers, in lower case, that a remote server gets as they are. */
@@ -44,6 +48,8 @@ export interface Servers {
    * asks here, for every request.
    */
   find(name: string | undefined, caller: Caller): Server | undefined
+  /** The login of this caller at the server of this name. Undefined: there is no such server for this caller, or none with logins of one's own. */
+  ownLogin(name: string, caller: Caller): OwnLogin | undefined
   /** The one at the root, for ways in that ask its gate for each message. */
   readonly root: Server | undefined
   /**
@@ -85,6 +91,8 @@ export interface ServersOptions {
   /** All of them as one at the root, where nothing else is. */
   aggregate?: { server: { name: string; version: string }; limits: Limits } | undefined
   admission: Admission
+  /** Where a caller logs in at the server of a name. */
+  loginAt(name: string): string
   /** Of all servers together. */
   caps: { sessions: Cap; children: Cap }
   log: Log
@@ -105,7 +113,7 @@ const STARTS_AT_ONCE = 8
 const REMOVED_GRACE_SECONDS = 0.25
 
 /** Servers by name; the one at the root has its name among them. */
-export async function createServers({ root, aggregate, admission, caps, log, now }: ServersOptions): Promise<Servers> {
+export async function createServers({ root, aggregate, admission, loginAt, caps, log, now }: ServersOptions): Promise<Servers> {
   const { standingOf, ...admitted } = admission
   const gateAt = (server: string): Gate => (standingOf ? createGate({ standingOf, server }) : OPEN_GATE)
   /** Loaded for the first server that uses it. */
@@ -145,7 +153,7 @@ export async function createServers({ root, aggregate, admission, caps, log, now
   const atRoot = root ? await ofRoot(root) : all
 
   function entryOf(options: NamedServer): Entry {
-    const { credential: _credential, ...settings } = options
+    const { credential: _credential, ownLogins: _ownLogins, ...settings } = options
     const gate = gateOf(options.name, options.tools)
     const entry: Entry = {
       options,
@@ -164,13 +172,20 @@ export async function createServers({ root, aggregate, admission, caps, log, now
 
   function serverOf(entry: Entry): Server {
     const { gate, options } = entry
-    const { target, limits } = options
+    const { name, target, limits, ownLogins } = options
     const make = (): Server => {
       const given = target.kind === 'command' && target.headerToEnv && parts.given?.createGivenHeaders(target.headerToEnv, admitted.callerOf)
       // Whoever says another thing is another owner, and has no other share for that.
       const cap = given ? capAs(caps.children, given.letInAs) : caps.children
       return createServer({
-        connection: connect(target, { ...options, variablesOf: given ? given.variablesOf : undefined, cap, log, now }),
+        connection: connect(target, {
+          ...options,
+          variablesOf: given ? given.variablesOf : undefined,
+          credentialOf: ownLogins && ((caller) => ownLogins.credentialOf(ownerOfLogin(name, caller), loginAt(name))),
+          cap,
+          log,
+          now,
+        }),
         admitted: { ...(given ? givenTo(given, admitted) : admitted), gate },
         letInAs: given ? given.letInAs : undefined,
         forwards: new Set(options.forwardHeaders),
@@ -218,6 +233,13 @@ export async function createServers({ root, aggregate, admission, caps, log, now
       if (!gate || isHidden(gate, caller)) return undefined
       return entry ? serverOf(entry) : atRoot?.server
     },
+    ownLogin(name, caller) {
+      const entry = entries.get(name)
+      const { ownLogins } = entry?.options ?? {}
+      // Whoever may have nothing open here, for whatever reason.
+      if (!entry || !ownLogins || entry.gate.refusalOf(caller, NO_MESSAGES)) return undefined
+      return ownLoginAt({ logins: ownLogins, caller: ownerOfLogin(name, caller), end: (isOver) => serverOf(entry).endOf(isOver) })
+    },
     root: atRoot?.server,
     async apply(next) {
       await load(next)
@@ -225,7 +247,7 @@ export async function createServers({ root, aggregate, admission, caps, log, now
       const taken = next.map((options): [string, Entry] => {
         const entry = entryOf(options)
         const old = before.get(options.name)
-        const isSame = old?.fingerprint === entry.fingerprint && old.options.credential === options.credential
+        const isSame = old?.fingerprint === entry.fingerprint && old.options.credential === options.credential && old.options.ownLogins === options.ownLogins
         return [options.name, isSame ? old : entry]
       })
       entries = new Map(taken)
