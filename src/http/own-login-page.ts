@@ -1,5 +1,5 @@
-// What a person reads while they log in at an upstream with a login of their own. Nothing in a page runs or is loaded, and nothing of a
-// request is in it.
+// What a person reads while they log in at an upstream with a login of their own. Nothing in a page runs, nothing but our own style is
+// loaded, and nothing of a request is in it.
 import type { ServerResponse } from 'node:http'
 
 const WORDS = {
@@ -42,9 +42,9 @@ export interface Consent {
 /** Who logs in, where, and what for: read before anybody is sent anywhere. */
 export function showConsent(res: ServerResponse, { server, address, issuer, scope, caller, since, state }: Consent): void {
   const text = [
-    `<p>You are <strong>${escaped(caller)}</strong>. You will be sent to</p><p><strong>${escaped(issuer)}</strong></p>`,
-    `<p>to log in there. What it gives is kept here, and used at the server <strong>${escaped(server)}</strong> (${escaped(address)}) whenever you call it through this one, and for nobody else.</p>`,
-    ...(scope === undefined ? [] : [`<p>Asked for: ${escaped(scope)}</p>`]),
+    `<p class="wrap">You are <strong>${escaped(caller)}</strong>. You will be sent to</p><p class="wrap"><strong>${escaped(issuer)}</strong></p>`,
+    `<p class="wrap">to log in there. What it gives is kept here, and used at the server <strong>${escaped(server)}</strong> (${escaped(address)}) whenever you call it through this one, and for nobody else.</p>`,
+    ...(scope === undefined ? [] : [`<p class="wrap">Asked for: ${escaped(scope)}</p>`]),
     ...(since === undefined ? [] : [`<p>You are logged in there since ${escaped(since)}. A new login takes its place.</p>`]),
     '<p>Go on only if you yourself have just opened this page.</p>',
     // To where it is: a path of our own, whatever stands in front of us.
@@ -60,20 +60,27 @@ export function showConsent(res: ServerResponse, { server, address, issuer, scop
 /** Not by a redirect: browsers hold all that follows a form to `form-action`, and where an issuer sends people on is not known here. */
 export function showWayTo(res: ServerResponse, url: URL): void {
   const to = escaped(url.href)
-  write(
-    res,
-    200,
-    'On to the login',
-    `<meta http-equiv="refresh" content="0; url=${to}">\n<p><a href="${to}" rel="noreferrer">Go on to ${escaped(url.host)}</a></p>`,
-  )
+  const body = `<p><a href="${to}" rel="noreferrer">Go on to ${escaped(url.host)}</a></p>`
+  write(res, 200, 'On to the login', body, {}, `<meta http-equiv="refresh" content="0; url=${to}">\n`)
 }
 
-function write(res: ServerResponse, status: number, title: string, body: string, headers: Readonly<Record<string, string>> = {}): void {
-  const page = `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n<title>openmcp: ${escaped(title)}</title>\n<h1>${escaped(title)}</h1>\n${body}\n</html>\n`
+function write(res: ServerResponse, status: number, title: string, body: string, headers: Readonly<Record<string, string>> = {}, head = ''): void {
+  const page = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>openmcp: ${escaped(title)}</title>
+<link rel="stylesheet" href="../../keys/page.css">
+${head}<main>
+<h1 class="wrap">${escaped(title)}</h1>
+${body}
+</main>
+</html>
+`
   res.writeHead(status, {
     'content-type': 'text/html; charset=utf-8',
     'content-length': Buffer.byteLength(page),
-    'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    'content-security-policy': "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
     'referrer-policy': 'no-referrer',

@@ -1,42 +1,19 @@
 // Logins of callers' own at a server whose issuer is oidc-provider: what works, and what must not.
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
-import { createOwnLogins } from '../../src/login/own-logins.ts'
-import { createLog } from '../../src/observe/log.ts'
-import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { keyOf, walletProver, type Prover } from '../api-keys/stage.ts'
-import { oidcUpstream, type OidcUpstream } from '../support/oidc-upstream.ts'
 import { INITIALIZED, initializeMessage } from '../support/openmcp.ts'
 import { agreed, allowed, begun, consentOf, logInAsOwn, proved, surfer } from '../support/own-login.ts'
-import { bearer, secured, type Secured } from '../support/secured.ts'
-import { forThisTest } from '../support/tidy.ts'
+import { ownStage, type OwnStage as Stage } from '../support/own-login-stage.ts'
+import { bearer, type Secured } from '../support/secured.ts'
 import { testWallet } from '../support/wallet.ts'
 import { ask, type Answer } from '../support/wire.ts'
 
-interface Stage extends Secured {
-  readonly far: OidcUpstream
-  readonly directory: string
-}
-
 const ANN = walletProver(testWallet())
 const BOB = walletProver(testWallet())
-
-async function staged(): Promise<Stage> {
-  const far = await forThisTest(oidcUpstream())
-  const directory = await mkdtemp(join(tmpdir(), 'openmcp-own-'))
-  onTestFinished(() => rm(directory, { recursive: true, force: true }))
-  const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
-  const own = createOwnLogins({ server: 'far', address: far.url, directory: join(directory, 'callers'), client: {}, fetch, now: Date.now, log })
-  const target = { kind: 'remote', urls: [far.url], transport: 'http', headers: {} } as const
-  const s = await secured({
-    trusted: [ANN.did, BOB.did],
-    options: { servers: [{ name: 'far', target, isolation: 'session', limits: DEFAULT_LIMITS, ownLogins: own }] },
-  })
-  return { ...s, far, directory }
-}
+const staged = (): Promise<Stage> => ownStage([ANN.did, BOB.did])
 
 async function keyFor(s: Secured, who: Prover): Promise<Readonly<Record<string, string>>> {
   return bearer((await keyOf(s, who)).secret)
