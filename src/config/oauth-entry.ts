@@ -57,7 +57,10 @@ export const OAUTH: Shape<OAuthEntry> = about(
   meaning(
     object(MEMBERS, {
       aliases: { client_id: 'clientId', client_secret: 'clientSecret', token_url: 'tokenUrl', scopes: 'scope' },
-      idle: foundOut('server_url', 'storage_type', 'callback_port', 'use_loopback', 'session_timeout_minutes', 'webui_secret_key'),
+      idle: {
+        ...foundOut('server_url', 'storage_type', 'callback_port', 'use_loopback', 'session_timeout_minutes'),
+        webui_secret_key: 'is trust.openWebUi here, for all servers, and changes nothing',
+      },
     }),
     oauthOf,
   ),

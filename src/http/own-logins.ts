@@ -37,6 +37,8 @@ export interface OwnLoginsOptions<Begun extends { url: URL }> {
   browser: {
     places: Pick<Places, 'baseOf'>
     mayBegin: TakeTurn
+    /** Who is in front of a browser, where that is known without asking. */
+    webUiUser(req: IncomingMessage): Promise<string | undefined>
     cookies: {
       made(req: IncomingMessage, base: string, uid: string): string[]
       ended(base: string, uid: string): string
@@ -119,6 +121,8 @@ export function createOwnLogins<Begun extends { url: URL }>(options: OwnLoginsOp
     if (places.baseOf(req) !== base) return queryOf(req).has('again') ? showPage(res, 'other_name') : sendTo(res, `${here}/authorize?again`)
     const { waitSeconds } = mayBegin(req)
     if (waitSeconds > 0) return showPage(res, 'busy', { 'retry-after': String(waitSeconds) })
+    const known = await browser.webUiUser(req)
+    if (known !== undefined) return toConsent(req, res, { base, name }, known)
     const verifier = randomBytes(32).toString('base64url')
     const redirectUri = `${here}/proved`
     // Of every name there could be: whether there is one is told to callers alone.
@@ -143,11 +147,17 @@ export function createOwnLogins<Begun extends { url: URL }>(options: OwnLoginsOp
     if (!flows.end(flow) || !isAnswer) return ended(res, base, flow, 'not_proved')
     const identity = await ours.redeem(code, { ...step, base })
     if (identity === undefined) return ended(res, base, flow, 'not_proved')
-    if (!placeOfProved(name, identity)) return ended(res, base, flow, 'unknown')
-    const after = flows.begin(name, () => ({ at: 'consent' as const, identity }))
-    if (!after) throw new OpenMcpError('internal', 'a login has no next step')
-    res.setHeader('set-cookie', [cookies.ended(base, flow.uid), ...cookies.made(req, base, after.uid)])
-    sendTo(res, `${base}${loginPath(name)}/consent?state=${after.state}`)
+    res.setHeader('set-cookie', cookies.ended(base, flow.uid))
+    toConsent(req, res, { base, name }, identity)
+  }
+
+  /** With a name of its own: nobody can have known it before the proof. */
+  function toConsent(req: Request, res: Response, { base, name }: { base: string; name: string }, identity: string): void {
+    if (!placeOfProved(name, identity)) return showPage(res, 'unknown')
+    const flow = flows.begin(name, () => ({ at: 'consent' as const, identity }))
+    if (!flow) throw new OpenMcpError('internal', 'a login has no next step')
+    for (const cookie of cookies.made(req, base, flow.uid)) res.appendHeader('set-cookie', cookie)
+    sendTo(res, `${base}${loginPath(name)}/consent?state=${flow.state}`)
   }
 
   async function consent(req: Request, res: Response): Promise<void> {
@@ -273,7 +283,7 @@ interface Asking {
   readonly authorizationUrl: string
 }
 
-export function loginPath(name: string): string {
+function loginPath(name: string): string {
   return `/oauth/${encodeURIComponent(name)}`
 }
 

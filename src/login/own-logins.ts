@@ -31,7 +31,7 @@ export interface OwnLogins {
   forget(caller: string): Promise<boolean>
 }
 
-export interface OwnLogin {
+interface OwnLogin {
   readonly issuer: string
   readonly sinceMs: number
   /** Undefined: not since this process began. */

@@ -649,7 +649,7 @@ test('every route of the app is one of those above', () => {
       placeOf: nothing,
       placeOfProved: nothing,
       base: nothing,
-      browser: { places, mayBegin: nothing, cookies, ours },
+      browser: { places, mayBegin: nothing, webUiUser: nothing, cookies, ours },
       pathPrefix,
       log,
       now: nothing,

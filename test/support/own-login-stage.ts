@@ -8,7 +8,7 @@ import { createOwnLogins } from '../../src/login/own-logins.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { oidcUpstream, type OidcUpstream } from './oidc-upstream.ts'
-import { secured, type Secured } from './secured.ts'
+import { secured, type Secured, type SecuredOptions } from './secured.ts'
 import { forThisTest } from './tidy.ts'
 
 export interface OwnStage extends Secured {
@@ -16,7 +16,7 @@ export interface OwnStage extends Secured {
   readonly directory: string
 }
 
-export async function ownStage(trusted: readonly string[]): Promise<OwnStage> {
+export async function ownStage(trusted: readonly string[], trust: SecuredOptions['trust'] = {}): Promise<OwnStage> {
   const far = await forThisTest(oidcUpstream())
   const directory = await mkdtemp(join(tmpdir(), 'openmcp-own-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
@@ -25,6 +25,7 @@ export async function ownStage(trusted: readonly string[]): Promise<OwnStage> {
   const target = { kind: 'remote', urls: [far.url], transport: 'http', headers: {} } as const
   const s = await secured({
     trusted,
+    trust,
     options: { servers: [{ name: 'far', target, isolation: 'session', limits: DEFAULT_LIMITS, ownLogins: own }] },
   })
   return { ...s, far, directory }
