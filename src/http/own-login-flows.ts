@@ -25,7 +25,8 @@ export interface Flow<Step> {
 
 /** As long as the cookie, and as a login of an MCP client. */
 const FLOW_SECONDS = 600
-const MOST = 2000
+/** No fewer than may be begun in that time: nobody can push out what somebody else has begun. */
+const MOST = 6000
 const UID = /^([\w-]{32})\.[\w-]{43}$/
 
 export function createFlows<Step>({ now }: { now: () => number }): Flows<Step> {

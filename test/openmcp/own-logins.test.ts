@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
+import type { NamedServer } from '../../src/openmcp.ts'
 import { keyOf, walletProver, type Prover } from '../api-keys/stage.ts'
 import { INITIALIZED, initializeMessage } from '../support/openmcp.ts'
 import { agreed, allowed, begun, consentOf, logInAsOwn, proved, surfer } from '../support/own-login.ts'
@@ -13,7 +14,7 @@ import { ask, type Answer } from '../support/wire.ts'
 
 const ANN = walletProver(testWallet())
 const BOB = walletProver(testWallet())
-const staged = (): Promise<Stage> => ownStage([ANN.did, BOB.did])
+const staged = (more: Parameters<typeof ownStage>[1] = {}): Promise<Stage> => ownStage([ANN.did, BOB.did], more)
 
 async function keyFor(s: Secured, who: Prover): Promise<Readonly<Record<string, string>>> {
   return bearer((await keyOf(s, who)).secret)
@@ -294,4 +295,49 @@ test('whoever says no is sent nowhere, and leaves nothing', async () => {
   const { url, state } = await consentOf(s, ann, 'far', ANN)
   expect((await ann.form(url, { state, answer: 'no' })).status).toBe(400)
   expect((await ann.form(url, { state, answer: 'yes' })).status).toBe(400)
+})
+
+test('a key of the operator is nobody who could have a login', async () => {
+  const key = 'k'.repeat(40)
+  const s = await staged({ security: { apiKeys: [key] } })
+  const { status, json } = await opened(s, bearer(key))
+  expect([status, json]).toMatchObject([502, { error: { message: expect.stringContaining('nobody in particular') } }])
+  expect(s.far.tokens.size).toBe(0)
+})
+
+describe('whatever else is asked of the server', () => {
+  test.each<[string, Partial<NamedServer>]>([
+    ['one connection for each identity', { isolation: 'identity' }],
+    ['no sessions', { stateless: true }],
+  ])('with %s each caller is themselves', async (_how, server) => {
+    const s = await staged({ server })
+    const [ann, bob] = await Promise.all([keyFor(s, ANN), keyFor(s, BOB)])
+    await logInAsOwn(s, surfer('amy'), 'far', ANN)
+    await logInAsOwn(s, surfer('ben'), 'far', BOB)
+    const url = new URL(`${s.base}/servers/far/mcp`)
+    const call = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'whoami', arguments: {} } }
+    const who = async (headers: Readonly<Record<string, string>>): Promise<string> =>
+      server.stateless ? (/"text":"(\w+)"/.exec((await ask(url, { headers, body: call })).text)?.[1] ?? 'nobody') : whoami(s, headers)
+    expect(await Promise.all([who(ann), who(bob), who(ann)])).toEqual(['amy', 'ben', 'amy'])
+  })
+
+  test('one connection for all is refused, and nothing is sent', async () => {
+    const s = await staged({ server: { isolation: 'shared' } })
+    expect((await opened(s, await keyFor(s, ANN))).json).toMatchObject({ error: { message: expect.stringContaining('cannot be one for all') } })
+    expect(s.far.tokens.size).toBe(0)
+  })
+
+  test('among all servers as one, each caller has what they are logged in for', async () => {
+    const s = await ownStage([ANN.did, BOB.did], { options: { target: undefined, aggregate: { name: 'all', version: '1' } } as object })
+    const [ann, bob] = await Promise.all([keyFor(s, ANN), keyFor(s, BOB)])
+    await logInAsOwn(s, surfer('amy'), 'far', ANN)
+    const list = async (headers: Readonly<Record<string, string>>): Promise<string> => {
+      const session = (await ask(s.url, { headers, body: initializeMessage(1) })).headers['mcp-session-id']
+      const inSession = { ...headers, 'mcp-session-id': String(session) }
+      await ask(s.url, { headers: inSession, body: INITIALIZED })
+      return (await ask(s.url, { headers: inSession, body: { jsonrpc: '2.0', id: 2, method: 'tools/list' } })).text
+    }
+    expect(await list(ann)).toContain('whoami')
+    expect(await list(bob)).not.toContain('whoami')
+  })
 })

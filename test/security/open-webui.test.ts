@@ -75,7 +75,7 @@ describe('a login of their own', () => {
   }
 
   test('is begun by the cookie of an Open WebUI at this host, and used with its token', async () => {
-    const s = await ownStage(TRUSTED, { openWebUi: { secret: SECRET, sameHost: true } })
+    const s = await ownStage(TRUSTED, { trust: { openWebUi: { secret: SECRET, sameHost: true } } })
     const who = surfer('amy')
     who.jar.set('token', sealed())
     const { url, answer } = await who.follow(`${s.base}/oauth/far/authorize`)
@@ -94,7 +94,7 @@ describe('a login of their own', () => {
     ['with a cookie of another secret', { token: sealed({}, { secret: 'x'.repeat(40) }) }, true],
     ['with two cookies of that name', { token: `${sealed()}; token=${sealed({ id: 'mallory' })}` }, true],
   ])('is a matter of the key page %s', async (_where, jar, sameHost) => {
-    const s = await ownStage(TRUSTED, { openWebUi: { secret: SECRET, sameHost } })
+    const s = await ownStage(TRUSTED, { trust: { openWebUi: { secret: SECRET, sameHost } } })
     expect((await consentAt(s.base, jar)).path).toBe('/keys')
   })
 })

@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest'
 
 import { createOwnLogins } from '../../src/login/own-logins.ts'
 import { createLog } from '../../src/observe/log.ts'
+import type { NamedServer } from '../../src/openmcp.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { oidcUpstream, type OidcUpstream } from './oidc-upstream.ts'
 import { secured, type Secured, type SecuredOptions } from './secured.ts'
@@ -16,7 +17,10 @@ export interface OwnStage extends Secured {
   readonly directory: string
 }
 
-export async function ownStage(trusted: readonly string[], trust: SecuredOptions['trust'] = {}): Promise<OwnStage> {
+export async function ownStage(
+  trusted: readonly string[],
+  { server = {}, options = {}, ...more }: Pick<SecuredOptions, 'trust' | 'security' | 'options'> & { server?: Partial<NamedServer> } = {},
+): Promise<OwnStage> {
   const far = await forThisTest(oidcUpstream())
   const directory = await mkdtemp(join(tmpdir(), 'openmcp-own-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
@@ -25,8 +29,11 @@ export async function ownStage(trusted: readonly string[], trust: SecuredOptions
   const target = { kind: 'remote', urls: [far.url], transport: 'http', headers: {} } as const
   const s = await secured({
     trusted,
-    trust,
-    options: { servers: [{ name: 'far', target, isolation: 'session', limits: DEFAULT_LIMITS, ownLogins: own }] },
+    ...more,
+    options: {
+      ...options,
+      servers: [{ name: 'far', target, isolation: 'session', limits: DEFAULT_LIMITS, ownLogins: own, ...server }, ...(options.servers ?? [])],
+    },
   })
   return { ...s, far, directory }
 }
