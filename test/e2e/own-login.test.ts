@@ -13,9 +13,20 @@ import { listening, typed, type Proxy } from '../support/openmcp.ts'
 import { logInAsOwn, surfer } from '../support/own-login.ts'
 import { forThisTest } from '../support/tidy.ts'
 import { testWallet } from '../support/wallet.ts'
+import { blocksOf, section } from './documents.ts'
 
 const ANN = walletProver(testWallet())
 const BOB = walletProver(testWallet())
+
+test('the example of docs/upstream-login.md is a file that asks each caller', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'openmcp-'))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  const file = join(directory, 'config.json')
+  writeFileSync(file, blocksOf(section('docs/upstream-login.md', 'A login of each caller'), 'json')[0] ?? '')
+  expect(await typed(['config', 'validate', file])).toMatchObject({ code: 0 })
+  const env = { OPENMCP_HOME: join(directory, 'home') }
+  expect(await typed(['run', '--config', file, '-p', '0'], { env })).toMatchObject({ code: 2, stderr: expect.stringContaining('each caller has a login') })
+})
 
 test('"multi_user": true: two people with official clients, each with an account of their own, also after a restart', async () => {
   const far = await forThisTest(oidcUpstream())

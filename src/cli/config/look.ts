@@ -21,8 +21,9 @@ export function read(file: string, machine: Machine): RunOptions {
   const beside = besideFile(machine, file)
   // What comes by a pipe can be read once.
   const text = textOf(machine, 'FILE', file)
-  const { isSecured } = parseConfig(text, file, { env: machine.env, readText: (path) => machine.readText(beside(path)) })
-  const typed = ['--config', file, '-p', '0', ...(isSecured ? ['--security'] : [])]
+  const { isSecured, servers } = parseConfig(text, file, { env: machine.env, readText: (path) => machine.readText(beside(path)) })
+  const asksCallers = isSecured || [...servers.values()].some((entry) => entry?.kind === 'remote' && entry.oauth?.per === 'caller')
+  const typed = ['--config', file, '-p', '0', ...(asksCallers ? ['--security'] : [])]
   const readText = (path: string): string => (path === file ? text : machine.readText(path))
   return runOptions(readArguments(typed, RUN_OPTIONS), { ...machine, readText }, parseConfig)
 }
