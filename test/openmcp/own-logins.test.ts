@@ -253,6 +253,26 @@ test('where a browser is sent back to is said by no Host header', async () => {
   expect(headers.location).toBe(`${s.base}/oauth/far/authorize?again`)
 })
 
+test('below a prefix all of it is there', async () => {
+  const s = await staged({ listen: { pathPrefix: '/x/y' } })
+  expect((await logInAsOwn(s, surfer('amy'), 'far', ANN)).status).toBe(200)
+  expect(await whoami(s, await keyFor(s, ANN))).toBe('amy')
+})
+
+test('behind a public URL the browser is kept to it, by a cookie that no other host can set', async () => {
+  const publicUrl = new URL('https://mcp.example')
+  const s = await staged({ listen: { publicUrl, allowHosts: [publicUrl.host] } })
+  const begin = (host: string, query = ''): Promise<Answer> => ask(new URL(`${s.base}/oauth/far/authorize${query}`), { headers: { host } })
+  const asked = await begin(publicUrl.host)
+  const to = new URL(asked.headers.location ?? '')
+  expect([to.origin, to.pathname, to.searchParams.get('redirect_uri')]).toEqual([publicUrl.origin, '/authorize', `${publicUrl.origin}/oauth/far/proved`])
+  expect(asked.headers['set-cookie']).toEqual([expect.stringMatching(/^__Host-[\w-]+=[\w-]+; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax; Secure$/)])
+  // By another of our names it is sent to the one that people use, once.
+  const { host } = new URL(s.base)
+  expect((await begin(host)).headers.location).toBe(`${publicUrl.origin}/oauth/far/authorize?again`)
+  expect((await begin(host, '?again')).status).toBe(400)
+})
+
 test('a login is renewed, once for all', async () => {
   const s = await staged()
   const ann = await keyFor(s, ANN)

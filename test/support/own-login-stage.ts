@@ -19,7 +19,7 @@ export interface OwnStage extends Secured {
 
 export async function ownStage(
   trusted: readonly string[],
-  { server = {}, options = {}, ...more }: Pick<SecuredOptions, 'trust' | 'security' | 'options'> & { server?: Partial<NamedServer> } = {},
+  { server = {}, options = {}, ...more }: Pick<SecuredOptions, 'trust' | 'security' | 'options' | 'listen'> & { server?: Partial<NamedServer> } = {},
 ): Promise<OwnStage> {
   const far = await forThisTest(oidcUpstream())
   const directory = await mkdtemp(join(tmpdir(), 'openmcp-own-'))
