@@ -1,6 +1,4 @@
 // From the servers that a file names to what openmcp serves beside the one that was typed.
-import { join } from 'node:path'
-
 import type { OAuthEntry } from '../config/oauth-entry.ts'
 import type { CommandEntry, RemoteEntry, ServerEntry } from '../config/server-entry.ts'
 import type { Step } from '../config/at.ts'
@@ -123,8 +121,7 @@ function ownOf(
   const { clientId: id, clientSecret: secret, issuer, resource: indicator, scope } = entry.oauth
   if (isolation === 'shared') throw new OpenMcpError('usage', `${at('isolation')}: shared is one for all, and oauth.per caller one for each`)
   if (target.others || target.fallbacks) throw new OpenMcpError('usage', `${at('oauth', 'per')}: caller is for one address, and there are several`)
-  const directory = join(loginsDirectory(machine), 'callers')
-  return { server, address, directory, client: { id, secret }, issuer: urlOf(issuer), indicator, scope, way: target.way }
+  return { server, address, directory: loginsDirectory(machine), client: { id, secret }, issuer: urlOf(issuer), indicator, scope, way: target.way }
 }
 
 /** Undefined where a person logs in: what that has left is kept. */

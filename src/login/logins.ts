@@ -38,8 +38,8 @@ const FILE = /^[\da-f]{64}\.json$/
 
 export interface LoginsOptions {
   directory: string
-  /** Whose they are: those of others are not read, wherever they come to lie. Undefined: those that are for all. */
-  holder?: Holder | undefined
+  /** Whose they are: those of others are not read, wherever they come to lie. Undefined: those that are for all. `anybody`: for whoever ends them. */
+  holder?: Holder | 'anybody' | undefined
   now: () => number
 }
 
@@ -89,12 +89,26 @@ export function createLogins({ directory, holder, now }: LoginsOptions): Logins 
   }
 }
 
+/** Below the directory of all: one for each caller at each server. */
+export function callersDirectory(directory: string): string {
+  return join(directory, 'callers')
+}
+
+/** Those that there are, for the operator. */
+export async function callersLogins({ directory, now }: Pick<LoginsOptions, 'directory' | 'now'>): Promise<Logins[]> {
+  const callers = callersDirectory(directory)
+  const found = await checkPrivateDirectory(callers, platform).then(() => readdir(callers), unlessMissing)
+  const own = (found ?? []).filter((name) => /^[\da-f]{64}$/.test(name))
+  return own.map((name) => createLogins({ directory: join(callers, name), holder: 'anybody', now }))
+}
+
 function fileOf({ address, issuer, holder }: Login): string {
   const whose = holder ? `\n${JSON.stringify([holder.server, holder.caller])}` : ''
   return `${createHash('sha256').update(`${address}\n${issuer}${whose}`).digest('hex')}.json`
 }
 
-function isHeldBy({ holder: one }: Login, other: Holder | undefined): boolean {
+function isHeldBy({ holder: one }: Login, other: LoginsOptions['holder']): boolean {
+  if (other === 'anybody') return one !== undefined
   return one?.server === other?.server && one?.caller === other?.caller
 }
 
@@ -111,7 +125,7 @@ async function write(path: string, login: Login): Promise<void> {
 }
 
 /** Undefined when there is none. Fails with `keys_unsafe` for a file that others can read, or that is not whole. */
-async function read(path: string, holder: Holder | undefined): Promise<Login | undefined> {
+async function read(path: string, holder: LoginsOptions['holder']): Promise<Login | undefined> {
   const text = await readPrivateFile(path, platform).catch(unlessMissing)
   if (text === undefined) return undefined
   const login = parseLogin(text)

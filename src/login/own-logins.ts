@@ -10,7 +10,7 @@ import { clientFor, type Client, type ClientChoice } from './client.ts'
 import { exchangeCode } from './code-grant.ts'
 import { createCredential, type UpstreamCredential } from './credential.ts'
 import { keptToken } from './kept-token.ts'
-import { createLogins, type Logins } from './logins.ts'
+import { callersDirectory, createLogins, type Logins } from './logins.ts'
 import { authorizationEndpoint, requestFor, scopeFor, type Request } from './person.ts'
 import { readAnswer } from './redirect-answer.ts'
 import { takeBack } from './take-back.ts'
@@ -51,7 +51,7 @@ export interface OwnLoginsOptions {
   server: string
   /** Where tokens go, and nowhere else. */
   address: URL
-  /** Ours alone; made when the first login is kept. */
+  /** Where logins are kept: ours alone, made when there is the first. */
   directory: string
   client: ClientChoice
   issuer?: URL | undefined
@@ -75,7 +75,7 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
     const own = createHash('sha256')
       .update(JSON.stringify([server, caller]))
       .digest('hex')
-    return createLogins({ directory: join(directory, own), holder: { server, caller }, now })
+    return createLogins({ directory: join(callersDirectory(directory), own), holder: { server, caller }, now })
   }
 
   async function ourClient(found: Found, redirectUri: string, bounded: BoundedFetch): Promise<Client> {

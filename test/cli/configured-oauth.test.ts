@@ -100,7 +100,7 @@ describe('a login of each caller', () => {
     '%j is one of each, and never what somebody has logged in for at the terminal',
     (oauth) => {
       const [server] = typed({ oauth }, ['--security']).servers
-      expect(server).toMatchObject({ own: { server: 'far', address: new URL(url), scope: 'a', directory: expect.stringMatching(/logins.callers$/) } })
+      expect(server).toMatchObject({ own: { server: 'far', address: new URL(url), scope: 'a', directory: expect.stringMatching(/logins$/) } })
       expect(server?.proof).toBeUndefined()
     },
   )

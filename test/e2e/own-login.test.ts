@@ -65,5 +65,12 @@ test('"multi_user": true: two people with official clients, each with an account
   far.expire()
   expect(await Promise.all([whoami(ANN, again.url.origin), whoami(BOB, again.url.origin)])).toEqual(['amy', 'ben'])
   expect(far.given.filter((grant) => grant === 'refresh_token')).toHaveLength(2)
+  const reset = await typed(['reset'], { env })
+  expect(reset).toMatchObject({ code: 0, stderr: expect.stringContaining(`forgotten: the login of ${ANN.did} for ${far.url.href}`) })
+  expect((await typed(['reset'], { env })).stderr).toContain('there is no login to forget')
+  await expect(whoami(ANN, again.url.origin)).rejects.toThrow()
+  await again.stop()
+  const { origin } = (await start()).url
+  await expect(whoami(ANN, origin)).rejects.toMatchObject({ code: -32042 })
   expect([...proxy.stderr, ...again.stderr].join('\n')).not.toMatch(/access_token|refresh_token|code=/)
 })

@@ -25,7 +25,7 @@ export async function ownStage(
   const directory = await mkdtemp(join(tmpdir(), 'openmcp-own-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
-  const own = createOwnLogins({ server: 'far', address: far.url, directory: join(directory, 'callers'), client: {}, fetch, now: Date.now, log })
+  const own = createOwnLogins({ server: 'far', address: far.url, directory, client: {}, fetch, now: Date.now, log })
   const target = { kind: 'remote', urls: [far.url], transport: 'http', headers: {} } as const
   const s = await secured({
     trusted,
