@@ -322,6 +322,8 @@ test('a key of the operator is nobody who could have a login', async () => {
   const s = await staged({ security: { apiKeys: [key] } })
   const { status, json } = await opened(s, bearer(key))
   expect([status, json]).toMatchObject([502, { error: { message: expect.stringContaining('nobody in particular') } }])
+  expect((await ask(new URL(`${s.base}/servers/far/sse`), { headers: { ...bearer(key), accept: 'text/event-stream' } })).status).toBe(502)
+  expect((await statusOf(s, bearer(key))).status).toBe(502)
   expect(s.far.tokens.size).toBe(0)
 })
 
