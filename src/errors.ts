@@ -39,6 +39,7 @@ export type ErrorCode =
   | 'store_failed' // what is kept cannot be read or written: nothing is let through
   | 'key_server_away' // the server that knows the API keys does not answer: nothing is let in
   | 'tsp_refused' // a TSP message that is not taken: its sender hears nothing
+  | 'login_needed' // an upstream wants a login of the caller's own, and there is none
   | 'login_failed' // an upstream's issuer did not give a token
   | 'busy' // a cap on sessions, children or streams is reached
   | 'timeout'
@@ -136,6 +137,8 @@ export const HTTP_STATUS = {
   store_failed: 503,
   key_server_away: 503,
   tsp_refused: 400,
+  // The answer of a call, as it is for the protocol: for a 401 a client would throw away what it has for us.
+  login_needed: 200,
   login_failed: 502,
   busy: 503,
   timeout: 504,
@@ -143,7 +146,7 @@ export const HTTP_STATUS = {
   internal: 500,
 } as const satisfies Record<ErrorCode, number>
 
-/** The JSON-RPC error code of each failure (JSON-RPC 2.0 §5.1; -32001, -32020: MCP). */
+/** The JSON-RPC error code of each failure (JSON-RPC 2.0 §5.1; -32001, -32020, -32042: MCP). */
 export const JSON_RPC_CODE = {
   usage: -32603,
   unavailable_option: -32603,
@@ -183,6 +186,7 @@ export const JSON_RPC_CODE = {
   store_failed: -32603,
   key_server_away: -32603,
   tsp_refused: -32000,
+  login_needed: -32042,
   login_failed: -32603,
   busy: -32000,
   timeout: -32001,
@@ -230,6 +234,7 @@ export const EXIT_CODE = {
   store_failed: 1,
   key_server_away: 1,
   tsp_refused: 1,
+  login_needed: 1,
   login_failed: 1,
   busy: 1,
   timeout: 1,

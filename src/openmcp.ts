@@ -6,9 +6,12 @@ import { refuse } from './downstream/refuse.ts'
 import { createStdioDoor } from './downstream/stdio.ts'
 import { OpenMcpError } from './errors.ts'
 import type { HostRules } from './http/hosts.ts'
+import type { OwnLoginsOptions } from './http/own-logins.ts'
+import type { BegunLogin } from './login/own-logins.ts'
 import type { SecurityOptions, TspOptions } from './oauth/options.ts'
 import type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget, SocketTarget } from './openmcp/options.ts'
 import { createPlainHttp } from './openmcp/plain-http.ts'
+import { provedCaller } from './openmcp/own-logins.ts'
 import type { SealedOut, VidTarget } from './openmcp/sealed-out.ts'
 import type { Server } from './openmcp/server.ts'
 import { createServers, type Admission, type Changes, type NamedServer, type Servers } from './openmcp/servers.ts'
@@ -84,8 +87,11 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   const refuseWrong = (servers: readonly NamedServer[]): void => {
     refuseTwins([...(target ? [name] : []), ...servers.map((one) => one.name)])
     if (security) refuseProofs(servers)
+    else refuseOwnLogins(servers)
   }
   refuseWrong(named)
+  /** What people call us by; undefined until we listen. */
+  let base: string | undefined
   let tspIsOpen = (_tsp: SecuredTsp | undefined): void => {}
   const server = target?.kind === 'vid' ? await sealedOut(target, new Promise((resolve) => (tspIsOpen = resolve))) : target
   const out = server?.kind === 'vid' ? server : undefined
@@ -120,6 +126,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       },
       aggregate: aggregate && { server: aggregate, limits, openapi },
       admission,
+      loginAt: (of) => `${base ?? ''}/oauth/${encodeURIComponent(of)}/authorize`,
       caps,
       log: io.log,
       now: io.now,
@@ -165,7 +172,12 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
   }
 
   async function overHttp(on: ListenOptions): Promise<OpenMcp> {
-    const [{ createApp }, { createHostRules }, { serve }] = await Promise.all([import('./http/app.ts'), import('./http/hosts.ts'), import('./http/serve.ts')])
+    const [{ createApp }, { createHostRules }, { serve }, { ownLoginsLater }] = await Promise.all([
+      import('./http/app.ts'),
+      import('./http/hosts.ts'),
+      import('./http/serve.ts'),
+      import('./http/own-logins-later.ts'),
+    ])
     if (target?.kind === 'command') await connection?.started
     const { log, now } = io
     const rules = createHostRules({
@@ -175,8 +187,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       allowHosts: on.allowHosts,
       allowOrigins: on.allowOrigins,
     })
-    let base: string | undefined
-    const proof = security && (await prove(security, on, rules, () => base))
+    const proof = security && (await prove(security, on, rules))
     if (proof && isolation === 'shared') log.warn('one server for all: it tells its callers apart no more than it can; tasks of one may be read by another')
     const notServed = async (error: unknown): Promise<never> => {
       await proof?.close()
@@ -234,7 +245,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       takenHeaders: servers.headers,
       pathPrefix: on.pathPrefix,
       status,
-      security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler },
+      security: proof && { issuer: proof.issuer, keys: proof.keys, guard: proof.guard.handler, ownLogins: ownLoginsLater(ownLoginsOf(proof, servers, on)) },
       tsp,
       mcp: (asked, req, res) => open(found(asked, req).mcp)(req, res),
       sse: (asked, req, res) => found(asked, req).sse(req, res, messagesPath(on.pathPrefix, asked)),
@@ -290,10 +301,24 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     }
   }
 
+  function ownLoginsOf({ guard, browser }: Security, servers: Servers, { pathPrefix }: ListenOptions): OwnLoginsOptions<BegunLogin> {
+    return {
+      guard: guard.handler,
+      callerOf: guard.callerOf,
+      placeOf: servers.ownLogin,
+      placeOfProved: (of, identity) => servers.ownLogin(of, provedCaller(identity)),
+      base: () => base,
+      browser,
+      pathPrefix,
+      log: io.log,
+      now: io.now,
+    }
+  }
+
   /** Loaded when it is asked for: a proxy that asks nobody should not wait for it. */
-  async function prove(asked: SecurityOptions, on: ListenOptions, rules: HostRules, base: () => string | undefined): Promise<Security> {
+  async function prove(asked: SecurityOptions, on: ListenOptions, rules: HostRules): Promise<Security> {
     const { createSecurity } = await import('./security.ts')
-    const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix, root: target && name, base }
+    const place = { rules, tls: on.tls, publicUrl: on.publicUrl, pathPrefix: on.pathPrefix, root: target && name, base: () => base }
     return createSecurity(asked.tsp && out ? { ...asked, tsp: { ...asked.tsp, peers: [out.remote] } } : asked, place, io)
   }
 
@@ -328,6 +353,13 @@ function refuseProofs(servers: readonly NamedServer[]): void {
       hint: 'take another header, like X-GitHub-Token: with --security nobody but openmcp reads that one',
     })
   }
+}
+
+/** A login of whom, when everybody is one? */
+function refuseOwnLogins(servers: readonly NamedServer[]): void {
+  const one = servers.find(({ ownLogins }) => ownLogins)
+  if (!one) return
+  throw new OpenMcpError('usage', `the server ${one.name} wants a login of each caller's own, and nobody is asked who they are`, { hint: 'add --security' })
 }
 
 function isNobodyThere(states: readonly ConnectionState[]): boolean {

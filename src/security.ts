@@ -1,4 +1,5 @@
 // Joins what is asked of every caller: the guard and the gate, who issues what they are shown, and how what is over ends.
+import type { IncomingMessage } from 'node:http'
 import type { Router } from 'express'
 
 import { createKeyEndpoints } from './api-keys/endpoints.ts'
@@ -7,7 +8,7 @@ import { createKnownKeys } from './api-keys/known-keys.ts'
 import { createKeyRouter } from './api-keys/router.ts'
 import { createGuard, type Guard } from './http/guard.ts'
 import { createLive, type IsOver } from './http/live.ts'
-import { createBrowserLogin } from './oauth/browser/browser-login.ts'
+import { createBrowserLogin, type BrowserLogin } from './oauth/browser/browser-login.ts'
 import { createGrants } from './oauth/grants.ts'
 import { createIntrospection, createRevocationEndpoint } from './oauth/introspect.ts'
 import { createIssuer } from './oauth/issuer.ts'
@@ -17,6 +18,7 @@ import type { Log } from './observe/log.ts'
 import type { Standing } from './policy/shapes.ts'
 import type { Caller } from './protocol/caller.ts'
 import { NO_MESSAGES } from './protocol/message.ts'
+import type { TakeTurn } from './protocol/rate.ts'
 import { createGate } from './relay/gate.ts'
 import { openGround, type SecurityPlace } from './security/ground.ts'
 import { createProofs } from './security/proofs.ts'
@@ -25,6 +27,8 @@ import { followStore } from './store/follow.ts'
 import { createAdmission } from './tokens/admission.ts'
 import { isApiKey } from './tokens/api-key.ts'
 import { createMint } from './tokens/mint.ts'
+import type { Places } from './tokens/places.ts'
+import { OPEN_WEBUI } from './tokens/open-webui.ts'
 import { createVerifier, type Verdict, type Verification, type Verifier } from './tokens/verifier.ts'
 
 export interface Security {
@@ -36,6 +40,13 @@ export interface Security {
   keys: Router
   /** Undefined: nobody is heard by TSP. */
   tsp: SecuredTsp | undefined
+  /** Who is in front of a browser. */
+  browser: Pick<BrowserLogin, 'ours' | 'cookies'> & {
+    places: Places
+    mayBegin: TakeTurn
+    /** The user of an Open WebUI at this host, by its cookie. Undefined: there is none, or none that comes in. */
+    webUiUser(req: IncomingMessage): Promise<string | undefined>
+  }
   /** What to do when a caller is over; called within a second of the news. */
   onOver(end: (isOver: IsOver) => void): void
   /** This instead of what was configured before; whoever is not trusted by it is over at once. */
@@ -57,11 +68,11 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   const { pathPrefix } = place
   const { dpop: dpopMode, tokenSeconds, trustLoopback, apiKeys } = options
   const ground = await openGround(options, place, io)
-  const { keys, store, resolver, places, revocation, liveness, replay, standingOf, issuerOf, takesSelfIssued, isTrusted } = ground
+  const { keys, store, resolver, places, revocation, liveness, replay, standingOf, issuerOf, takesSelfIssued, openWebUi, isTrusted } = ground
   const proofs = createProofs(ground, options, place, io)
   const { assertions, dpop, firstTrust, strangers } = proofs
 
-  const verifyToken = createVerifier({ keys, resolver, issuerKeys: proofs.issuerKeys, issuerOf, takesSelfIssued, isTrusted, places, now })
+  const verifyToken = createVerifier({ keys, resolver, issuerKeys: proofs.issuerKeys, issuerOf, takesSelfIssued, openWebUi, isTrusted, places, now })
   const known = await createKnownKeys({
     ...options,
     store,
@@ -83,7 +94,9 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   /** Whether the word that the caller came in by still counts. */
   const isTaken = ({ via, id }: Caller): boolean => {
     if (via === 'self-issued') return takesSelfIssued()
-    return via !== 'issuer' || issuerOf(id.split('|', 1)[0] ?? '')?.audience !== undefined
+    const [by = ''] = id.split('|', 1)
+    if (via === 'issuer' && by === OPEN_WEBUI) return openWebUi() !== undefined
+    return via !== 'issuer' || issuerOf(by)?.audience !== undefined
   }
   let published = new Set<string>()
   const isPublished = (kid: string): boolean => published.has(kid) || keys.verifying(kid) !== undefined
@@ -149,6 +162,15 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
   })
   const state = { ...issuing, look, holding, revocation: { ...revocation, revoke }, refreshTokens: browserLogin.refreshTokens }
 
+  async function webUiUser({ headers: { cookie = '' } }: IncomingMessage): Promise<string | undefined> {
+    if (openWebUi()?.sameHost !== true) return undefined
+    const tokens = cookie.split(';').flatMap((one) => (one.trim().startsWith('token=') ? [one.trim().slice('token='.length)] : []))
+    const [token = ''] = tokens
+    // Of two, one was put there by a host beside this one.
+    const verdict = tokens.length === 1 ? await admission.holding(token) : undefined
+    return verdict?.caller.id.startsWith(`${OPEN_WEBUI}|`) === true && admission.wrong(verdict) === undefined ? verdict.caller.id : undefined
+  }
+
   return {
     guard: createGuard({
       admission,
@@ -179,6 +201,7 @@ export async function createSecurity(options: SecurityOptions, place: SecurityPl
     }),
     keys: createKeyRouter({ endpoints: createKeyEndpoints({ ...issuing, ...known }), closed: known.closed, takeTurn: proofs.mayProve, pathPrefix, log }),
     tsp,
+    browser: { ...browserLogin, places, mayBegin: proofs.mayBegin, webUiUser },
     onOver: (end) => void over.push(end),
     configure: (trust) => ground.configure(trust).finally(sweep),
     // Whoever holds a key of the operator is in already.

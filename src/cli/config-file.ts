@@ -5,6 +5,7 @@ import type { SecuritySection } from '../config/security-section.ts'
 import type { Step } from '../config/at.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { TrustRule } from '../policy/shapes.ts'
+import type { OpenWebUi } from '../tokens/open-webui.ts'
 import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
 
 export interface Config extends Pick<ReadConfig, 'servers' | 'isSecured' | 'secrets' | 'listen' | 'limits' | 'retry' | 'store' | 'name' | 'value'> {
@@ -14,6 +15,7 @@ export interface Config extends Pick<ReadConfig, 'servers' | 'isSecured' | 'secr
   readonly aggregate: boolean
   readonly identities: readonly TrustRule[]
   readonly issuers: readonly TrustedIssuer[]
+  readonly openWebUi: OpenWebUi | undefined
   readonly selfIssued: boolean | undefined
   readonly dpop: SecuritySection['dpop']
   readonly tokenSeconds: number | undefined
@@ -44,6 +46,7 @@ export function parseConfig(text: string, file: string, filling: Filling = NOTHI
     aggregate: aggregate ?? false,
     identities: [...(trust.identities ?? []), ...(trust.any === true ? [{ id: 'any' }] : [])],
     issuers: trust.issuers ?? [],
+    openWebUi: trust.openWebUi,
     selfIssued: trust.selfIssued,
     dpop: security.dpop,
     tokenSeconds: security.tokenLife,

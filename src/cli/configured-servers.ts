@@ -10,14 +10,14 @@ import type { Config } from './config-file.ts'
 import { parseEnvFile } from './env-file.ts'
 import { parseHeader } from './headers.ts'
 import { besideFile, textOf, type Machine } from './machine.ts'
-import { keptLogins } from './home.ts'
+import { keptLogins, loginsDirectory } from './home.ts'
 import type { Mistakes } from './mistakes.ts'
 import { warnOfUrl } from './target-options.ts'
 import { retryOf } from './several-options.ts'
 import { severalSockets } from './several-sockets.ts'
 import { askedByHttp } from './proof-options.ts'
 import { configuredWay } from './way-options.ts'
-import type { ClientLogin, Proof } from './upstream-login.ts'
+import type { ClientLogin, OwnProof, Proof } from './upstream-login.ts'
 
 interface Surroundings {
   machine: Machine
@@ -33,8 +33,10 @@ interface Surroundings {
 type Where = (...steps: readonly Step[]) => string
 
 /** A server, and how we prove ourselves to it: an identity, or what a person's login has left. */
-export interface ConfiguredServer extends Omit<NamedServer, 'credential'> {
+export interface ConfiguredServer extends Omit<NamedServer, 'credential' | 'ownLogins'> {
   proof?: Proof
+  /** In place of that: each caller proves who they are themselves. */
+  own?: OwnProof
 }
 
 export function configuredServers(config: Config, surroundings: Surroundings): ConfiguredServer[] {
@@ -49,6 +51,7 @@ export function configuredServers(config: Config, surroundings: Surroundings): C
     const { allowedTools: allow, blockedTools: block } = entry
     const tools = allow !== undefined || block.length > 0 ? { tools: { ...(allow && { allow }), block } } : {}
     const proof = mistakes.attempt(() => proofOf(entry, target, { at, how: `openmcp login ${typed(name)} --config ${typed(config.file)}` }, surroundings))
+    const own = mistakes.attempt(() => ownOf(name, entry, target, { at, isolation }, surroundings))
     if (entry.stateless && entry.kind === 'remote' && entry.forwardHeaders.length > 0)
       mistakes.add(new OpenMcpError('usage', `${at()}: stateless shares one session upstream, and forwardHeaders are of one caller`))
     const stateless = entry.stateless ? { stateless: true } : {}
@@ -64,7 +67,7 @@ export function configuredServers(config: Config, surroundings: Surroundings): C
         ...openapi,
         ...tools,
         ...forwardsOf(entry),
-        ...(proof && { proof }),
+        ...(own ? { own } : proof && { proof }),
       },
     ]
   })
@@ -104,6 +107,24 @@ function proofOf(
   }
   if ('authorization' in target.headers) throw new OpenMcpError('usage', `${at()}: id and a header authorization both say who we are`)
   return resource && { login: { name, keys, resource, bound: false }, ...way }
+}
+
+/** Each caller logs in there, and nobody for them. */
+function ownOf(
+  server: string,
+  entry: NonNullable<ServerEntry>,
+  target: NamedServer['target'],
+  { at, isolation }: { at: Where; isolation: NamedServer['isolation'] },
+  { machine }: Surroundings,
+): OwnProof | undefined {
+  if (entry.kind !== 'remote' || entry.oauth?.per !== 'caller') return undefined
+  const [address] = target.kind === 'remote' ? target.urls : []
+  // Never one for all in its place.
+  if (target.kind !== 'remote' || !address) throw new OpenMcpError('usage', `${at('oauth', 'per')}: caller is for http(s)://`)
+  const { clientId: id, clientSecret: secret, issuer, resource: indicator, scope } = entry.oauth
+  if (isolation === 'shared') throw new OpenMcpError('usage', `${at('isolation')}: shared is one for all, and oauth.per caller one for each`)
+  if (target.others || target.fallbacks) throw new OpenMcpError('usage', `${at('oauth', 'per')}: caller is for one address, and there are several`)
+  return { server, address, directory: loginsDirectory(machine), client: { id, secret }, issuer: urlOf(issuer), indicator, scope, way: target.way }
 }
 
 /** Undefined where a person logs in: what that has left is kept. */

@@ -54,6 +54,13 @@ async function inFile(name: string, { as, value: path }: { as: string; value: st
       new OpenMcpError('usage', `${name} needs no login: its oauth has a client with its secret`, { hint: 'openmcp run --config FILE proves it by itself' }),
     )
   }
+  if (oauth?.per === 'caller') {
+    mistakes.add(
+      new OpenMcpError('usage', `${name} takes no login from here: each of its callers has one of their own`, {
+        hint: 'they open /oauth/NAME/authorize of the running proxy in a browser',
+      }),
+    )
+  }
   const [resource] = server?.target.kind === 'remote' ? server.target.urls : []
   if (server && !resource) mistakes.add(new OpenMcpError('usage', `${name} is no http:// server, and has no login`))
   return resource && { resource, way: server?.target.kind === 'remote' ? server.target.way : undefined, oauth }

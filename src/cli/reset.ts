@@ -1,7 +1,7 @@
 // `openmcp reset [TARGET]`: logins are taken back at their issuer, if it can be reached, and forgotten here in any case.
 import { OpenMcpError } from '../errors.ts'
 import { covers } from '../login/covers.ts'
-import { createLogins } from '../login/logins.ts'
+import { callersLogins, createLogins, type Logins } from '../login/logins.ts'
 import { shownUrl } from '../login/shown-url.ts'
 import { takeBack } from '../login/take-back.ts'
 import { parseTarget } from '../protocol/target.ts'
@@ -25,25 +25,40 @@ export async function reset(args: Arguments, io: Io): Promise<number> {
   const [target] = (word === undefined ? undefined : mistakes.attempt(() => parseTarget(word))) ?? []
   const fetch = issuerFetch(wayOf({ args, machine, mistakes, warnings: [] }, target ? [target] : []))
   mistakes.throwIfAny()
-  const logins = createLogins({ directory: loginsDirectory(machine), now: machine.now })
-  const { kept, unreadable } = await logins.list()
+  const { kept, unreadable } = await everyLogin({ directory: loginsDirectory(machine), now: machine.now })
   const meant = kept.filter(({ login }) => !target || covers(login.address, target))
   if (target && meant.length === 0) {
     for (const { error } of unreadable) warn(io, error.message)
     throw new OpenMcpError('not_found', `there is no login for ${shownUrl(target)}`, { hint: 'openmcp login --list says which there are' })
   }
-  for (const { login, path } of meant) {
-    const { address, issuer } = login
+  for (const { logins, login, path } of meant) {
+    const { address, issuer, holder } = login
     const ended = await takeBack(login, { fetch })
     await logins.remove(path)
-    say(io, `forgotten: the login for ${shownUrl(new URL(address))} at ${issuer}`)
+    say(io, `forgotten: the login ${holder ? `of ${holder.caller} ` : ''}for ${shownUrl(new URL(address))} at ${issuer}`)
     if (!ended.done) warn(io, `its tokens were not taken back: ${ended.why}`)
   }
   if (target) return 0
-  for (const { path } of unreadable) {
+  for (const { logins, path } of unreadable) {
     await logins.remove(path)
     warn(io, `removed ${path}, which could not be read: what it held was not taken back`)
   }
   if (meant.length + unreadable.length === 0) say(io, 'there is no login to forget')
   return 0
+}
+
+type Listed = Awaited<ReturnType<Logins['list']>>
+type In<T> = T & { logins: Logins }
+
+/** Those that are for all, and those of callers of their own. */
+async function everyLogin(where: {
+  directory: string
+  now: () => number
+}): Promise<{ kept: In<Listed['kept'][number]>[]; unreadable: In<Listed['unreadable'][number]>[] }> {
+  const places = [createLogins(where), ...(await callersLogins(where))]
+  const listed = await Promise.all(places.map(async (logins) => ({ logins, ...(await logins.list()) })))
+  return {
+    kept: listed.flatMap(({ logins, kept }) => kept.map((one) => ({ ...one, logins }))),
+    unreadable: listed.flatMap(({ logins, unreadable }) => unreadable.map((one) => ({ ...one, logins }))),
+  }
 }

@@ -96,6 +96,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
     defaults: shared,
     keys: keysDirectory(reading),
   })
+  if (published && !security) refuseOwn(config, configured, reading)
   const servers = [...namedServersOf(reading, shared), ...configured]
   // On stdio there is one place, and it is for all of them.
   const isAggregate = config.aggregate || (published !== undefined && !target && !isServed)
@@ -118,6 +119,17 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   }
   reading.mistakes.throwIfAny()
   return { options, servers, warnings: reading.warnings, ...(proof && { proof }), ...(tells && { tellsClient: true }) }
+}
+
+/** A login of whom, where everybody is one? */
+function refuseOwn({ where }: Config, servers: readonly ConfiguredServer[], { mistakes }: Reading): void {
+  const hint = 'add --security, or let one login be for all: "per": "all"'
+  for (const { name, own } of servers) {
+    if (own)
+      mistakes.add(
+        new OpenMcpError('usage', `${where('mcpServers', name, 'oauth')}: each caller has a login of their own, and nobody is asked who they are`, { hint }),
+      )
+  }
 }
 
 function unread(): never {

@@ -27,6 +27,7 @@ export const NO_CONFIG: Config = {
   where: () => '',
   identities: [],
   issuers: [],
+  openWebUi: undefined,
   selfIssued: undefined,
   dpop: undefined,
   tokenSeconds: undefined,
@@ -58,11 +59,11 @@ export function securityOf(reading: Reading, listen: ListenOptions | undefined, 
         hint: 'add -p PORT; --id NAME proves us to an upstream',
       }),
     )
-  const { identities, issuers, selfIssued, store, file, where } = config
+  const { identities, issuers, openWebUi, selfIssued, store, file, where } = config
   return {
     keys: keysDirectory(reading),
     store: storeUrl(reading, store === undefined ? undefined : { text: store, as: where('store'), beside: besideFile(reading.machine, file) }),
-    trust: { identities, issuers, selfIssued: selfIssued ?? true },
+    trust: { identities, issuers, ...(openWebUi && { openWebUi }), selfIssued: selfIssued ?? true },
     apiKeys: apiKeysOf(reading),
     tokenSeconds: oneOf(reading, 'token-life', (text, as) => parseCount(text, as, TOKEN_SECONDS)) ?? config.tokenSeconds ?? DEFAULT_TOKEN_SECONDS,
     dpop: dpopOf(reading) ?? config.dpop ?? 'optional',

@@ -2,6 +2,7 @@
 // (openmcp login).
 import { createCredential, type TokenSource, type UpstreamCredential } from '../login/credential.ts'
 import type { Fetch } from '../login/bounded-fetch.ts'
+import type { OwnLogins, OwnLoginsOptions } from '../login/own-logins.ts'
 import type { Log } from '../observe/log.ts'
 import { fetchOver } from '../upstream/fetch-over.ts'
 import { checkedWay, type Way } from '../upstream/way.ts'
@@ -14,6 +15,14 @@ export async function credentialOf(proof: Proof, log: Log): Promise<UpstreamCred
   const fetch = issuerFetch(proof.way)
   if ('login' in proof) return credentialFor(proof.login, log, fetch)
   return 'client' in proof ? clientCredentialFor(proof.client, log, fetch) : keptCredentialFor(proof.logins, log, fetch)
+}
+
+/** How each caller logs in at a server. */
+export type OwnProof = Pick<OwnLoginsOptions, 'server' | 'address' | 'directory' | 'client' | 'issuer' | 'indicator' | 'scope'> & { way?: Way | undefined }
+
+export async function ownLoginsOf({ way, ...own }: OwnProof, log: Log): Promise<OwnLogins> {
+  const { createOwnLogins } = await import('../login/own-logins.ts')
+  return createOwnLogins({ ...own, fetch: issuerFetch(way), now: Date.now, log })
 }
 
 const CONNECT_SECONDS = 10

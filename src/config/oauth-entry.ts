@@ -5,6 +5,8 @@ import { about, choice, meaning, object, text, yesOrNo, type Members, type Shape
 import { safeUrl } from './words.ts'
 
 export interface OAuthEntry {
+  /** `caller`: each logs in there themselves. `all`: one login is for all who may call. */
+  readonly per: 'all' | 'caller'
   /** `code`: what a person has logged in for. `device`: the same, with a browser elsewhere. `client_credentials` asks nobody. */
   readonly grant: 'code' | 'client_credentials' | 'device'
   readonly clientId: string | undefined
@@ -26,6 +28,10 @@ const resource = (): Shape<string> => text({ to: 2048, pattern: RESOURCE_INDICAT
 const visible = (): Shape<string> => text({ to: 2048, pattern: /^[\x20-\x7e]+$/, says: 'must be one line of letters, digits and signs of ASCII' })
 
 const MEMBERS = {
+  per: about(
+    'caller: each caller logs in there themselves, in a browser; needs --security. Unless given: all, one login for all callers.',
+    choice(['all', 'caller']),
+  ),
   grant: about(
     'code: a person logs in. device: so, with a browser elsewhere. client_credentials: nobody does. Unless given: client_credentials with a tokenUrl, code without.',
     choice(['code', 'client_credentials', 'device'], { authorization_code: 'code' }),
@@ -43,7 +49,7 @@ const MEMBERS = {
       { idle: foundOut('client_name', 'redirect_uris', 'grant_types', 'response_types', 'token_endpoint_auth_method', 'client_uri', 'logo_uri', 'contacts') },
     ),
   ),
-  multi_user: about('As mcpo has it. Only false: one login is for all callers.', onlyFalse()),
+  multi_user: about('As mcpo has it: true is per: caller, false per: all.', yesOrNo()),
 }
 
 export const OAUTH: Shape<OAuthEntry> = about(
@@ -51,25 +57,32 @@ export const OAUTH: Shape<OAuthEntry> = about(
   meaning(
     object(MEMBERS, {
       aliases: { client_id: 'clientId', client_secret: 'clientSecret', token_url: 'tokenUrl', scopes: 'scope' },
-      idle: foundOut('server_url', 'storage_type', 'callback_port', 'use_loopback', 'session_timeout_minutes', 'webui_secret_key'),
+      idle: {
+        ...foundOut('server_url', 'storage_type', 'callback_port', 'use_loopback', 'session_timeout_minutes'),
+        webui_secret_key: 'is trust.openWebUi here, for all servers, and changes nothing',
+      },
     }),
     oauthOf,
   ),
 )
 
 function oauthOf(given: Members<typeof MEMBERS>, at: At): OAuthEntry | undefined {
-  const { clientId, clientSecret, tokenUrl, issuer } = given
+  const { clientId, clientSecret, tokenUrl, issuer, multi_user: isMultiUser } = given
+  const per = given.per ?? (isMultiUser ? 'caller' : 'all')
   const grant = given.grant ?? (tokenUrl === undefined ? 'code' : 'client_credentials')
   const wrongs = [
     clientSecret !== undefined && clientId === undefined && 'clientSecret needs a clientId',
     grant === 'client_credentials' && (clientId === undefined || clientSecret === undefined) && 'client_credentials needs a clientId and a clientSecret',
     tokenUrl !== undefined && issuer !== undefined && 'tokenUrl and issuer both say where tokens come from: drop one of them',
     tokenUrl !== undefined && grant !== 'client_credentials' && `tokenUrl is for client_credentials, and the grant is ${grant}`,
+    given.per !== undefined && isMultiUser !== undefined && 'multi_user says again what per says',
+    per === 'caller' && grant !== 'code' && `per caller is for people who log in (grant code), and the grant is ${grant}`,
     given.scope !== undefined && given.client_metadata?.scope !== undefined && 'client_metadata.scope says again what scope says',
   ].filter((words) => typeof words === 'string')
   for (const words of wrongs) at.mistake(words)
   if (wrongs.length > 0) return undefined
   return {
+    per,
     grant,
     clientId,
     clientSecret,
@@ -82,9 +95,4 @@ function oauthOf(given: Members<typeof MEMBERS>, at: At): OAuthEntry | undefined
 
 function foundOut(...names: string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(names.map((name) => [name, 'is found out or kept in another way here, and changes nothing']))
-}
-
-/** Whoever wrote true expects that nobody uses the login of another. */
-function onlyFalse(): Shape<boolean> {
-  return meaning(yesOrNo(), (value, at) => (value ? at.mistake('a login of its own for each caller is not here: one login is for all of them') : value))
 }

@@ -67,6 +67,10 @@ const TRUST_MEMBERS = {
     'Others whose tokens are taken; who they name comes in when a rule of identities says so.',
     listOf(meaning(object(ISSUER_MEMBERS, { required: ['issuer'] }), issuerOf), { to: 100 }),
   ),
+  openWebUi: about(
+    'Whose users come in, as open-webui|ID: the WEBUI_SECRET_KEY of an Open WebUI (secret, 32 characters at least), and whether it is served at this same host (sameHost).',
+    openWebUi(),
+  ),
   selfIssued: about('Whether a trusted DID may sign its access token itself; true unless given.', yesOrNo()),
   any: about('Whether everybody who proves any identity is trusted; false unless given. It warns.', yesOrNo()),
 }
@@ -83,7 +87,7 @@ function ruleOf(given: Members<typeof IDENTITY_MEMBERS>, at: At): TrustRule | un
 }
 
 function nameOfIssuer(issuer: string, at: At): string | undefined {
-  return issuer.includes('|') || issuer === 'any' ? at.mistake('cannot be the name of an issuer') : issuer
+  return issuer.includes('|') || issuer === 'any' || issuer === 'open-webui' ? at.mistake('cannot be the name of an issuer') : issuer
 }
 
 function issuerOf({ issuer, ...given }: Members<typeof ISSUER_MEMBERS>, at: At): IssuerEntry | undefined {
@@ -114,6 +118,13 @@ function keyServer(): Shape<{ url: URL; id: string }> {
   const url = meaning(text({ to: 2048, says: NO_SERVER }), (value, at) => serverUrlOf(value) ?? at.mistake(NO_SERVER))
   return meaning(object({ url, id: identityName() }, { required: ['url', 'id'] }), (given) =>
     given.url && given.id !== undefined ? { url: given.url, id: given.id } : undefined,
+  )
+}
+
+function openWebUi(): Shape<{ secret: string; sameHost: boolean }> {
+  const secret = meaning(text({ to: 4096 }), (value, at) => (value.length < 32 ? at.mistake('is too short: a key of 32 characters at least') : value))
+  return meaning(object({ secret, sameHost: yesOrNo() }, { required: ['secret'] }), (given) =>
+    given.secret === undefined ? undefined : { secret: given.secret, sameHost: given.sameHost ?? false },
   )
 }
 

@@ -21,7 +21,7 @@ export interface AppOptions {
   pathPrefix: string
   status: Status
   /** Undefined: nobody is asked who they are. */
-  security: { issuer: Router; keys: Router; guard: RequestHandler } | undefined
+  security: { issuer: Router; keys: Router; guard: RequestHandler; ownLogins: RequestHandler } | undefined
   /** Undefined: nobody is heard by TSP. */
   tsp: RequestHandler | undefined
   mcp: Door
@@ -79,6 +79,7 @@ export function createApp({
   if (security) {
     app.get(at('/keys', '/keys/:file'), keyPage())
     app.all(at(...KEY_FLOW), security.keys) // by a signature
+    app.all(at('/oauth/:name/:step'), security.ownLogins) // by a credential, or in a browser
     app.use(security.issuer) //                by OAuth
   }
 

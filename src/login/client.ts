@@ -63,7 +63,8 @@ function methodFor(methods: unknown): ClientAuthMethod {
 async function register(endpoint: URL, issuer: string, kind: ClientKind, fetch: BoundedFetch): Promise<Client> {
   const asked = {
     client_name: 'openmcp',
-    application_type: 'native',
+    // A redirect to loopback over http is for native clients alone (OpenID Connect Registration §2).
+    application_type: kind !== 'device' && kind.redirectUri.startsWith('https:') ? 'web' : 'native',
     ...(kind === 'device' ? DEVICE : { redirect_uris: [kind.redirectUri], grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'] }),
     token_endpoint_auth_method: 'none',
   }

@@ -12,23 +12,25 @@ export interface KeptTokenOptions {
   logins: Logins
   /** What a person types to log in, where that is not the address alone. */
   how?: string | undefined
+  /** What is said in place of that where only a person can help, who is not at this machine. */
+  needed?: ((why: string) => OpenMcpError) | undefined
   fetch: Fetch
   now: () => number
   bounds?: FetchBounds
 }
 
 /** Opens no browser: without a login that can still be renewed it fails, and says what to type. */
-export function keptToken({ logins, how, fetch, now, bounds = LOGIN_BOUNDS }: KeptTokenOptions): TokenSource {
+export function keptToken({ logins, how, needed, fetch, now, bounds = LOGIN_BOUNDS }: KeptTokenOptions): TokenSource {
   const source: TokenSource = async ({ resource, instead }) => {
     const told = (login: Login): Promise<SourcedToken> =>
-      sourced(login, { now, how, again: () => source({ resource, challenge: undefined, instead: undefined }) })
+      sourced(login, { now, how, needed, again: () => source({ resource, challenge: undefined, instead: undefined }) })
     const found = await logins.find(resource)
-    if (!found) throw noLogin(resource, how)
+    if (!found) throw needed?.('there is none yet') ?? noLogin(resource, how)
     const { login, path } = found
     if (!isSpent(login, instead, now())) return told(login)
     let over: LoginOver | undefined
     const renewed = await logins.renew(path, async (current) => {
-      if (!current) throw noLogin(resource, how)
+      if (!current) throw needed?.('there is none any more') ?? noLogin(resource, how)
       // Whoever was first to the lock has done it.
       if (!isSpent(current, instead, now())) return current
       const dpop = current.dpopJwk && (await openDpopKey(current.dpopJwk, { now }))
@@ -41,6 +43,7 @@ export function keptToken({ logins, how, fetch, now, bounds = LOGIN_BOUNDS }: Ke
         return { ...current, refreshToken: undefined }
       }
     })
+    if (over && needed) throw needed(over.message)
     if (over) throw how === undefined ? over : new OpenMcpError('login_failed', over.message, { hint: how })
     return told(renewed)
   }
@@ -55,15 +58,18 @@ function isSpent(login: Login, instead: WantedToken['instead'], nowMs: number): 
   return expiresAtMs !== undefined && nowMs >= obtainedAtMs + refreshAfter((expiresAtMs - obtainedAtMs) / 1000) * 1000
 }
 
-interface Telling extends Pick<KeptTokenOptions, 'now' | 'how'> {
+interface Telling extends Pick<KeptTokenOptions, 'now' | 'how' | 'needed'> {
   again: () => Promise<SourcedToken>
 }
 
-async function sourced(login: Login, { now, how, again }: Telling): Promise<SourcedToken> {
+async function sourced(login: Login, { now, how, needed, again }: Telling): Promise<SourcedToken> {
   const { address, accessToken, tokenType, issuer, scope, obtainedAtMs, expiresAtMs, refreshToken, dpopJwk } = login
   const lifeSeconds = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : (expiresAtMs - obtainedAtMs) / 1000
   const dpop = dpopJwk && (await openDpopKey(dpopJwk, { now }))
-  const widenedBy = (all: string): string => `${how ?? `openmcp login ${shownUrl(new URL(address))}`}${all === '' ? '' : ` --scope '${all}'`}`
+  const widenedBy = (all: string): string =>
+    needed
+      ? `whoever runs openmcp decides what is asked for there (oauth.scope: '${all}'); then log in again`
+      : `${how ?? `openmcp login ${shownUrl(new URL(address))}`}${all === '' ? '' : ` --scope '${all}'`}`
   return { accessToken, tokenType, issuer, sinceMs: obtainedAtMs, lifeSeconds, isRenewable: refreshToken !== undefined, dpop, scope, again, widenedBy }
 }
 

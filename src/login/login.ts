@@ -5,7 +5,16 @@ import { CLIENT_AUTH_METHODS, isVisible, type Client } from './client.ts'
 import { covers } from './covers.ts'
 import { endpointOf } from './safe-url.ts'
 
+/** Whose a login is, where a server has one of each caller. */
+export interface Holder {
+  readonly server: string
+  /** The identity that was proved. */
+  readonly caller: string
+}
+
 export interface Login {
+  /** Undefined: it is for whoever calls through this openmcp. */
+  readonly holder?: (Holder & { readonly sinceMs: number }) | undefined
   /** What the person named: nothing of the login goes anywhere else, whatever the resource says that it covers. */
   readonly address: string
   /** What the tokens are for, as its metadata spells it. */
@@ -50,6 +59,7 @@ export function parseLogin(text: string): Login | undefined {
 
 const MEMBERS = new Set([
   'version',
+  'holder',
   'address',
   'resource',
   'indicator',
@@ -78,12 +88,14 @@ function read(value: unknown): Login | undefined {
   const revocationEndpoint = endpointOf(issuer, members.get('revocationEndpoint'), 'takes tokens back')
   const client = readClient(members.get('client'))
   const dpopJwk = readKey(members.get('dpopJwk'))
+  const holder = readHolder(members.get('holder'))
   if (!tokenEndpoint || !client || !isToken(accessToken) || !(tokenType === 'Bearer' || tokenType === 'DPoP')) return undefined
   if (!(refreshToken === undefined || isToken(refreshToken))) return undefined
   if (!(indicator === undefined || isToken(indicator)) || !(scope === undefined || isVisible(scope))) return undefined
   if (!isMoment(obtainedAtMs) || !(expiresAtMs === undefined || isMoment(expiresAtMs))) return undefined
   if ((tokenType === 'DPoP') !== (dpopJwk !== undefined)) return undefined
   return {
+    ...(holder && { holder }),
     address,
     resource,
     ...(indicator !== undefined && { indicator }),
@@ -107,6 +119,14 @@ function readClient(value: unknown): Client | undefined {
   const auth = CLIENT_AUTH_METHODS.find((each) => each === members?.get('auth'))
   if (!isVisible(id) || !auth || !(secret === undefined || isVisible(secret))) return undefined
   return { id, auth, ...(secret !== undefined && { secret }) }
+}
+
+function readHolder(value: unknown): Login['holder'] {
+  if (value === undefined) return undefined
+  const members = membersOf(value)
+  const [server, caller, sinceMs] = ['server', 'caller', 'sinceMs'].map((name) => members?.get(name))
+  if (typeof server === 'string' && typeof caller === 'string' && isMoment(sinceMs)) return { server, caller, sinceMs }
+  throw new TypeError('no holder')
 }
 
 function readKey(value: unknown): JWK | undefined {

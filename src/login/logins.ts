@@ -14,7 +14,7 @@ import {
 } from '../identity/private-files.ts'
 import { covers } from './covers.ts'
 import { alone } from './lock.ts'
-import { parseLogin, textOf, type Login } from './login.ts'
+import { parseLogin, textOf, type Holder, type Login } from './login.ts'
 
 export interface KeptLogin {
   readonly path: string
@@ -36,7 +36,14 @@ const platform = process.platform
 const MOST_CHARACTERS = 32 * 1024
 const FILE = /^[\da-f]{64}\.json$/
 
-export function createLogins({ directory, now }: { directory: string; now: () => number }): Logins {
+export interface LoginsOptions {
+  directory: string
+  /** Whose they are: those of others are not read, wherever they come to lie. Undefined: those that are for all. `anybody`: for whoever ends them. */
+  holder?: Holder | 'anybody' | undefined
+  now: () => number
+}
+
+export function createLogins({ directory, holder, now }: LoginsOptions): Logins {
   const locked = <T>(path: string, act: () => Promise<T>): Promise<T> => alone(path.replace(/\.json$/, '.lock'), { now }, act)
 
   async function list(): Promise<Awaited<ReturnType<Logins['list']>>> {
@@ -44,7 +51,7 @@ export function createLogins({ directory, now }: { directory: string; now: () =>
     const unreadable: { path: string; error: OpenMcpError }[] = []
     for (const path of await pathsIn(directory)) {
       try {
-        const login = await read(path)
+        const login = await read(path, holder)
         if (login) kept.push({ path, login })
       } catch (thrown) {
         unreadable.push({ path, error: toOpenMcpError(thrown) })
@@ -65,6 +72,7 @@ export function createLogins({ directory, now }: { directory: string; now: () =>
       return best
     },
     async save(login) {
+      if (!isHeldBy(login, holder)) throw new OpenMcpError('internal', 'a login is kept where another’s are')
       await makePrivateDirectory(directory, platform)
       await removeLeftovers(directory, now())
       const path = join(directory, fileOf(login))
@@ -73,7 +81,7 @@ export function createLogins({ directory, now }: { directory: string; now: () =>
     remove: (path) => locked(path, () => removePrivateFile(path)),
     renew: (path, act) =>
       locked(path, async () => {
-        const before = await read(path)
+        const before = await read(path, holder)
         const after = await act(before)
         if (after !== before) await write(path, after)
         return after
@@ -81,8 +89,27 @@ export function createLogins({ directory, now }: { directory: string; now: () =>
   }
 }
 
-function fileOf({ address, issuer }: Login): string {
-  return `${createHash('sha256').update(`${address}\n${issuer}`).digest('hex')}.json`
+/** Below the directory of all: one for each caller at each server. */
+export function callersDirectory(directory: string): string {
+  return join(directory, 'callers')
+}
+
+/** Those that there are, for the operator. */
+export async function callersLogins({ directory, now }: Pick<LoginsOptions, 'directory' | 'now'>): Promise<Logins[]> {
+  const callers = callersDirectory(directory)
+  const found = await checkPrivateDirectory(callers, platform).then(() => readdir(callers), unlessMissing)
+  const own = (found ?? []).filter((name) => /^[\da-f]{64}$/.test(name))
+  return own.map((name) => createLogins({ directory: join(callers, name), holder: 'anybody', now }))
+}
+
+function fileOf({ address, issuer, holder }: Login): string {
+  const whose = holder ? `\n${JSON.stringify([holder.server, holder.caller])}` : ''
+  return `${createHash('sha256').update(`${address}\n${issuer}${whose}`).digest('hex')}.json`
+}
+
+function isHeldBy({ holder: one }: Login, other: LoginsOptions['holder']): boolean {
+  if (other === 'anybody') return one !== undefined
+  return one?.server === other?.server && one?.caller === other?.caller
 }
 
 async function pathsIn(directory: string): Promise<string[]> {
@@ -98,12 +125,12 @@ async function write(path: string, login: Login): Promise<void> {
 }
 
 /** Undefined when there is none. Fails with `keys_unsafe` for a file that others can read, or that is not whole. */
-async function read(path: string): Promise<Login | undefined> {
+async function read(path: string, holder: LoginsOptions['holder']): Promise<Login | undefined> {
   const text = await readPrivateFile(path, platform).catch(unlessMissing)
   if (text === undefined) return undefined
   const login = parseLogin(text)
   // A file that was carried to another place would open it.
-  if (login && path.endsWith(fileOf(login))) return login
+  if (login && path.endsWith(fileOf(login)) && isHeldBy(login, holder)) return login
   throw new OpenMcpError('keys_unsafe', `${path} is not a login as openmcp writes it`, { hint: 'openmcp reset removes every login; then log in again' })
 }
 

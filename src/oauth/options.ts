@@ -1,6 +1,7 @@
 // What an operator decides about who may call.
 import type { Vid } from '../identity/vid.ts'
 import type { TrustRule } from '../policy/shapes.ts'
+import type { OpenWebUi } from '../tokens/open-webui.ts'
 import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
 
 export interface SecurityOptions {
@@ -12,6 +13,8 @@ export interface SecurityOptions {
     /** Beside those in the store. */
     identities: readonly TrustRule[]
     issuers: readonly TrustedIssuer[]
+    /** Whose users come in as `open-webui|ID`, where a rule of `identities` lets them. Undefined: its word is not taken. */
+    openWebUi?: OpenWebUi | undefined
     /** Whether a JWT that a trusted DID signed itself is a token here. */
     selfIssued: boolean
   }

@@ -1,5 +1,6 @@
 // The servers that are served beside each other, and how one set of them becomes another: what is the same is not touched.
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import type { OwnLogins } from '../login/own-logins.ts'
 import type { Log } from '../observe/log.ts'
 import type { OpenApiOptions } from '../openapi/door.ts'
 import type { Caller } from '../protocol/caller.ts'
@@ -15,6 +16,7 @@ import type { CommandServer, Connection, ConnectionState, Credential, Isolation,
 import { fingerprintOf } from './fingerprint.ts'
 import type { GivenHeaders } from './given-headers.ts'
 import type { Joined } from './joined.ts'
+import { ownLoginAt, ownerOfLogin, type OwnLogin } from './own-logins.ts'
 import { createServer, type Admitted, type Server, type ServerCounts, type ServerOptions } from './server.ts'
 
 /** A server under a name of its own, at `/servers/NAME/…`. */
@@ -26,6 +28,8 @@ export interface NamedServer {
   /** Clients of the revisions that have sessions get none: every POST stands alone. Not with `forwardHeaders`: what is shared hears no headers of one. */
   stateless?: boolean
   credential?: Credential
+  /** Each caller proves who they are to the remote server themselves. Not with `shared`, and only where callers prove who they are to us. */
+  ownLogins?: OwnLogins
   /** Undefined: every tool that the server has. */
   tools?: ToolRules
   /** Headers of callers, in lower case, that a remote server gets as they are. */
@@ -51,6 +55,8 @@ export interface Servers {
   withOpenApi(caller: Caller): readonly { name: string; server: Server }[]
   /** Whether there is any such. */
   hasOpenApi(): boolean
+  /** The login of this caller at the server of this name. Undefined: there is no such server for this caller, or none with logins of one's own. */
+  ownLogin(name: string, caller: Caller): OwnLogin | undefined
   /** The one at the root, for ways in that ask its gate for each message. */
   readonly root: Server | undefined
   /**
@@ -92,6 +98,8 @@ export interface ServersOptions {
   /** All of them as one at the root, where nothing else is. */
   aggregate?: { server: { name: string; version: string }; limits: Limits; openapi?: OpenApiOptions | undefined } | undefined
   admission: Admission
+  /** Where a caller logs in at the server of a name. */
+  loginAt(name: string): string
   /** Of all servers together. */
   caps: { sessions: Cap; children: Cap }
   log: Log
@@ -112,7 +120,7 @@ const STARTS_AT_ONCE = 8
 const REMOVED_GRACE_SECONDS = 0.25
 
 /** Servers by name; the one at the root has its name among them. */
-export async function createServers({ root, aggregate, admission, caps, log, now }: ServersOptions): Promise<Servers> {
+export async function createServers({ root, aggregate, admission, loginAt, caps, log, now }: ServersOptions): Promise<Servers> {
   const { standingOf, ...admitted } = admission
   const gateAt = (server: string): Gate => (standingOf ? createGate({ standingOf, server }) : OPEN_GATE)
   /** Loaded for the first server that uses it. */
@@ -172,7 +180,7 @@ export async function createServers({ root, aggregate, admission, caps, log, now
   const atRoot = root ? await ofRoot(root) : all
 
   function entryOf(options: NamedServer): Entry {
-    const { credential: _credential, ...settings } = options
+    const { credential: _credential, ownLogins: _ownLogins, ...settings } = options
     const gate = gateOf(options.name, options.tools)
     const entry: Entry = {
       options,
@@ -191,13 +199,20 @@ export async function createServers({ root, aggregate, admission, caps, log, now
 
   function serverOf(entry: Entry): Server {
     const { gate, options } = entry
-    const { target, limits } = options
+    const { name, target, limits, ownLogins } = options
     const make = (): Server => {
       const given = target.kind === 'command' && target.headerToEnv ? loaded(parts.given).createGivenHeaders(target.headerToEnv, admitted.callerOf) : undefined
       // Whoever says another thing is another owner, and has no other share for that.
       const cap = given ? capAs(caps.children, given.letInAs) : caps.children
       return createServer({
-        connection: connect(target, { ...options, variablesOf: given?.variablesOf, cap, log, now }),
+        connection: connect(target, {
+          ...options,
+          variablesOf: given?.variablesOf,
+          credentialOf: ownLogins && ((caller) => ownLogins.credentialOf(ownerOfLogin(name, caller), loginAt(name))),
+          cap,
+          log,
+          now,
+        }),
         admitted: { ...(given ? givenTo(given, admitted) : admitted), gate },
         letInAs: given?.letInAs,
         forwards: new Set(options.forwardHeaders),
@@ -252,6 +267,13 @@ export async function createServers({ root, aggregate, admission, caps, log, now
         return options.openapi && !isHidden(gate, caller) ? [{ name: options.name, server: serverOf(entry) }] : []
       }),
     hasOpenApi: () => atRoot?.server.openapi !== undefined || [...entries.values()].some(({ options }) => options.openapi),
+    ownLogin(name, caller) {
+      const entry = entries.get(name)
+      const { ownLogins } = entry?.options ?? {}
+      // Whoever may have nothing open here, for whatever reason.
+      if (!entry || !ownLogins || entry.gate.refusalOf(caller, NO_MESSAGES)) return undefined
+      return ownLoginAt({ logins: ownLogins, caller: ownerOfLogin(name, caller), end: (isOver) => serverOf(entry).endOf(isOver) })
+    },
     root: atRoot?.server,
     async apply(next) {
       await load(next)
@@ -259,7 +281,7 @@ export async function createServers({ root, aggregate, admission, caps, log, now
       const taken = next.map((options): [string, Entry] => {
         const entry = entryOf(options)
         const old = before.get(options.name)
-        const isSame = old?.fingerprint === entry.fingerprint && old.options.credential === options.credential
+        const isSame = old?.fingerprint === entry.fingerprint && old.options.credential === options.credential && old.options.ownLogins === options.ownLogins
         return [options.name, isSame ? old : entry]
       })
       entries = new Map(taken)

@@ -16,6 +16,7 @@ import { openStore } from '../store/open-store.ts'
 import type { Store } from '../store/shapes.ts'
 import { createLiveness, type Liveness } from '../tokens/liveness.ts'
 import type { Places } from '../tokens/places.ts'
+import type { OpenWebUi } from '../tokens/open-webui.ts'
 import type { TrustedIssuer } from '../tokens/trusted-issuer.ts'
 import { createReplay, type Replay } from '../tokens/replay.ts'
 import { createRevocation, type Revocation } from '../tokens/revocation.ts'
@@ -51,6 +52,8 @@ export interface Ground {
   /** Undefined: its word is not taken. */
   issuerOf(iss: string): TrustedIssuer | undefined
   takesSelfIssued(): boolean
+  /** Undefined: its word is not taken. */
+  openWebUi(): OpenWebUi | undefined
   /** This instead of what the operator configured before. Fails with `store_failed` when it counts, and not all is known of it. */
   configure(trust: ConfiguredTrust): Promise<void>
   /** Reads again what others may have changed in the store: whom to trust, what was taken back, which did:peer:4 are known. */
@@ -104,6 +107,7 @@ export async function openGround(options: SecurityOptions, place: SecurityPlace,
     isTrusted: (identity) => standingOf([identity]) !== undefined,
     issuerOf: (iss) => configured.issuers.find(({ issuer }) => issuer === iss),
     takesSelfIssued: () => configured.selfIssued,
+    openWebUi: () => configured.openWebUi,
     configure(next) {
       configured = next
       trust.configure(next.identities)

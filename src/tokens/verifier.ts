@@ -10,6 +10,7 @@ import { wrongDidSignature } from './did-signature.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 import { SKEW_SECONDS, audiencesOf, bringsItsKey, livesLonger, parseJwt, textClaim, typeOf, wrongTimes, type Jwt } from './jwt.ts'
 import type { Places } from './places.ts'
+import { WEBUI_SECONDS, webUiUser, type OpenWebUi } from './open-webui.ts'
 import type { TrustedIssuer } from './trusted-issuer.ts'
 
 export interface Verdict {
@@ -37,6 +38,8 @@ export interface VerifierOptions {
   /** Undefined: its word is not taken. */
   issuerOf(iss: string): TrustedIssuer | undefined
   takesSelfIssued(): boolean
+  /** Undefined: its word is not taken. */
+  openWebUi?(): OpenWebUi | undefined
   /** Asked before anything is fetched or computed for a token that somebody signed for themselves. */
   isTrusted(identity: string): boolean
   places: Pick<Places, 'isOwnIssuer' | 'resourceOf'>
@@ -54,13 +57,14 @@ const FOREIGN_FRESH_MS = 60_000
 export const MOST_ACTORS = 4
 
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { keys, resolver, issuerKeys, issuerOf, takesSelfIssued, isTrusted, places, now } = options
+  const { keys, resolver, issuerKeys, issuerOf, takesSelfIssued, openWebUi = () => undefined, isTrusted, places, now } = options
 
   return async (token) => {
     const jwt = parseJwt(token)
     if (!jwt) return rejected('no JWT')
     if (bringsItsKey(jwt)) return rejected('it brings its own key')
     const iss = textClaim(jwt.claims, 'iss', 2048)
+    if (!('iss' in jwt.claims)) return byOpenWebUi(jwt)
     if (iss === undefined) return rejected('no iss')
     if (places.isOwnIssuer(iss)) return own(token, jwt)
     if (iss.startsWith('did:')) return bySelf(jwt, iss)
@@ -118,6 +122,17 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const id = identityBy(issuer, claims)
     if (id === undefined) return rejected('it names no identity')
     return verdict({ ...foreign, id, act: [], via: 'issuer', claims, audience: issuer.audience })
+  }
+
+  function byOpenWebUi(jwt: Jwt): Verification {
+    const { claims } = jwt
+    const webUi = openWebUi()
+    if (!webUi) return rejected('no iss')
+    const foreign = foreignOf(jwt, WEBUI_SECONDS)
+    if ('rejected' in foreign) return foreign
+    const id = webUiUser(jwt, webUi)
+    // It is for whoever has the secret, and so for all of us.
+    return typeof id === 'string' ? verdict({ ...foreign, id, act: [], via: 'issuer', claims, audience: '' }) : id
   }
 
   /** What holds for every token that somebody else signed. */

@@ -14,12 +14,23 @@ export function connect(target: CommandServer | RemoteServer | SocketServer | Vi
       return connectCommand(target, options)
     // A proxy of a command speaks none of these upwards.
     case 'remote':
-      return loadedLater(async () => (await import('./remote.ts')).connectRemote(target, options))
+      return options.credentialOf
+        ? ownRemotes(target, options, options.credentialOf)
+        : loadedLater(async () => (await import('./remote.ts')).connectRemote(target, options))
     case 'socket':
       return loadedLater(async () => (await import('./sockets.ts')).connectSockets(target, options))
     case 'vid':
       return loadedLater(async () => (await import('./vid.ts')).connectVid(target, options))
   }
+}
+
+function ownRemotes(target: RemoteServer, options: ConnectOptions, credentialOf: NonNullable<ConnectOptions['credentialOf']>): Connection {
+  const { name, isolation, limits, now } = options
+  if (isolation === 'shared') throw new OpenMcpError('usage', `the server ${name} cannot be one for all and have a login of each`)
+  return loadedLater(async () => {
+    const [{ perCaller }, { connectRemote }] = await Promise.all([import('./per-caller.ts'), import('./remote.ts')])
+    return perCaller({ connect: (caller) => connectRemote(target, { ...options, credential: credentialOf(caller) }), limits, now })
+  })
 }
 
 /** A command that does not exist is told at start, and ends what was to serve it alone. */

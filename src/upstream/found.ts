@@ -35,6 +35,8 @@ export function connectFound({ find, first, again, isForGood, log }: Finding): C
   const look = (): Promise<Remote> => (finding ??= search())
   function away(thrown: unknown): void {
     failure = toOpenMcpError(thrown)
+    // The caller hears of it, who alone can do something about it.
+    if (failure.code === 'login_needed') return
     log.warn(`${failure.message}; ${again}`, { hint: failure.hint })
   }
   async function start(): Promise<void> {

@@ -81,6 +81,8 @@ export interface ConnectOptions {
   name: string
   /** What the upstream is told about who we are. None: what the target's own headers say. */
   credential?: Credential | undefined
+  /** What it is told of each caller: a server of `remote` then has a connection for each owner. Fails where a caller can prove nothing there. */
+  credentialOf?: ((caller: Caller) => Credential) | undefined
   /** Served without sessions: what each would have of its own, those of one owner share. */
   stateless?: boolean | undefined
   /** What the child of this caller has in its environment beside what all have. */

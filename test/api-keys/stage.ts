@@ -36,7 +36,7 @@ export function postJson({ base }: Pick<Secured, 'base'>, path: string, body: Js
   })
 }
 
-export async function challengeFor(stage: Secured, asked: Json): Promise<string> {
+export async function challengeFor(stage: Pick<Secured, 'base'>, asked: Json): Promise<string> {
   return challengeOf(await postJson(stage, '/challenge', asked))
 }
 
@@ -47,12 +47,12 @@ export function challengeOf({ status, json, text }: Answer): string {
 }
 
 /** The whole of it. */
-export async function act(stage: Secured, who: Prover, path: string, more: Json = {}): Promise<Answer> {
+export async function act(stage: Pick<Secured, 'base'>, who: Prover, path: string, more: Json = {}): Promise<Answer> {
   const message = await challengeFor(stage, who.asked)
   return postJson(stage, path, { ...who.asked, message, signature: who.sign(message), ...more })
 }
 
-export async function keyOf(stage: Secured, who: Prover, more: Json = {}): Promise<{ secret: string; id: string }> {
+export async function keyOf(stage: Pick<Secured, 'base'>, who: Prover, more: Json = {}): Promise<{ secret: string; id: string }> {
   const { status, json, text } = await act(stage, who, '/gen-api-key', more)
   const [secret, id] = [json['api_key'], at(json, 'key', 'id')]
   if (typeof secret !== 'string' || typeof id !== 'string') throw new Error(`no key: ${status} ${text}`)

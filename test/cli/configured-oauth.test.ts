@@ -1,5 +1,5 @@
 // `oauth` of a server of the file: how we prove ourselves to it.
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { readArguments } from '../../src/cli/arguments.ts'
 import { parseConfig } from '../../src/cli/config-file.ts'
 import { RUN_OPTIONS } from '../../src/cli/option-table.ts'
@@ -16,14 +16,14 @@ import { refusalIn } from './refusal.ts'
 const url = 'https://far.example/mcp'
 const client = { clientId: 'us', clientSecret: '${SECRET}' }
 
-function typed(entry: object): RunOptions {
+function typed(entry: object, more: readonly string[] = []): RunOptions {
   const machine = machineWith({ env: { SECRET: 'shh-canary' }, files: { '/home/ann/c.json': JSON.stringify({ mcpServers: { far: { url, ...entry } } }) } })
   const absolute = {
     ...machine,
     resolve: (path: string) => (path.startsWith('/') ? path : machine.resolve(path)),
     readText: (path: string) => machine.readText(path.startsWith('/') ? path : machine.resolve(path)),
   }
-  return runOptions(readArguments(['--config', 'c.json', '-p', '0'], RUN_OPTIONS), absolute, parseConfig)
+  return runOptions(readArguments(['--config', 'c.json', '-p', '0', ...more], RUN_OPTIONS), absolute, parseConfig)
 }
 
 test('client_credentials is the client with its secret, and what it asks for', () => {
@@ -93,4 +93,24 @@ test('two servers of one file have a token each, from where each is told', async
     [1, 1],
     [1, 1],
   ])
+})
+
+describe('a login of each caller', () => {
+  test.each([[{ per: 'caller', scope: 'a' }], [{ multi_user: true, scope: 'a' }]])(
+    '%j is one of each, and never what somebody has logged in for at the terminal',
+    (oauth) => {
+      const [server] = typed({ oauth }, ['--security']).servers
+      expect(server).toMatchObject({ own: { server: 'far', address: new URL(url), scope: 'a', directory: expect.stringMatching(/logins$/) } })
+      expect(server?.proof).toBeUndefined()
+    },
+  )
+
+  test.each([
+    ['without --security', { oauth: { per: 'caller' } }, [], 'nobody is asked who they are'],
+    ['at one server for all', { oauth: { per: 'caller' }, isolation: 'shared' }, ['--security'], 'shared is one for all'],
+    ['at several addresses', { oauth: { per: 'caller' }, fallback: ['https://other.example/mcp'] }, ['--security'], 'caller is for one address'],
+    ['where nobody knows who answers', { oauth: { per: 'caller' }, tls: { verify: false } }, ['--security'], 'nobody knows to whom'],
+  ])('%s is a mistake', (where, entry, more, words) => {
+    expect(refusalIn(where, () => typed(entry, more)).message).toContain(words)
+  })
 })

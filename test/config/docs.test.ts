@@ -31,6 +31,7 @@ test('every section has its table, and every section that is not built yet is na
     'mcpServers.oauth.client_metadata',
     'mcpServers.client_header_forwarding',
     'trust.issuers.jwks',
+    'trust.openWebUi',
   ])
   expect(marked.filter((path) => path !== 'the-file').toSorted()).toEqual(
     placesIn()

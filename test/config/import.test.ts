@@ -146,12 +146,17 @@ test('mcpo, whose headers of callers go on when they are named', () => {
       type: 'streamable-http',
       url: 'https://h/mcp',
       forwardHeaders: ['X-Request-ID'],
-      oauth: { server_url: 'https://h', storage_type: 'file', callback_port: 3030, client_metadata: { client_name: 'mcpo', scope: 'read' } },
+      oauth: {
+        server_url: 'https://h',
+        storage_type: 'file',
+        callback_port: 3030,
+        multi_user: true,
+        client_metadata: { client_name: 'mcpo', scope: 'read' },
+      },
     },
     quiet: { type: 'sse', url: 'https://q/sse' },
   })
   expect(notes.map((note) => note.split(': ')[0])).toEqual([
-    'mcpServers.far.oauth.multi_user',
     'mcpServers.far.client_header_forwarding.whitelist[0]',
     'mcpServers.far.client_header_forwarding.whitelist[1]',
     'mcpServers.quiet.client_header_forwarding',

@@ -229,6 +229,15 @@ describe('what a remote server asks for besides', () => {
     ])
   })
 
+  test.each([
+    [{ multi_user: true }, 'caller'],
+    [{ per: 'caller' }, 'caller'],
+    [{ multi_user: false }, 'all'],
+    [{}, 'all'],
+  ])('a login with %j is one per %s', (oauth, per) => {
+    expect(entryOf({ url, oauth })).toMatchObject({ oauth: { per } })
+  })
+
   test('of headers of callers nothing goes on while mcpo would send nothing on', () => {
     expect(entryOf({ url, client_header_forwarding: { enabled: false, whitelist: ['X-User'] } })).toMatchObject({ forwardHeaders: [] })
   })
@@ -241,7 +250,9 @@ describe('what a remote server asks for besides', () => {
     [{ oauth: { tokenUrl: 'http://id.example/token', clientId: 'us', clientSecret: 's' } }, 'oauth.tokenUrl: must be an https URL'],
     [{ oauth: { issuer: 'http://127.0.0.1.evil.example' } }, 'oauth.issuer: must be an https URL'],
     [{ oauth: { resource: 'https://user@host/' } }, 'oauth.resource: must be a URL'],
-    [{ oauth: { multi_user: true } }, 'oauth.multi_user: a login of its own for each caller is not here'],
+    [{ oauth: { multi_user: true, per: 'caller' } }, 'multi_user says again what per says'],
+    [{ oauth: { per: 'caller', grant: 'device' } }, 'per caller is for people who log in'],
+    [{ oauth: { multi_user: true, clientId: 'us', clientSecret: 's', tokenUrl: 'https://id.example/token' } }, 'per caller is for people who log in'],
     [{ oauth: { clientID: 'us' } }, 'oauth.clientID: is not known; did you mean clientId'],
     [{ oauth: {}, id: 'me' }, 'oauth and id both say who we are'],
     [{ oauth: {}, headers: { authorization: 'Bearer x' } }, 'oauth and the header Authorization both say who we are'],

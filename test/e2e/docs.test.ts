@@ -126,6 +126,7 @@ describe('the examples', () => {
       'docs/security.md: json',
       'docs/security.md: json',
       'docs/upstream-login.md: json',
+      'docs/upstream-login.md: json',
     ])
   })
 

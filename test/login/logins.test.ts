@@ -219,3 +219,31 @@ describe('a lock', () => {
     expect(await alone(path, { now }, async () => 'in')).toBe('in')
   })
 })
+
+describe('a login of one caller', () => {
+  const holder = { server: 'far', caller: 'did:key:ann' }
+  const held = { ...holder, sinceMs: 5 }
+
+  test.each([
+    ['another caller', { ...holder, caller: 'did:key:bob' }],
+    ['another server', { ...holder, server: 'near' }],
+    ['all', undefined],
+  ])('that is carried to where the logins of %s are opens nothing there', async (_whose, other) => {
+    const directory = ownDirectory()
+    const [own, others] = [join(directory, 'own'), join(directory, 'others')]
+    await createLogins({ directory: own, holder, now }).save(someLogin({ holder: held }))
+    const [file = ''] = readdirSync(own)
+    mkdirSync(others, { mode: 0o700 })
+    renameSync(join(own, file), join(others, file))
+    await expect(createLogins({ directory: others, holder: other, now }).find(MCP)).rejects.toMatchObject({ code: 'keys_unsafe' })
+  })
+
+  test('is kept where it is theirs, and nowhere else', async () => {
+    const directory = ownDirectory()
+    const logins = createLogins({ directory, holder, now })
+    await expect(logins.save(someLogin())).rejects.toMatchObject({ code: 'internal' })
+    await expect(createLogins({ directory, now }).save(someLogin({ holder: held }))).rejects.toMatchObject({ code: 'internal' })
+    await logins.save(someLogin({ holder: held }))
+    expect((await logins.find(MCP))?.login.holder).toEqual(held)
+  })
+})

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { createKeyRouter } from '../../src/api-keys/router.ts'
 import { createApp } from '../../src/http/app.ts'
+import { createOwnLogins } from '../../src/http/own-logins.ts'
 import { createLoginDoors } from '../../src/oauth/browser/doors.ts'
 import { createIssuer } from '../../src/oauth/issuer.ts'
 import { createLog } from '../../src/observe/log.ts'
@@ -567,6 +568,15 @@ const OPEN: Readonly<Record<string, string>> = {
   'PREFIX/rotate-api-key': JSON_DOOR,
   'PREFIX/revoke-api-key': JSON_DOOR,
   'PREFIX/reverse-lookup': JSON_DOOR,
+  'PREFIX/oauth/git/authorize': BROWSER_DOOR.replace('403', '401'),
+  'PREFIX/oauth/git/proved': BROWSER_DOOR.replace('403', '400'),
+  'PREFIX/oauth/git/consent': BROWSER_DOOR.replace('403', '400'),
+  'PREFIX/oauth/git/answer': FORM,
+  'PREFIX/oauth/git/callback': BROWSER_DOOR.replace('403', '400'),
+  'PREFIX/oauth/git/status': BROWSER_DOOR.replace('403', '401'),
+  'PREFIX/oauth/git/forget': FORM.replace('400', '401'),
+  'PREFIX/oauth/git': NOTHING,
+  'PREFIX/oauth/git/other': NOTHING,
   'PREFIX/keys': PLAIN,
   'PREFIX/keys/page.js': PLAIN,
   'PREFIX/keys/page.css': PLAIN,
@@ -601,6 +611,8 @@ test('every route of the app is one of those above', () => {
   }
   const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
   const keys = { signing: nothing, published: () => [], verifying: nothing, sealing: nothing, hashing: nothing, list: nothing, rotate: nothing, close: nothing }
+  const cookies = { made: nothing, ended: nothing, isOf: nothing }
+  const ours = { begin: nothing, redeem: nothing }
   const places = { baseOf: nothing, isOwnIssuer: nothing, resourceOf: nothing, opens: nothing }
   for (const pathPrefix of PREFIXES) {
     const act = nothing
@@ -608,7 +620,7 @@ test('every route of the app is one of those above', () => {
       endpoints: { shown: act, challenge: act, approve: act, deny: act },
       registrations: { register: nothing, find: nothing },
       rows: { put: nothing, get: nothing, remove: nothing, use: nothing, isUsed: nothing, secret: nothing, boundTo: nothing, bind: nothing, end: nothing },
-      cookies: { made: nothing, ended: nothing, isOf: nothing },
+      cookies,
       flow: nothing,
       standingOf: nothing,
       places,
@@ -619,7 +631,7 @@ test('every route of the app is one of those above', () => {
     })
     const issuer = createIssuer({
       token: nothing,
-      browserLogin: { addTo: addLogin, token: nothing, refreshTokens: { find: nothing, end: nothing } },
+      browserLogin: { addTo: addLogin, token: nothing, refreshTokens: { find: nothing, end: nothing }, ours, cookies },
       introspect: nothing,
       revoke: nothing,
       keys,
@@ -631,22 +643,33 @@ test('every route of the app is one of those above', () => {
     })
     const endpoints = { challenge: act, generate: act, get: act, rotate: act, revoke: act, reverseLookup: act }
     const keyRouter = createKeyRouter({ endpoints, closed: undefined, takeTurn: nothing, pathPrefix, log })
+    const ownLogins = createOwnLogins({
+      guard: nothing,
+      callerOf: nothing,
+      placeOf: nothing,
+      placeOfProved: nothing,
+      base: nothing,
+      browser: { places, mayBegin: nothing, webUiUser: nothing, cookies, ours },
+      pathPrefix,
+      log,
+      now: nothing,
+    })
     const app = createApp({
       rules: { allowsHost: nothing, allowsOrigin: nothing, grantsOrigin: nothing },
       tls: false,
       exposeHeaders: [],
       pathPrefix,
       status: { ready: nothing, lastActivity: nothing, servers: nothing, counts: nothing },
-      security: { issuer, keys: keyRouter, guard: nothing },
+      security: { issuer, keys: keyRouter, guard: nothing, ownLogins: nothing },
       tsp: nothing,
       mcp: nothing,
       sse: nothing,
       messages: nothing,
       log,
     })
-    const routes = [...routesIn(app.router), ...routesIn(issuer), ...routesIn(keyRouter)]
+    const routes = [...routesIn(app.router), ...routesIn(issuer), ...routesIn(keyRouter), ...routesIn(ownLogins)]
     const named = Object.keys(OPEN).map((path) => path.replace('AAAAAAAAAAAAAAAAAAAAAAAA', ':uid').replace('/git/', '/:name/'))
-    const known = [...DOORS.map((path) => `PREFIX${path.replace('/git/', '/:name/')}`), ...named, 'PREFIX/keys/:file'].map((path) =>
+    const known = [...DOORS.map((path) => `PREFIX${path.replace('/git/', '/:name/')}`), ...named, 'PREFIX/keys/:file', 'PREFIX/oauth/:name/:step'].map((path) =>
       path.replaceAll('PREFIX', pathPrefix),
     )
     expect(routes.length).toBeGreaterThan(40)

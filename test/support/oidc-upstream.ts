@@ -123,10 +123,11 @@ function configurationOf(resource: string): Configuration {
   }
 }
 
-/** Whoever comes is ann, and allows what is asked. */
+/** Whoever comes is who their cookie says, ann without one, and allows what is asked. */
 async function allow(provider: Provider, resource: string, req: Request, res: Response): Promise<void> {
   const { prompt, params, session, grantId } = await provider.interactionDetails(req, res)
-  if (prompt.name === 'login') return provider.interactionFinished(req, res, { login: { accountId: 'ann' } })
+  const [, accountId = 'ann'] = /(?:^|; )account=(\w+)/.exec(req.headers.cookie ?? '') ?? []
+  if (prompt.name === 'login') return provider.interactionFinished(req, res, { login: { accountId } })
   const known = grantId === undefined ? undefined : await provider.Grant.find(grantId)
   const grant = known ?? new provider.Grant({ accountId: session?.accountId ?? '', clientId: String(params['client_id']) })
   grant.addOIDCScope('openid offline_access')

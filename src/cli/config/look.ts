@@ -21,8 +21,9 @@ import { USUAL_FILE, type Asked } from './asked.ts'
 export function read(file: string, machine: Machine): RunOptions {
   // What comes by a pipe can be read once.
   const text = textOf(machine, 'FILE', file)
-  const { isSecured } = parseConfig(text, file, fillingOf(machine, file))
-  const typed = ['--config', file, '-p', '0', ...(isSecured ? ['--security'] : [])]
+  const { isSecured, servers } = parseConfig(text, file, fillingOf(machine, file))
+  const asksCallers = isSecured || [...servers.values()].some((entry) => entry?.kind === 'remote' && entry.oauth?.per === 'caller')
+  const typed = ['--config', file, '-p', '0', ...(asksCallers ? ['--security'] : [])]
   const readText = (path: string): string => (path === file ? text : machine.readText(path))
   return runOptions(readArguments(typed, RUN_OPTIONS), { ...machine, readText }, parseConfig)
 }

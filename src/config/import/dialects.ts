@@ -47,7 +47,7 @@ function claude({ env, envFile, type, oauth, client_header_forwarding: forwardin
     ...entry,
     ...envOf(env),
     ...(envFile !== undefined && { envFile: typeof envFile === 'string' ? [envFile] : envFile }),
-    ...(oauth !== undefined && { oauth: oauthOf(oauth, `${at}.oauth`, notes) }),
+    ...(oauth !== undefined && { oauth }),
     ...forwardsOf(forwarding, `${at}.client_header_forwarding`, notes),
   }
 }
@@ -70,13 +70,6 @@ function envOf(env: unknown): JsonObject {
     value === null ? [] : [[name, typeof value === 'number' || typeof value === 'boolean' ? String(value) : value]],
   )
   return { ...((set.length > 0 || passed.length === 0) && { env: Object.fromEntries(set) as JsonObject }), ...(passed.length > 0 && { passEnv: passed }) }
-}
-
-function oauthOf(oauth: unknown, at: string, notes: Notes): unknown {
-  if (!isObject(oauth) || oauth['multi_user'] !== true) return oauth
-  const { multi_user: _all, ...others } = oauth
-  notes.leftOut(`${at}.multi_user`, 'is left out: one login is for all callers')
-  return others
 }
 
 /** mcpo: names are taken, patterns are not. */

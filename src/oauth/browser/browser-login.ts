@@ -16,11 +16,12 @@ import type { Refusal } from '../refusal.ts'
 import type { ProvedBy } from '../signed-proof.ts'
 import { createClientDocuments } from './client-documents.ts'
 import { createFindClient } from './clients.ts'
-import { createLoginCookies } from './cookie.ts'
+import { createLoginCookies, type LoginCookies } from './cookie.ts'
 import { createLoginEndpoints } from './endpoints.ts'
 import type { Flow } from './flow.ts'
 import { createLoginRows } from './login-rows.ts'
 import { quietly } from './quietly.ts'
+import { createProofOfOurs, type ProofOfOurs } from './proof-of-ours.ts'
 import { createRefreshTokens, type RefreshTokens } from './refresh-tokens.ts'
 import { createRegistrations } from './registration.ts'
 import { createLoginDoors } from './doors.ts'
@@ -32,6 +33,9 @@ export interface BrowserLogin {
   /** The grants of `LOGIN_GRANTS` at `/token`. */
   token(request: FormRequest): Promise<Answer | Refusal>
   refreshTokens: RefreshTokens
+  /** For pages of our own that have to know who is in front of them. */
+  ours: ProofOfOurs
+  cookies: LoginCookies
 }
 
 export interface BrowserLoginOptions {
@@ -90,5 +94,7 @@ export function createBrowserLogin(options: BrowserLoginOptions): BrowserLogin {
     }),
     token: createLoginTokens({ ...options, rows, flow, mayBeClient: (id) => registrations.find(id) !== undefined || documents.isUrl(id) }),
     refreshTokens: createRefreshTokens(rows),
+    ours: createProofOfOurs({ ...options, registrations, rows, flow }),
+    cookies,
   }
 }

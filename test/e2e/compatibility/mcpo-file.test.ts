@@ -102,7 +102,7 @@ test('"oauth": { "multi_user": true }', differs('members about a login'), async 
   const { at: file } = files({ 'config.json': { mcpServers: { far: { type: 'streamable-http', url: 'https://mcp.example.com/mcp', oauth } } } })
   expect(await typed(['--port', '0', '--config', file('config.json')])).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('mcpServers.far.oauth.multi_user'),
+    stderr: expect.stringMatching(/mcpServers\.far\.oauth: each caller has a login of their own(?:.|\n)*--security/),
   })
 })
 
