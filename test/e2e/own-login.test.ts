@@ -68,7 +68,7 @@ test('"multi_user": true: two people with official clients, each with an account
   const reset = await typed(['reset'], { env })
   expect(reset).toMatchObject({ code: 0, stderr: expect.stringContaining(`forgotten: the login of ${ANN.did} for ${far.url.href}`) })
   expect((await typed(['reset'], { env })).stderr).toContain('there is no login to forget')
-  await expect(whoami(ANN, again.url.origin)).rejects.toThrow()
+  await expect(whoami(ANN, again.url.origin)).rejects.toThrow(Error)
   await again.stop()
   const { origin } = (await start()).url
   await expect(whoami(ANN, origin)).rejects.toMatchObject({ code: -32042 })
