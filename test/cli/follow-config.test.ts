@@ -122,13 +122,14 @@ test('a file where a directory was is said, too', async () => {
 })
 
 test('a secret in a file of its own is followed, also while it is missing', async () => {
-  const { applied, log, write } = await stage(config({ a: { command: 'a', env: { KEY: '${file:key}' } } }), { key: 'first' })
-  await write('key', 'second')
+  const { applied, log, write, moveIn } = await stage(config({ a: { command: 'a', env: { KEY: '${file:key}' } } }), { key: 'first' })
+  // Whole: a look at half of a write would be news as well.
+  await moveIn('key', 'second')
   await until('the new key', () => applied.length === 1)
   expect(applied[0]?.[0]?.target).toMatchObject({ env: { KEY: 'second' } })
   await write('c.json', config({ a: { command: 'a', env: { KEY: '${file:other}' } } }))
   await until('words', () => log.some((line) => line.includes('needs the file "other"')))
-  await write('other', 'third')
+  await moveIn('other', 'third')
   await until('the other key', () => applied.length === 2)
   expect(applied[1]?.[0]?.target).toMatchObject({ env: { KEY: 'third' } })
   expect(log.join()).not.toMatch(/first|second|third/)
