@@ -142,7 +142,7 @@ describe('a proof', () => {
       message.replace(nonceIn(message), nonceIn(other)),
       message.replace(nonceIn(message), '0'.repeat(96)),
       message.replace(nonceIn(message), nonceIn(message).toUpperCase()),
-      message.replaceAll(/T(\d\d):/g, 'T00:'),
+      message.replaceAll(/T(\d\d):/g, (_, hour) => `T${hour === '00' ? '01' : '00'}:`),
       message.replace('Version: 1', 'Version: 2'),
       `${message}\nResources:\n- https://evil.example`,
       message.replace('\n\n', '\n\nI also give away my house.\n\n'),
