@@ -111,6 +111,7 @@ describe('the examples', () => {
     // Each of these is read below or in another of the tests of documents; one more wants a test of its own.
     expect(others.filter(({ language }) => language !== '').map(({ document, language }) => `${document}: ${language}`)).toEqual([
       'README.md: jsonc',
+      'README.md: bash',
       'README.md: json',
       'TSP_EXTEND.md: js',
       'docs/api-keys.md: bash',
