@@ -8,7 +8,7 @@ import { parseHeaderName } from './headers.ts'
 import { besideFile, textOf } from './machine.ts'
 import { NO_CONFIG, isSecured } from './security-options.ts'
 import { allOf, oneOf, type Reading } from './target-options.ts'
-import { parseHost, parseOrigin, parsePathPrefix, parsePublicUrl } from './values.ts'
+import { parseHost, parseNetworks, parseOrigin, parsePathPrefix, parsePublicUrl } from './values.ts'
 
 /** An address and a port. */
 export type Bind = Pick<ListenOptions, 'host' | 'port'>
@@ -20,6 +20,8 @@ export function listenOf(reading: Reading, bind: Bind = { host: '127.0.0.1', por
   if (!isLoopbackHost(bind.host) && !isSecured(reading)) weighExposure(reading, bind.host, insecureNoAuth)
   if (isLoopbackHost(bind.host) && bind.port > 0 && reading.machine.env['OPENMCP_CONTAINER'] === '1') warnOfContainer(reading, bind)
   const publicUrl = oneOf(reading, 'public-url', parsePublicUrl) ?? configured.publicUrl
+  const rootPath = oneOf(reading, 'root-path', parsePathPrefix) ?? configured.rootPath
+  const trustProxies = listed(reading, 'trust-proxy', parseNetworks, configured.trustProxies && [configured.trustProxies]).flat()
   const tls = tlsOf(reading, config)
   return {
     ...bind,
@@ -28,6 +30,8 @@ export function listenOf(reading: Reading, bind: Bind = { host: '127.0.0.1', por
     allowOrigins: distinct([...listed(reading, 'allow-origin', parseOrigin, configured.allowOrigins), publicUrl?.origin]),
     exposeHeaders: distinct(listed(reading, 'expose-header', parseHeaderName, configured.exposeHeaders)),
     pathPrefix: oneOf(reading, 'path-prefix', parsePathPrefix) ?? configured.pathPrefix ?? '',
+    ...(rootPath !== undefined && { rootPath }),
+    ...(trustProxies.length > 0 && { trustProxies }),
     ...(publicUrl !== undefined && { publicUrl }),
     insecureNoAuth,
   }

@@ -7,7 +7,7 @@ export interface OptionRule {
   /** May be given more than once. */
   repeats?: boolean
   /** What it speaks about: without that it would be ignored, so it is refused. */
-  needs?: 'command' | 'program' | 'upstream' | 'port' | 'security' | 'proof' | 'tsp'
+  needs?: 'command' | 'program' | 'upstream' | 'port' | 'security' | 'proof' | 'tsp' | 'openapi'
   /** Known by name only: refused rather than ignored. */
   notBuilt?: boolean
 }
@@ -56,6 +56,8 @@ const LISTEN = {
   'allow-host': { value: 'HOST', repeats: true, needs: 'port' },
   'expose-header': { value: 'NAME', repeats: true, needs: 'port' },
   'path-prefix': { value: '/PATH', needs: 'port' },
+  'root-path': { value: '/PATH', needs: 'openapi' },
+  'trust-proxy': { value: 'ADDRESS,...', repeats: true, needs: 'openapi' },
   'public-url': { value: 'URL', needs: 'port' },
   'tls-cert': { value: 'FILE', needs: 'port' },
   'tls-key': { value: 'FILE', needs: 'port' },
@@ -114,6 +116,7 @@ export const RUN_OPTIONS: OptionTable = table({
   isolation: { value: 'session|identity|shared' },
   stateless: { needs: 'port' },
   openapi: { needs: 'port' },
+  'openapi-form': { value: 'tools|mcpo', needs: 'openapi' },
   name: { value: 'NAME' },
   'named-server': { value: 'NAME=COMMAND', repeats: true },
   aggregate: {},

@@ -87,6 +87,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
   const security = published && securityOf(reading, isServed ? listen : undefined, config)
   const proof = target && proofOf(reading, target)
   const openapi = allOf(reading, 'openapi').length > 0 ? { openapi: {} } : {}
+  const form = oneOf(reading, 'openapi-form', (text, as) => parseChoice(text, as, ['tools', 'mcpo']))
   const shared = { isolation: isolationOf(reading) ?? 'session', limits: limitsOf(reading, config.limits), ...openapi } as const
   const isStateless = allOf(reading, 'stateless').length > 0
   const configured = configuredServers(config, {
@@ -108,6 +109,7 @@ function readOptions(args: Arguments, machine: Machine, readConfig: ReadConfig):
     ...(security && { security }),
     name: oneOf(reading, 'name', parseName) ?? config.name ?? 'default',
     ...shared,
+    ...(openapi.openapi && form && { openapi: { form } }),
     ...(isStateless && { stateless: true }),
     ...forwardsOf(reading, target),
     log: { level: levelOf(reading), format: oneOf(reading, 'log-format', (text, as) => parseChoice(text, as, ['text', 'json'])) ?? 'text' },
@@ -197,6 +199,8 @@ function whatIsThere(args: Arguments, { urls, vid, listen }: Publish): There {
     program: args.kind === 'command' || args.given.has('named-server'),
     upstream: isVid || urls !== undefined,
     port: listen !== undefined,
+    // A file may have servers that are served so, now or when it has changed.
+    openapi: listen !== undefined && (args.given.has('openapi') || args.given.has('config')),
     security,
     proof: security || isVid || args.given.has('id'),
     tsp: isVid || hasTsp({ args }),

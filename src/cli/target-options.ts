@@ -91,6 +91,7 @@ function useless(as: string, needs: Needed, { command, upstream }: There): OpenM
   if (needs === 'security') return new OpenMcpError('usage', `${as} is for --security, and nobody is asked who they are here`, { hint: 'add --security' })
   if (needs === 'proof') return new OpenMcpError('usage', `${as} is for --security or --id, and there is neither`, { hint: `drop ${as}, or add --security` })
   if (needs === 'tsp') return new OpenMcpError('usage', `${as} is for --tsp or for an upstream named by a DID, and there is neither`, { hint: `drop ${as}` })
+  if (needs === 'openapi') return new OpenMcpError('usage', `${as} is for tools as plain HTTP, and there are none`, { hint: 'add --openapi, and -p PORT' })
   if (needs === 'port') return new OpenMcpError('usage', `${as} is for a port, and openmcp serves its own stdio here`, { hint: 'add -p PORT' })
   if (needs === 'command' || needs === 'program') {
     const hint = upstream ? `drop ${as}` : `drop ${as}: a server of --config FILE has 'env', 'passEnv' and 'cwd' of its own`

@@ -27,7 +27,7 @@ import { vidTarget } from './vid-target.ts'
 import { wayOf } from './way-options.ts'
 
 const DEFAULT_SECONDS = 30
-const NOTHING = { port: false, security: false, proof: false }
+const NOTHING = { port: false, openapi: false, security: false, proof: false }
 
 /** Prints what the server is on stdout, or how it wants to be asked. Throws, in words, when there is none to be reached in time. */
 export async function test(args: Arguments, io: Io, now: () => number = () => performance.now()): Promise<number> {

@@ -1,7 +1,8 @@
 // Single values of options: text in, a checked value out. `as` is the option as it was typed.
-import { hostOf, originOf, pathPrefixOf, publicUrlOf, serverUrlOf } from '../config/addresses.ts'
+import { hostOf, originOf, publicUrlOf, serverUrlOf } from '../config/addresses.ts'
 import { MAX_SECONDS, bytesOf, shownBytes } from '../config/limit-table.ts'
 import { OpenMcpError } from '../errors.ts'
+import { networkOf, pathPrefixOf, type Network } from '../protocol/behind-proxy.ts'
 
 interface Range {
   from: number
@@ -84,6 +85,13 @@ export function parseHost(text: string, as: string): string {
 /** `/x` or `/x/y`, without a slash at its end; `/` is no prefix at all. */
 export function parsePathPrefix(text: string, as: string): string {
   return pathPrefixOf(text) ?? refuse(`${as}: '${text}' is not a path`, `${as} takes a path like /mcp-servers`)
+}
+
+/** Proxies in front, by their addresses. */
+export function parseNetworks(text: string, as: string): readonly Network[] {
+  return text
+    .split(',')
+    .map((one) => networkOf(one.trim()) ?? refuse(`${as}: '${one}' is no address`, `${as} takes addresses like 10.0.0.7 or 10.0.0.0/8, with commas between`))
 }
 
 /** The address under which clients know us, when that is not the one we listen on. */

@@ -1,4 +1,4 @@
-// Hosts, origins, paths and URLs as people write them, for the command line and the file alike. Undefined: it is none.
+// Hosts, origins and URLs as people write them, for the command line and the file alike. Undefined: it is none.
 import { isIP, isIPv6 } from 'node:net'
 import { isLoopbackHost } from '../protocol/loopback.ts'
 
@@ -15,13 +15,6 @@ export function hostOf(text: string): string | undefined {
   const [, name, port = ''] = /^(\[[\da-f:.]+\]|[^\s:/?#@[\]\\*%]+)(:[1-9]\d{0,4})?$/i.exec(text) ?? []
   const url = name === undefined ? undefined : webUrlOf(`http://${name}${port}/`)
   return url && `${url.hostname}${port}`
-}
-
-/** `/x` or `/x/y`, without a slash at its end; `/` is no prefix at all. */
-export function pathPrefixOf(text: string): string | undefined {
-  if (text === '/') return ''
-  const path = text.replace(/\/$/, '')
-  return /^(?:\/[A-Za-z0-9._~-]+)+$/.test(path) && !path.split('/').some((part) => part === '.' || part === '..') ? path : undefined
 }
 
 /** The address under which clients know us, when that is not the one we listen on. */

@@ -1,6 +1,7 @@
 // `listen` and `limits`: where openmcp serves, under which names, and how much of everything.
+import { networkOf, pathPrefixOf } from '../protocol/behind-proxy.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { bindHostOf, hostOf, originOf, pathPrefixOf, publicUrlOf } from './addresses.ts'
+import { bindHostOf, hostOf, originOf, publicUrlOf } from './addresses.ts'
 import { bytesOf, limitRules, shownBytes, type LimitRule } from './limit-table.ts'
 import { about, listOf, meaning, number, object, text, type Shape } from './shape.ts'
 import { headerName } from './words.ts'
@@ -20,6 +21,14 @@ const LISTEN_MEMBERS = {
     spoken(publicUrlOf, 'must be a URL without user, query and fragment', 'like https://mcp.example.com'),
   ),
   pathPrefix: about('Every path is served below it.', spoken(pathPrefixOf, 'must be a path', 'like /mcp-servers')),
+  rootPath: about(
+    'What a proxy in front takes off a path: documents of `openapi` tell clients of it, and nothing is served below it. `pathPrefix` comes behind it.',
+    spoken(pathPrefixOf, 'must be a path', 'like /api/tools'),
+  ),
+  trustProxies: about(
+    'Proxies in front whose `X-Forwarded-Prefix` is taken for that, where there is no `rootPath`. Nobody else is heard.',
+    listOf(spoken(networkOf, 'must be an IP address, or one and how many bits of it count', 'like 10.0.0.7 or 10.0.0.0/8')),
+  ),
   allowHosts: about(
     'Names beside the bound address under which clients may call.',
     listOf(spoken(hostOf, 'must be a host', 'like mcp.example.com or [fd00::1]')),

@@ -5,6 +5,7 @@ import type { SecurityOptions } from '../oauth/options.ts'
 import type { LogLines } from '../observe/log-lines.ts'
 import type { Log, LogFormat, LogLevel } from '../observe/log.ts'
 import type { OpenApiOptions } from '../openapi/door.ts'
+import type { Network } from '../protocol/behind-proxy.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { ToolRules } from '../relay/tools-gate.ts'
 import type { Credential } from '../upstream/options.ts'
@@ -65,10 +66,19 @@ export interface ListenOptions {
   exposeHeaders: readonly string[]
   /** `/x`: every path is served below it. Empty: none. */
   pathPrefix: string
+  /** `/x`: what a proxy in front takes off. Documents of tools tell of it, and nothing is served below it. */
+  rootPath?: string
+  /** Proxies in front whose `X-Forwarded-Prefix` says the same, where there is no `rootPath`. */
+  trustProxies?: readonly Network[]
   /** What clients call beyond a reverse proxy: its origin is the issuer's, and its host is let in. */
   publicUrl?: URL
   /** Binding a non-loopback address without knowing who calls. Refused unless true. */
   insecureNoAuth: boolean
+}
+
+export interface RootOpenApiOptions extends OpenApiOptions {
+  /** Where `/openapi.json` says that they are: at `/tools/TOOL` unless told, or at `/TOOL` and by the names that they have with mcpo. */
+  form?: 'tools' | 'mcpo'
 }
 
 export interface OpenMcpOptions {
@@ -83,7 +93,7 @@ export interface OpenMcpOptions {
   /** Of the server at the root. Undefined: every tool that it has. */
   tools?: ToolRules
   /** Tools of what is at the root as plain HTTP operations. */
-  openapi?: OpenApiOptions
+  openapi?: RootOpenApiOptions
   /** What the server is called in the log and on /status. */
   name: string
   /** One child (or upstream connection) per session, one per identity, or one for all. */

@@ -5,6 +5,7 @@ import type { Handler } from '../downstream/mcp.ts'
 import { refuse, type RefusalHeaders } from '../downstream/refuse.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { OpenApiDoors } from '../http/plain-routes.ts'
+import { proxyPrefix, type BehindProxy } from '../http/proxy-prefix.ts'
 import type { Log } from '../observe/log.ts'
 import type { ToolsDoor } from '../openapi/door.ts'
 import type { DocumentOptions } from '../openapi/document.ts'
@@ -19,8 +20,12 @@ export interface PlainHttpOptions {
   callerOf(req: IncomingMessage): Caller
   refusalHeaders?: RefusalHeaders | undefined
   guarded: boolean
-  /** Below which clients find us: what a proxy in front takes off, and our own prefix. */
-  base: string
+  /** Below which everything is served. */
+  pathPrefix: string
+  /** What a proxy in front of that takes off. */
+  proxy: BehindProxy
+  /** Of the document at the root. */
+  form: DocumentOptions['form']
   /** How long a server may take to say what it has, where others have said it. */
   patienceMs: number
   /** While there is no stopping. */
@@ -28,7 +33,9 @@ export interface PlainHttpOptions {
   log: Log
 }
 
-export function createPlainHttp({ servers, callerOf, refusalHeaders, patienceMs, guarded, base, open, log }: PlainHttpOptions): OpenApiDoors {
+export function createPlainHttp(options: PlainHttpOptions): OpenApiDoors {
+  const { servers, callerOf, refusalHeaders, patienceMs, guarded, pathPrefix, open, log } = options
+  const takenOff = proxyPrefix(options.proxy)
   let made: Promise<ReturnType<typeof import('../openapi/documents.ts').createDocuments>> | undefined
 
   function doorOf(name: string | undefined, req: IncomingMessage): ToolsDoor {
@@ -52,8 +59,10 @@ export function createPlainHttp({ servers, callerOf, refusalHeaders, patienceMs,
     const documents = await (made ??= import('../openapi/documents.ts').then(({ createDocuments }) => createDocuments()))
     const one = name === undefined ? servers.find(undefined, callerOf(req))?.openapi : doorOf(name, req)
     const named = form === 'mcpo' ? `/${encodeURIComponent(name ?? '')}` : serverPath(name ?? '')
+    const base = takenOff(req) + pathPrefix
     const at = { form, guarded, base: name === undefined ? base : base + named }
-    if (one) return documents(req, res, [{ ...(await one.describe(req)), place: '' }], at)
+    const alone = name === undefined ? { ...at, form: options.form } : at
+    if (one) return documents(req, res, [{ ...(await one.describe(req)), place: '' }], alone)
     // Of several each has its place; one that is away is no reason to hear nothing of the others.
     const parts = await Promise.allSettled(
       servers.withOpenApi(callerOf(req)).map(async ({ name: called, server }) => {

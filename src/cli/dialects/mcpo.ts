@@ -80,9 +80,11 @@ function finish({ words, ours }: Speech, draft: Draft): Target {
   if (key) put(draft, '--api-key', key.value)
   draft.port ??= DEFAULT_PORT
   put(draft, '--openapi')
+  // What is filtered by name elsewhere goes by these.
+  if (!said.has('config')) put(draft, '--openapi-form', 'mcpo')
   if (draft.host === undefined) draft.warnings.push('served on loopback alone, where mcpo takes every address: --host 0.0.0.0 is that, and wants --api-key')
   putLogLevel(draft)
-  putPrefix(draft)
+  putPaths(draft)
   const seconds = machine.env['CONNECTION_TIMEOUT']
   if (seconds !== undefined && seconds !== '') put(draft, '--connect-timeout', seconds)
   return targetOf(words, draft)
@@ -109,9 +111,10 @@ const TRANSPORTS = new Map([
   ['streamablehttp', 'http'],
 ])
 
-/** Its root path is where a proxy in front puts it, and its prefix comes below: everything is served below both. */
-function putPrefix(draft: Draft): void {
-  const parts = ['root-path', 'path-prefix'].map((name) => draft.said.get(name)?.value.replace(/^\/+|\/+$/g, '') ?? '')
-  const prefix = parts.filter((part) => part !== '').join('/')
-  if (prefix !== '') put(draft, '--path-prefix', `/${prefix}`)
+/** Its prefix is ours; its root path is what a proxy in front has taken off. */
+function putPaths(draft: Draft): void {
+  for (const name of ['root-path', 'path-prefix']) {
+    const path = draft.said.get(name)?.value.replace(/^\/+|\/+$/g, '') ?? ''
+    if (path !== '') put(draft, `--${name}`, `/${path}`)
+  }
 }

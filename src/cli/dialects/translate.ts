@@ -62,7 +62,9 @@ export function recognise(argv: readonly string[], machine: Machine): Translatio
 function sayingsOf(translation: Translation | undefined): string {
   const { argv = [] } = translation ?? {}
   const end = argv.indexOf('--')
-  return JSON.stringify(argv.filter((word, index) => word !== '--openapi' || (end !== -1 && index > end)))
+  const ours = end === -1 ? argv : argv.slice(0, end)
+  const isOfIt = (index: number): boolean => /^--openapi(?:-form)?$/.test(ours[index] ?? '') || ours[index - 1] === '--openapi-form'
+  return JSON.stringify(argv.filter((_word, index) => !isOfIt(index)))
 }
 
 function isFluent({ dialect, speech }: { dialect: Dialect; speech: Speech }, machine: Machine): boolean {

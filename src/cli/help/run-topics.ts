@@ -14,6 +14,7 @@ const servers = `what is served
   --isolation session|identity|shared   one child per session (unless given), one per caller (with --security), or one for all
   --stateless                  no sessions at /mcp: every POST stands alone, whichever replica it reaches
   --openapi                    tools as plain HTTP, too: POST /tools/NAME, described by /openapi.json; as mcpo has them, POST /SERVER/NAME
+  --openapi-form tools|mcpo    where /openapi.json says that they are: at /tools/NAME ('tools'), or at /NAME and by the names that mcpo gives them
   --name NAME                  what it is called in the log and on /status; 'default' unless given
   --allow-tool GLOB            these of its tools, and no others; more than once for more
   --block-tool GLOB            and of those not these
@@ -62,6 +63,8 @@ const listen = `where it is served
   --allow-host HOST            a name that clients may use for us, beside those of loopback
   --expose-header NAME         a header of answers that web pages may read
   --path-prefix /PATH          serve everything below it
+  --root-path /PATH            what a proxy in front takes off: documents of --openapi tell of it, and nothing is served below it
+  --trust-proxy ADDRESS,...    a proxy, or a network like 10.0.0.0/8 of them, whose X-Forwarded-Prefix says that, where --root-path does not
   --public-url URL             what clients call it, when a proxy stands in front
   --tls-cert FILE              https, with its certificate
   --tls-key FILE               and its private key

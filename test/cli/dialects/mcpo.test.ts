@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { refusalOf, translated, wordsOf } from './translated.ts'
 
-/** The words in ours, without the one that all have: tools are plain HTTP, as mcpo has them. */
+/** The words in ours, without those that all have: tools are plain HTTP, and those of the one server are told of as mcpo does it. */
 function served(...typed: Parameters<typeof translated>): string[] | undefined {
-  const argv = translated(...typed)?.argv
-  expect(argv).toContain('--openapi')
-  return argv?.filter((word) => word !== '--openapi')
+  const said = translated(...typed)?.argv.join('\n') ?? ''
+  const own = said.includes('--config') ? '\n--openapi' : '\n--openapi\n--openapi-form\nmcpo'
+  expect(said).toContain(own)
+  return said.replace(own, '').split('\n')
 }
 
 test('what could be of another proxy as well serves no more than that would', () => {
@@ -32,7 +33,7 @@ describe('examples of mcpo', () => {
       '--port 8000 --api-key k -- uvx mcp-server-time --local-timezone=America/New_York',
       'run -p 8000 --security --api-key k -- uvx mcp-server-time --local-timezone=America/New_York',
     ],
-    ['--port 8000 --root-path /api/mcpo --api-key k -- cmd', 'run -p 8000 --security --api-key k --path-prefix /api/mcpo -- cmd'],
+    ['--port 8000 --root-path /api/mcpo --api-key k -- cmd', 'run -p 8000 --security --api-key k --root-path /api/mcpo -- cmd'],
     ['--config /path/to/config.json --hot-reload', 'run -p 8000 --config /path/to/config.json'],
     ['-c f.json -k key -t c.pem -K k.pem', 'run -p 8000 --config f.json --tls-cert c.pem --tls-key k.pem --security --api-key key'],
     ['-p 9000 -n Title -d Words --env-path .env -e A=b -- x', 'run -p 9000 --env-file .env -e A=b -- x'],
@@ -40,7 +41,7 @@ describe('examples of mcpo', () => {
       '--port 1 --strict-auth --cors-allow-origins https://a.example --cors-allow-origins https://b.example -- x',
       'run -p 1 --allow-origin https://a.example --allow-origin https://b.example -- x',
     ],
-    ['--port 1 --root-path /a/ --path-prefix /b/ --strict-auth -- x', 'run -p 1 --path-prefix /a/b -- x'],
+    ['--port 1 --root-path /a/ --path-prefix /b/ --strict-auth -- x', 'run -p 1 --root-path /a --path-prefix /b -- x'],
     ['--host 0.0.0.0 --port 1 -k key -- x', 'run -p 0.0.0.0:1 --security --api-key key -- x'],
   ])('%s', (typed, canonical) => {
     expect(served(typed)).toEqual(wordsOf(canonical))
