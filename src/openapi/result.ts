@@ -22,9 +22,14 @@ export function wordsOfResult({ content }: JsonObject): string {
 function textOfItem(item: JsonObject): string {
   const { type, text, data, mimeType, resource } = item
   // JSON in a text goes on as it is written: parsed and written again, a long number would be another.
-  if (type === 'text' && typeof text === 'string') return jsonIn(text) === undefined ? JSON.stringify(text) : text.trim().replaceAll(/[\r\n]+/g, ' ')
+  if (type === 'text' && typeof text === 'string') return isJson(text) ? text.trim().replaceAll(/[\r\n]+/g, ' ') : JSON.stringify(text)
   if ((type === 'image' || type === 'audio') && typeof data === 'string')
     return JSON.stringify(`data:${typeof mimeType === 'string' ? mimeType : ''};base64,${data}`)
   if (type === 'resource' && isObject(resource)) return JSON.stringify(resource)
   return JSON.stringify(item)
+}
+
+/** Most texts are none, which is seen without asking the parser: its refusal costs more than all else of a call's answer. */
+function isJson(text: string): boolean {
+  return /^\s*(?:[{["\d-]|(?:true|false|null)\s*$)/.test(text) && jsonIn(text) !== undefined
 }
