@@ -8,7 +8,14 @@ export default defineConfig({
     // Behind the last: what the compatibility contract comes to.
     reporters: ['default', './test/support/contract-table.ts'],
     projects: [
-      { test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/browser/**', 'test/slow/**'], testTimeout: 20_000 } },
+      {
+        test: {
+          name: 'rooms',
+          include: ['test/**/*.test.ts'],
+          exclude: ['**/node_modules/**', 'test/e2e/**', 'test/browser/**', 'test/slow/**'],
+          testTimeout: 20_000,
+        },
+      },
       {
         test: {
           name: 'browser',
