@@ -25,12 +25,12 @@ export function provedCaller(id: string): Caller {
 export interface OwnLoginOptions {
   logins: OwnLogins
   caller: string
-  end(isOver: (caller: Caller) => boolean): void
+  /** What is open was opened with the login of before, as whoever that is there. */
+  changed(isWhose: (caller: Caller) => boolean): void
 }
 
-export function ownLoginAt({ logins, caller, end }: OwnLoginOptions): OwnLogin {
-  // What is open was opened with the login of before, as whoever that is there.
-  const endAll = (): void => end(({ id }) => id === caller)
+export function ownLoginAt({ logins, caller, changed }: OwnLoginOptions): OwnLogin {
+  const isTheirs = ({ id }: Caller): boolean => id === caller
   return {
     address: logins.address.href,
     status: () => logins.statusOf(caller),
@@ -38,13 +38,13 @@ export function ownLoginAt({ logins, caller, end }: OwnLoginOptions): OwnLogin {
     begin: logins.begin,
     async finish(begun, parameters) {
       await logins.finish(caller, begun, parameters)
-      endAll()
+      changed(isTheirs)
     },
     async forget() {
       try {
         return await logins.forget(caller)
       } finally {
-        endAll()
+        changed(isTheirs)
       }
     },
   }

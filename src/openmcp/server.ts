@@ -19,6 +19,7 @@ import type { Limits } from '../protocol/limits.ts'
 import type { Sessions } from '../protocol/session.ts'
 import { createInFlight, type InFlight } from '../relay/in-flight.ts'
 import { createSessions } from '../relay/sessions.ts'
+import type { UntilLogin } from '../relay/until-login.ts'
 import type { Connection } from '../upstream/options.ts'
 
 export interface Server {
@@ -36,6 +37,8 @@ export interface Server {
   readonly openapi: ToolsDoor | undefined
   /** Ends what callers have open here that are over. */
   endOf(isOver: (caller: Caller) => boolean): void
+  /** They have another login of their own there than before, or none: what stood on one ends. */
+  loginChanged(isWhose: (caller: Caller) => boolean): void
   counts(): ServerCounts
   readonly connection: Pick<Connection, 'messages' | 'started' | 'ready' | 'state' | 'failure'>
   /** Settles when no call is in flight, or after `seconds`. */
@@ -65,6 +68,8 @@ export interface ServerOptions {
   stateless?: boolean | undefined
   /** Its tools are served as plain HTTP, too, by what is loaded for that. */
   openapi?: { name: string; serves: OpenApiOptions; createToolsDoor: typeof import('../openapi/door.ts').createToolsDoor } | undefined
+  /** Each caller logs in there themselves. Plain HTTP asks nobody to wait. */
+  untilLogin?: UntilLogin | undefined
   /** Sessions of other servers count with those of this one. */
   cap: Cap
   log: Log
@@ -72,7 +77,7 @@ export interface ServerOptions {
 }
 
 export function createServer(options: ServerOptions): Server {
-  const { connection, admitted, letInAs = (caller) => caller, forwards = NO_NAMED, stateless = false, limits, log, now } = options
+  const { connection, admitted, letInAs = (caller) => caller, forwards = NO_NAMED, stateless = false, untilLogin, limits, log, now } = options
   const { gate, onStream = (): void => {} } = admitted
   const own = { limits, log, now, cap: capAs(options.cap, letInAs) }
   const piped = createSessions<HttpSession>(own)
@@ -84,18 +89,19 @@ export function createServer(options: ServerOptions): Server {
   const writers = createEventWriters(limits)
   const calls = createInFlight()
   const passThrough = createPassThrough({ sessions: passed, onStream, forwards, limits, log })
+  const messages = untilLogin ? greeted(connection.messages, untilLogin) : connection.messages
   const { refusalHeaders, ...known } = admitted
   const served = {
     ...known,
-    upstream: connection.upstream,
-    messages: connection.messages,
+    upstream: untilLogin ? messages : connection.upstream,
+    messages,
     pipe: createPipeDoor({ sessions: piped, writers, gate, onStream, forwards, limits, log }),
     passThrough,
     sessionless: stateless ? createSessionlessDoor({ writers, gate, cap: own.cap, log }) : undefined,
     limits,
     log,
   }
-  const sse = createSseDoor({ ...admitted, upstream: connection.messages, sessions: streamed, writers, forwards, calls, limits, log })
+  const sse = createSseDoor({ ...admitted, upstream: messages, sessions: streamed, writers, forwards, calls, limits, log })
   const counted =
     (door: Handler): Handler =>
     (req, res) => {
@@ -147,7 +153,7 @@ export function createServer(options: ServerOptions): Server {
   return {
     mcp: counted(createMcpDoor({ ...served, ...(refusalHeaders && { refusalHeaders }) })),
     mcpWith: (how) => counted(createMcpDoor({ ...served, ...how })),
-    bySession: { upstream: connection.messages, gate, sessions: sealed, calls },
+    bySession: { upstream: messages, gate, sessions: sealed, calls },
     openapi: tools,
     sse: sse.open,
     messages: (req, res) => sse.post(req, res, queryOf(req)),
@@ -156,10 +162,22 @@ export function createServer(options: ServerOptions): Server {
       for (const sessions of all) void sessions.endOf(isOverHere)
       void connection.endOf(isOverHere)
     },
+    loginChanged(isWhose) {
+      untilLogin?.changed(isWhose)
+      void rested.endOf(isWhose)
+      void connection.endOf(isWhose)
+    },
     counts: () => ({ sessions: all.reduce((sum, { size }) => sum + size, 0), streams: writers.size, upstreams: connection.pipes() }),
     drained: calls.drained,
     connection,
     close: (graceSeconds) => (closing ??= end(graceSeconds)),
+  }
+}
+
+function greeted(messages: Connection['messages'], { of }: UntilLogin): Connection['messages'] {
+  return () => {
+    const found = messages()
+    return found instanceof Promise ? found.then(of) : of(found)
   }
 }
 

@@ -124,16 +124,21 @@ export async function createServers({ root, aggregate, admission, loginAt, caps,
   const { standingOf, ...admitted } = admission
   const gateAt = (server: string): Gate => (standingOf ? createGate({ standingOf, server }) : OPEN_GATE)
   /** Loaded for the first server that uses it. */
-  const parts: { given?: typeof import('./given-headers.ts'); tools?: typeof import('../relay/tools-gate.ts'); openapi?: typeof import('../openapi/door.ts') } =
-    {}
+  const parts: {
+    given?: typeof import('./given-headers.ts')
+    tools?: typeof import('../relay/tools-gate.ts')
+    openapi?: typeof import('../openapi/door.ts')
+    untilLogin?: typeof import('../relay/until-login.ts')
+  } = {}
   let entries = new Map<string, Entry>()
   /** On their way out. */
   const leaving = new Set<Entry>()
 
-  async function load(next: readonly Pick<NamedServer, 'target' | 'tools' | 'openapi'>[]): Promise<void> {
+  async function load(next: readonly Pick<NamedServer, 'target' | 'tools' | 'openapi' | 'ownLogins'>[]): Promise<void> {
     if (next.some(({ target }) => takesHeaders(target))) parts.given ??= await import('./given-headers.ts')
     if (next.some(({ tools }) => tools)) parts.tools ??= await import('../relay/tools-gate.ts')
     if (next.some(({ openapi }) => openapi)) parts.openapi ??= await import('../openapi/door.ts')
+    if (next.some(({ ownLogins }) => ownLogins)) parts.untilLogin ??= await import('../relay/until-login.ts')
   }
 
   function openapiOf(name: string, serves: OpenApiOptions | undefined): ServerOptions['openapi'] {
@@ -189,7 +194,7 @@ export async function createServers({ root, aggregate, admission, loginAt, caps,
       member: {
         name: options.name,
         gate,
-        messages: () => serverOf(entry).connection.messages(),
+        messages: () => serverOf(entry).bySession.upstream(),
         begin: () => serverOf(entry).bySession.calls.begin(),
       },
       server: undefined,
@@ -217,6 +222,7 @@ export async function createServers({ root, aggregate, admission, loginAt, caps,
         letInAs: given?.letInAs,
         forwards: new Set(options.forwardHeaders),
         stateless: options.stateless,
+        untilLogin: ownLogins && loaded(parts.untilLogin).createUntilLogin({ server: name, loginAt: () => loginAt(name) }),
         openapi: openapiOf(options.name, options.openapi),
         limits,
         cap: caps.sessions,
@@ -272,7 +278,7 @@ export async function createServers({ root, aggregate, admission, loginAt, caps,
       const { ownLogins } = entry?.options ?? {}
       // Whoever may have nothing open here, for whatever reason.
       if (!entry || !ownLogins || entry.gate.refusalOf(caller, NO_MESSAGES)) return undefined
-      return ownLoginAt({ logins: ownLogins, caller: ownerOfLogin(name, caller), end: (isOver) => serverOf(entry).endOf(isOver) })
+      return ownLoginAt({ logins: ownLogins, caller: ownerOfLogin(name, caller), changed: (isWhose) => serverOf(entry).loginChanged(isWhose) })
     },
     root: atRoot?.server,
     async apply(next) {

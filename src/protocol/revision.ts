@@ -18,6 +18,9 @@ export const MODERN_VERSIONS: ReadonlySet<string> = new Set([FIRST_MODERN])
 /** Revisions of the legacy era. Their `MCP-Protocol-Version` is taken without having been agreed on. */
 export const LEGACY_VERSIONS: ReadonlySet<string> = new Set(['2024-10-07', '2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'])
 
+/** What a client is told whose revision is none of them. */
+export const LAST_LEGACY_VERSION = '2025-11-25'
+
 export type Era = 'legacy' | 'modern'
 
 export function isModernVersion(version: string | undefined): boolean {

@@ -1,0 +1,251 @@
+// A server at which each caller logs in themselves, for clients of those who have not: their session opens, says where to log in, and goes
+// on at the server once they have. Nothing is sent there before.
+import { randomUUID } from 'node:crypto'
+
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
+import type { Caller } from '../protocol/caller.ts'
+import { NO_REPLY, type ForwardedHeaders, type Link, type LinkEvents, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import { jsonIn } from '../protocol/json.ts'
+import { isObject, type JsonObject, type Message, type Post, type RequestMessage } from '../protocol/message.ts'
+import { LAST_LEGACY_VERSION, LEGACY_VERSIONS, paramsOf } from '../protocol/revision.ts'
+
+export interface UntilLogin {
+  /** The same upstream. A link of it whose `initialize` fails with `login_needed` is answered here, until there is a login. */
+  of(upstream: MessageUpstream): MessageUpstream
+  /** Whoever this says has another login than before, or none: what stood on one ends, and clients that wait are told to look again. */
+  changed(isWhose: (caller: Caller) => boolean): void
+}
+
+interface Waiting extends Link {
+  readonly caller: Caller
+  changed(): void
+}
+
+/** What is listed, by the method that lists it. */
+const LISTS: ReadonlyMap<string, { kind: string; key: string }> = new Map([
+  ['tools/list', { kind: 'tools', key: 'tools' }],
+  ['prompts/list', { kind: 'prompts', key: 'prompts' }],
+  ['resources/list', { kind: 'resources', key: 'resources' }],
+  ['resources/templates/list', { kind: 'resources', key: 'resourceTemplates' }],
+])
+const KINDS = ['tools', 'prompts', 'resources']
+
+export function createUntilLogin({ server, loginAt }: { server: string; loginAt(): string }): UntilLogin {
+  const links = new Set<Waiting>()
+  return {
+    of: (upstream) => ({
+      ...upstream,
+      open(events, caller) {
+        const link = openLink({ server, loginAt, upstream, events, caller, closed: () => void links.delete(link) })
+        links.add(link)
+        return link
+      },
+    }),
+    changed(isWhose) {
+      for (const link of links) if (isWhose(link.caller)) link.changed()
+    },
+  }
+}
+
+interface LinkOptions {
+  server: string
+  loginAt(): string
+  upstream: MessageUpstream
+  events: LinkEvents
+  caller: Caller
+  closed(): void
+}
+
+function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOptions): Waiting {
+  /** Names what this client is asked to open, in each thing that asks it to: it is told when that is done. */
+  const elicitationId = randomUUID()
+  const ownId = `openmcp:${elicitationId}`
+  /** What the client began with. */
+  let hello: { message: RequestMessage; headers: ForwardedHeaders } | undefined
+  /** It was answered here, and not by the server. */
+  let isWaiting = false
+  let isListening = false
+  let isAsked = false
+  let isClosed = false
+  let joining: Promise<Link> | undefined
+  /** Of kinds that are not among them there is an empty list for a client that was promised one. Undefined: it was promised nothing. */
+  let capabilities: JsonObject | undefined
+  let inner = open()
+
+  function open(): Link {
+    const link: Link = upstream.open(
+      {
+        unsolicited: (text) => void (link === inner && events.unsolicited(text)),
+        ended: (error) => void (link === inner && events.ended(error)),
+      },
+      caller,
+    )
+    return link
+  }
+
+  const words = `the server ${server} wants a login of your own`
+  const hint = (): string => `open ${loginAt()} in a browser, then try again`
+  const elicitation = (): JsonObject => ({ mode: 'url', elicitationId, url: loginAt(), message: words })
+  const needed = (): OpenMcpError => new OpenMcpError('login_needed', words, { hint: hint(), data: { elicitations: [elicitation()] } })
+
+  function opensUrls(): boolean {
+    const modes = (hello && asObject(paramsOf(hello.message)?.['capabilities']))?.['elicitation']
+    return isObject(modes) && isObject(modes['url'])
+  }
+
+  /** Our answer to the first of all messages, in the server's place. */
+  function greet(message: RequestMessage): JsonObject {
+    const asked = paramsOf(message)?.['protocolVersion']
+    return {
+      protocolVersion: typeof asked === 'string' && LEGACY_VERSIONS.has(asked) ? asked : LAST_LEGACY_VERSION,
+      capabilities: Object.fromEntries(KINDS.map((kind) => [kind, { listChanged: true }])),
+      serverInfo: { name: server, version: '1' },
+      instructions: `${words}, and has nothing to offer before it: ${loginAt()}`,
+    }
+  }
+
+  /** To one request that came before there is a login. */
+  function answerOf({ method }: RequestMessage, reply: Reply): JsonObject | undefined {
+    const list = LISTS.get(method)
+    if (method === 'ping') return {}
+    if (list) {
+      if (opensUrls() && !isAsked) {
+        isAsked = true
+        reply.message(JSON.stringify({ jsonrpc: '2.0', id: ownId, method: 'elicitation/create', params: elicitation() }))
+      }
+      return { [list.key]: [] }
+    }
+    return inWords(method)
+  }
+
+  /** The model reads it and can tell its person. For a client that opens addresses there is an error that says which. */
+  function inWords(method: string): JsonObject | undefined {
+    return method === 'tools/call' && !opensUrls() ? { content: [{ type: 'text', text: `${words}: ${hint()}` }], isError: true } : undefined
+  }
+
+  /** The server, with what the client has said to us said to it. Fails with `login_needed` as long as there is no login. */
+  function join({ message, headers }: NonNullable<typeof hello>): Promise<Link> {
+    return new Promise((resolve, reject) => {
+      const link = open()
+      const failed = (error: OpenMcpError): void => {
+        void link.close()
+        reject(error)
+      }
+      link.send(alone(message), headers, {
+        message: () => {},
+        answer(_id, text) {
+          const result = resultIn(text)
+          if (!result || isClosed) return failed(new OpenMcpError('upstream_broke', 'the server refused to be initialised'))
+          // The client has agreed on a revision, and will not agree again.
+          if (result['protocolVersion'] !== greet(message)['protocolVersion']) {
+            const error = over('the server speaks another revision')
+            failed(error)
+            return events.ended(error)
+          }
+          capabilities = asObject(result['capabilities']) ?? {}
+          inner = link
+          isWaiting = false
+          const method = 'notifications/initialized'
+          link.send(alone({ kind: 'notification', method, body: { jsonrpc: '2.0', method } }), headers, NO_REPLY)
+          resolve(link)
+        },
+        failed,
+        withdrawn: () => failed(over('the first message was taken back')),
+      })
+    })
+  }
+
+  function initialize(message: RequestMessage, headers: ForwardedHeaders, reply: Reply): void {
+    hello = { message, headers }
+    inner.send(alone(message), headers, {
+      ...reply,
+      failed(error, id) {
+        if (error.code !== 'login_needed') return reply.failed(error, id)
+        void inner.close()
+        isWaiting = true
+        answer(reply, message, greet(message))
+      },
+    })
+  }
+
+  function wait(message: Message, waiting: NonNullable<typeof hello>, headers: ForwardedHeaders, reply: Reply): void {
+    if (message.kind === 'notification' && message.method === 'notifications/initialized') isListening = true
+    if (message.kind !== 'request') return
+    joining ??= join(waiting).finally(() => (joining = undefined))
+    joining.then(
+      () => pass(alone(message), message, headers, reply),
+      (thrown: unknown) => {
+        const error = toOpenMcpError(thrown)
+        if (error.code !== 'login_needed') return reply.failed(error, message.id)
+        const result = answerOf(message, reply)
+        if (result) answer(reply, message, result)
+        else reply.failed(needed(), message.id)
+      },
+    )
+  }
+
+  function pass(post: Post, message: Message, headers: ForwardedHeaders, reply: Reply): void {
+    if (message.kind !== 'request') return inner.send(post, headers, reply)
+    const list = LISTS.get(message.method)
+    // What the client was promised before the server was known, and is not there, is empty.
+    if (list && capabilities && !(list.kind in capabilities)) return answer(reply, message, { [list.key]: [] })
+    inner.send(post, headers, {
+      ...reply,
+      // A login can end, too.
+      failed(error, id) {
+        const result = error.code === 'login_needed' ? inWords(message.method) : undefined
+        if (result) answer(reply, message, result)
+        else reply.failed(error.code === 'login_needed' ? needed() : error, id)
+      },
+    })
+  }
+
+  return {
+    kind: 'messages',
+    caller,
+    send(post, headers, reply) {
+      for (const message of post.messages) {
+        if (isClosed) return
+        // An answer to what was asked here says whether somebody looks at it, and no more.
+        if (message.kind === 'response' && message.id === ownId) continue
+        if (isWaiting && hello) wait(message, hello, headers, reply)
+        else if (message.kind === 'request' && message.method === 'initialize') initialize(message, headers, reply)
+        else pass(post.batch ? alone(message) : post, message, headers, reply)
+      }
+    },
+    changed() {
+      if (!isWaiting) return events.ended(over('there is another login now'))
+      isAsked = false
+      if (!isListening) return
+      const tell = (method: string, params?: JsonObject): void => events.unsolicited(JSON.stringify({ jsonrpc: '2.0', method, params }))
+      if (opensUrls()) tell('notifications/elicitation/complete', { elicitationId })
+      for (const kind of KINDS) tell(`notifications/${kind}/list_changed`)
+    },
+    async close() {
+      isClosed = true
+      closed()
+      await inner.close()
+    },
+  }
+}
+
+function alone(message: Message): Post {
+  return { messages: [message], batch: false }
+}
+
+function answer(reply: Reply, { id }: RequestMessage, result: JsonObject): void {
+  reply.answer(id, JSON.stringify({ jsonrpc: '2.0', id, result }), undefined)
+}
+
+function over(why: string): OpenMcpError {
+  return new OpenMcpError('session_ended', `the session has ended: ${why}`, { hint: 'initialize again' })
+}
+
+function asObject(value: unknown): JsonObject | undefined {
+  return isObject(value) ? value : undefined
+}
+
+function resultIn(text: Text): JsonObject | undefined {
+  const said = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
+  return isObject(said) ? asObject(said['result']) : undefined
+}

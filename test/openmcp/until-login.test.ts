@@ -1,0 +1,134 @@
+// Clients of callers who have no login of their own yet: they connect, learn where to have one, and go on in the same session.
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import {
+  ElicitRequestSchema,
+  ElicitationCompleteNotificationSchema,
+  ToolListChangedNotificationSchema,
+  type ClientCapabilities,
+} from '@modelcontextprotocol/sdk/types.js'
+import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { keyOf, walletProver, type Prover } from '../api-keys/stage.ts'
+import { at } from '../support/json.ts'
+import { logInAsOwn, surfer } from '../support/own-login.ts'
+import { ownStage, type OwnStage } from '../support/own-login-stage.ts'
+import { until } from '../support/until.ts'
+import { testWallet } from '../support/wallet.ts'
+
+const ANN = walletProver(testWallet())
+const BOB = walletProver(testWallet())
+const WORDS = 'the server far wants a login of your own'
+
+interface Person {
+  readonly client: Client
+  /** What it was told without asking. */
+  readonly told: unknown[]
+  /** What it was asked. */
+  readonly asked: unknown[]
+}
+
+async function connected(s: OwnStage, who: Prover, capabilities: ClientCapabilities = {}, path = '/servers/far/mcp'): Promise<Person> {
+  const { secret } = await keyOf(s, who)
+  const client = new Client({ name: 'test', version: '1' }, { capabilities })
+  const told: unknown[] = []
+  const asked: unknown[] = []
+  client.setNotificationHandler(ToolListChangedNotificationSchema, ({ method }) => void told.push(method))
+  client.setNotificationHandler(ElicitationCompleteNotificationSchema, ({ params }) => void told.push(params.elicitationId))
+  if (capabilities.elicitation)
+    client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+      asked.push(params)
+      return { action: 'accept' }
+    })
+  const transport = new StreamableHTTPClientTransport(new URL(`${s.base}${path}`), { requestInit: { headers: { authorization: `Bearer ${secret}` } } })
+  onTestFinished(() => client.close())
+  await client.connect(transport)
+  return { client, told, asked }
+}
+
+const whoami = async ({ client }: Person): Promise<unknown> => at(await client.callTool({ name: 'whoami', arguments: {} }), 'content', 0, 'text')
+
+test('a client connects, hears in words where the login is, and goes on in the same session after it', async () => {
+  const s = await ownStage([ANN.did, BOB.did])
+  const ann = await connected(s, ANN)
+  const url = `${s.base}/oauth/far/authorize`
+  expect(ann.client.getInstructions()).toBe(`${WORDS}, and has nothing to offer before it: ${url}`)
+  expect(await ann.client.listTools()).toEqual({ tools: [] })
+  expect(await ann.client.callTool({ name: 'whoami', arguments: {} })).toEqual({
+    content: [{ type: 'text', text: `${WORDS}: open ${url} in a browser, then try again` }],
+    isError: true,
+  })
+  expect([s.far.tokens.size, ann.told]).toEqual([0, []])
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  await until('news for Ann', () => ann.told.length > 0)
+  expect(ann.told).toEqual(['notifications/tools/list_changed'])
+  expect((await ann.client.listTools()).tools.map(({ name }) => name)).toContain('whoami')
+  expect(await whoami(ann)).toBe('amy')
+  // What it was promised, and the server has not, is empty.
+  expect(await ann.client.listPrompts()).toEqual({ prompts: [] })
+})
+
+test('the login of one caller is no news to another, and opens nothing for them', async () => {
+  const s = await ownStage([ANN.did, BOB.did])
+  const [ann, bob] = await Promise.all([connected(s, ANN), connected(s, BOB)])
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  await until('news for Ann', () => ann.told.length > 0)
+  expect(await whoami(ann)).toBe('amy')
+  expect(await whoami(bob)).toContain(WORDS)
+  await logInAsOwn(s, surfer('ben'), 'far', BOB)
+  await until('news for Bob', () => bob.told.length > 0)
+  expect([await whoami(ann), await whoami(bob)]).toEqual(['amy', 'ben'])
+  expect([ann.told.length, bob.told.length]).toEqual([1, 1])
+})
+
+test('a client that opens addresses is asked to, once, and told when it is done', async () => {
+  const s = await ownStage([ANN.did])
+  const ann = await connected(s, ANN, { elicitation: { url: {} } })
+  const url = `${s.base}/oauth/far/authorize`
+  expect(await ann.client.listTools()).toEqual({ tools: [] })
+  await until('a question', () => ann.asked.length > 0)
+  expect(ann.asked).toEqual([{ mode: 'url', elicitationId: expect.any(String), url, message: WORDS }])
+  await ann.client.listTools()
+  const elicitationId = at(ann.asked, 0, 'elicitationId')
+  await expect(ann.client.callTool({ name: 'whoami', arguments: {} })).rejects.toMatchObject({
+    code: -32042,
+    data: { elicitations: [{ mode: 'url', elicitationId, url, message: WORDS }] },
+  })
+  expect([s.far.tokens.size, ann.asked.length]).toEqual([0, 1])
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  await until('both news', () => ann.told.length > 1)
+  expect(ann.told).toEqual([elicitationId, 'notifications/tools/list_changed'])
+  expect(await whoami(ann)).toBe('amy')
+})
+
+test('what else is asked before the login is refused by its name', async () => {
+  const s = await ownStage([ANN.did])
+  const ann = await connected(s, ANN)
+  await expect(ann.client.readResource({ uri: 'x://y' })).rejects.toMatchObject({ code: -32042, message: expect.stringContaining(`${s.base}/oauth/far`) })
+  await expect(ann.client.ping()).resolves.toEqual({})
+  expect(s.far.tokens.size).toBe(0)
+})
+
+test('a login that ends is told in words, in the session in which it ends', async () => {
+  const s = await ownStage([ANN.did])
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  const ann = await connected(s, ANN)
+  expect(await whoami(ann)).toBe('amy')
+  await rm(join(s.directory, 'callers'), { recursive: true })
+  s.far.expire()
+  expect(await whoami(ann)).toContain(WORDS)
+})
+
+describe('among all servers as one', () => {
+  test('the tools of a server are there as soon as the caller has a login there', async () => {
+    const s = await ownStage([ANN.did], { options: { target: undefined, aggregate: { name: 'all', version: '1' } } as object })
+    const ann = await connected(s, ANN, {}, '/mcp')
+    expect(await ann.client.listTools()).toEqual({ tools: [] })
+    expect(ann.client.getInstructions()).toContain(`${s.base}/oauth/far/authorize`)
+    await logInAsOwn(s, surfer('amy'), 'far', ANN)
+    await until('news for Ann', () => ann.told.length > 0)
+    expect((await ann.client.listTools()).tools).not.toEqual([])
+  })
+})
