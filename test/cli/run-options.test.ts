@@ -182,6 +182,28 @@ describe('where it is served', () => {
     expect(refusalOf(['--path-prefix', text, ...served]).message).toBe(`--path-prefix: '${text}' is not a path`)
   })
 
+  test('--root-path and --trust-proxy are about documents, beside what is served', () => {
+    expect(listenOf('--openapi', '--root-path', '/api/', '--path-prefix', '/own')).toMatchObject({ rootPath: '/api', pathPrefix: '/own' })
+    expect(listenOf('--openapi', '--trust-proxy', '10.0.0.0/8, ::1', '--trust-proxy', '192.0.2.7')?.trustProxies).toEqual([
+      { address: '10.0.0.0', family: 'ipv4', bits: 8 },
+      { address: '::1', family: 'ipv6', bits: 128 },
+      { address: '192.0.2.7', family: 'ipv4', bits: 32 },
+    ])
+    expect(optionsOf(['--openapi', '--openapi-form', 'mcpo', ...served]).openapi).toEqual({ form: 'mcpo' })
+  })
+
+  test.each([
+    [['--openapi', '--root-path', 'api'], "--root-path: 'api' is not a path"],
+    [['--openapi', '--trust-proxy', 'proxy.example'], "--trust-proxy: 'proxy.example' is no address"],
+    [['--openapi', '--trust-proxy', '10.0.0.1,0.0.0.0/0'], "--trust-proxy: '0.0.0.0/0' is no address"],
+    [['--openapi', '--openapi-form', 'other'], "--openapi-form: 'other' is none of its choices"],
+    [['--root-path', '/api'], '--root-path is for tools as plain HTTP, and there are none'],
+    [['--trust-proxy', '10.0.0.1'], '--trust-proxy is for tools as plain HTTP, and there are none'],
+    [['--openapi-form', 'mcpo'], '--openapi-form is for tools as plain HTTP, and there are none'],
+  ])('%j is refused', (options, message) => {
+    expect(refusalOf([...options, ...served])).toMatchObject({ message, hint: expect.any(String) })
+  })
+
   test.each(['*', 'a b', 'x:y'])('--expose-header %s is refused', (text) => {
     expect(refusalOf(['--expose-header', text, ...served]).message).toMatch(/^--expose-header/)
   })
