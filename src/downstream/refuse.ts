@@ -19,13 +19,18 @@ export interface RefuseOptions {
 
 export function refuse(res: ServerResponse, thrown: unknown, { log, era = 'legacy', id, headers }: RefuseOptions): void {
   const error = toOpenMcpError(thrown)
-  const { status, text } = words.get(res)?.(error) ?? { status: HTTP_STATUS[error.code], text: errorText(error, id ?? idOfRefusal(error), era) }
+  const {
+    status,
+    text,
+    headers: own,
+  }: Refusal = words.get(res)?.(error) ?? { status: HTTP_STATUS[error.code], text: errorText(error, id ?? idOfRefusal(error), era) }
   if (error.code === 'internal') log.error(error.message, { detail: error.detail })
   else log.debug('refused', { code: error.code, status, why: error.message, detail: error.detail })
   writeJson(res, status, text, {
     ...(status === 503 ? { 'retry-after': BUSY_SECONDS } : {}),
     // What was not read of the body would be taken for the next request.
     ...(error.code === 'too_large' && !res.req.complete ? { connection: 'close' } : {}),
+    ...own,
     ...headers,
   })
 }
@@ -34,6 +39,7 @@ export function refuse(res: ServerResponse, thrown: unknown, { log, era = 'legac
 export interface Refusal {
   readonly status: number
   readonly text: string
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 const words = new WeakMap<ServerResponse, (error: OpenMcpError) => Refusal>()

@@ -17,7 +17,15 @@ const MOST_MISMATCHES = 100
 /** Of a schema that doubles its work with each level little is done: some tens of milliseconds. */
 const MOST_STEPS = 500_000
 const MOST_LEVELS = 800
-const PATTERNS_KEPT = 1000
+/** Characters of a step: of those that are compared, counted or copied, and, times the parts of it, of those that a pattern looks at. */
+const CHARS_A_STEP = 100
+const MATCHES_A_STEP = 10
+/** A longer pattern is not worth what it costs to read. */
+const MOST_PATTERN_CHARS = 2000
+/** Of all patterns that are kept together, in parts of their programs. */
+const MOST_PARTS_KEPT = 100_000
+/** More of a path is not told. */
+const SHOWN_CHARS = 1000
 
 /** What is checked by the schema of a tool: made once for each. */
 export type Check = (value: unknown) => readonly Mismatch[] | 'unchecked'
@@ -37,12 +45,17 @@ export function createCheck(schema: JsonObject): Check {
     const found: Mismatch[] = []
     try {
       evaluate(work, schema, value, '', found)
-      return found.slice(0, MOST_MISMATCHES)
+      return found.map(shown)
     } catch (thrown) {
       if (thrown instanceof Uncheckable) return 'unchecked'
       throw thrown
     }
   }
+}
+
+/** The JSON Pointer to a member of what is at `path`. */
+export function pointerTo(path: string, member: string): string {
+  return `${path}/${member.replaceAll('~', '~0').replaceAll('/', '~1')}`
 }
 
 class Uncheckable extends Error {}
@@ -65,13 +78,27 @@ function spend(work: Work, steps = 1): void {
   if ((work.steps -= steps) < 0) throw new Uncheckable()
 }
 
+function spendChars(work: Work, { length }: string): void {
+  if (length > CHARS_A_STEP) spend(work, length / CHARS_A_STEP)
+}
+
+/** What is wrong beside so much is not noted: there may be more of it than of anything else. */
+function note(found: Mismatch[], mismatch: Mismatch): void {
+  if (found.length < MOST_MISMATCHES) found.push(mismatch)
+}
+
+function shown(mismatch: Mismatch): Mismatch {
+  const { path } = mismatch
+  return path.length > SHOWN_CHARS ? { ...mismatch, path: `${path.slice(0, SHOWN_CHARS)}…` } : mismatch
+}
+
 function evaluate(work: Work, schema: unknown, value: unknown, path: string, found: Mismatch[]): Evaluated {
   spend(work)
-  if (schema === false) found.push({ path, keyword: 'false schema', message: 'must not be there' })
+  if (schema === false) note(found, { path, keyword: 'false schema', message: 'must not be there' })
   if (!isObject(schema)) return NOTHING
   if (++work.levels > MOST_LEVELS) throw new Uncheckable()
   const seen: Evaluated = { members: new Set(), items: new Set() }
-  const mismatch = (keyword: string, message: string, at = path): void => void found.push({ path: at, keyword, message })
+  const mismatch = (keyword: string, message: string, at = path): void => note(found, { path: at, keyword, message })
   plain(work, schema, value, mismatch)
   inPlace(work, schema, value, path, found, seen)
   if (isObject(value)) ofObject(work, schema, value, path, found, seen, mismatch)
@@ -86,7 +113,8 @@ type Tell = (keyword: string, message: string, at?: string) => void
 function plain(work: Work, schema: JsonObject, value: unknown, tell: Tell): void {
   const { type, const: fixed, pattern } = schema
   const types = Array.isArray(type) ? (type as unknown[]) : type === undefined ? [] : [type] // each is looked at
-  if (types.length > 0 && !types.some((one) => isOfType(one, value))) tell('type', `must be ${types.join(' or ')}`)
+  spend(work, types.length / 10)
+  if (types.length > 0 && !types.some((one) => isOfType(one, value))) tell('type', `must be ${[...new Set(types)].join(' or ')}`)
   if (Array.isArray(schema['enum'])) {
     const text = canonical(work, value)
     if (!schema['enum'].some((one) => canonical(work, one) === text)) tell('enum', 'must be one of the allowed values')
@@ -96,20 +124,26 @@ function plain(work: Work, schema: JsonObject, value: unknown, tell: Tell): void
   if (typeof value !== 'string') return
   const { minLength, maxLength } = schema
   if (typeof minLength === 'number' || typeof maxLength === 'number') {
+    spendChars(work, value)
     const length = codePointsIn(value)
     if (typeof minLength === 'number' && length < minLength) tell('minLength', `must have at least ${minLength} characters`)
     if (typeof maxLength === 'number' && length > maxLength) tell('maxLength', `must have at most ${maxLength} characters`)
   }
   if (typeof pattern === 'string') {
-    spend(work, value.length / 10)
     // Where it cannot be told, the server tells.
-    if (patternOf(pattern)?.test(value) === false) tell('pattern', `must match the pattern ${pattern}`)
+    const one = patternOf(work, pattern)
+    if (one && !matches(work, one, value)) tell('pattern', `must match the pattern ${pattern}`)
   }
 }
 
 /** The second half of a pair is no character of its own. */
 function codePointsIn(text: string): number {
-  return text.length - [...text.matchAll(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g)].length
+  let count = 0
+  for (let at = 0; at < text.length; at++) {
+    if ((text.charCodeAt(at) & 0xfc00) === 0xd800 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00) at++
+    count++
+  }
+  return count
 }
 
 function ofNumber({ minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf }: JsonObject, value: number, tell: Tell): void {
@@ -142,12 +176,12 @@ function inPlace(work: Work, schema: JsonObject, value: unknown, path: string, f
     const fits = tries.filter(({ wrong }) => wrong.length === 0)
     for (const { evaluated } of fits) merge(work, seen, evaluated)
     if (fits.length === 1 || (keyword === 'anyOf' && fits.length > 1)) continue
-    found.push({ path, keyword, message: fits.length === 0 ? 'must fit one of the alternatives' : 'must fit only one of the alternatives' })
+    note(found, { path, keyword, message: fits.length === 0 ? 'must fit one of the alternatives' : 'must fit only one of the alternatives' })
     // Of the alternative that was meant, as far as can be told, what is wrong with it.
     const meant = fits.length === 0 ? tries.filter(({ wrong }) => wrong.every((one) => one.path !== path)) : []
-    if (meant.length === 1) for (const one of meant) found.push(...one.wrong)
+    if (meant.length === 1) for (const { wrong } of meant) for (const one of wrong) note(found, one)
   }
-  if (not !== undefined && attempt(work, not, value, path).wrong.length === 0) found.push({ path, keyword: 'not', message: 'must not be of this form' })
+  if (not !== undefined && attempt(work, not, value, path).wrong.length === 0) note(found, { path, keyword: 'not', message: 'must not be of this form' })
   if (schema['if'] !== undefined) {
     const { wrong, evaluated } = attempt(work, schema['if'], value, path)
     if (wrong.length === 0) merge(work, seen, evaluated)
@@ -166,11 +200,16 @@ function ofObject(work: Work, schema: JsonObject, value: JsonObject, path: strin
   const { properties, patternProperties, additionalProperties, propertyNames, required, dependentRequired, dependentSchemas, unevaluatedProperties } = schema
   const names = Object.keys(value)
   spend(work, names.length)
-  const at = (name: string): string => `${path}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+  for (const name of names) spendChars(work, name)
+  const at = (name: string): string => pointerTo(path, name)
   const needs = (list: unknown, keyword: string): void => {
     if (!Array.isArray(list)) return
     spend(work, list.length)
-    for (const name of list) if (typeof name === 'string' && !Object.hasOwn(value, name)) tell(keyword, 'is required', at(name))
+    for (const name of list) {
+      if (typeof name !== 'string' || Object.hasOwn(value, name)) continue
+      spendChars(work, name)
+      tell(keyword, 'is required', at(name))
+    }
   }
   const { minProperties, maxProperties } = schema
   if (typeof minProperties === 'number' && names.length < minProperties) tell('minProperties', `must have at least ${minProperties} members`)
@@ -180,7 +219,9 @@ function ofObject(work: Work, schema: JsonObject, value: JsonObject, path: strin
   if (isObject(dependentSchemas)) {
     for (const name of names) if (Object.hasOwn(dependentSchemas, name)) merge(work, seen, evaluate(work, dependentSchemas[name], value, path, found))
   }
-  const patterns = isObject(patternProperties) ? Object.entries(patternProperties).map(([text, one]) => [patternOf(text), one] as const) : []
+  const texts = isObject(patternProperties) && names.length > 0 ? Object.keys(patternProperties) : []
+  spend(work, texts.length)
+  const patterns = texts.map((text) => ({ pattern: patternOf(work, text), one: isObject(patternProperties) ? patternProperties[text] : true }))
   for (const name of names) {
     let isNamed = false
     const below = (one: unknown): void => {
@@ -189,10 +230,10 @@ function ofObject(work: Work, schema: JsonObject, value: JsonObject, path: strin
     }
     if (propertyNames !== undefined && attempt(work, propertyNames, name, at(name)).wrong.length > 0) tell('propertyNames', 'must not be called so', at(name))
     if (isObject(properties) && Object.hasOwn(properties, name)) below(properties[name])
-    for (const [pattern, one] of patterns) {
+    for (const { pattern, one } of patterns) {
       if (!pattern) throw new Uncheckable()
-      spend(work, 1 + name.length / 10)
-      if (pattern.test(name)) below(one)
+      spend(work)
+      if (matches(work, pattern, name)) below(one)
     }
     if (!isNamed && additionalProperties === false) tell('additionalProperties', 'is not a member that there is', at(name))
     else if (!isNamed && additionalProperties !== undefined) below(additionalProperties)
@@ -267,10 +308,12 @@ function isOfType(type: unknown, value: unknown): boolean {
 
 /** One text for what is equal. */
 function canonical(work: Work, value: unknown): string {
-  spend(work, typeof value === 'string' ? 1 + value.length / 100 : 1)
+  spend(work)
+  if (typeof value === 'string') spendChars(work, value)
   if (Array.isArray(value)) return `[${value.map((one) => canonical(work, one)).join(',')}]`
   if (!isObject(value)) return value === 0 ? '0' : JSON.stringify(value)
   const members = Object.keys(value).toSorted()
+  for (const name of members) spendChars(work, name)
   return `{${members.map((name) => `${JSON.stringify(name)}:${canonical(work, value[name])}`).join(',')}}`
 }
 
@@ -283,18 +326,42 @@ function targetOf(root: JsonObject, ref: string): unknown {
   return at
 }
 
-const patterns = new Map<string, RE2JS | undefined>()
+/** Its automaton has as many parts, and may look at each of them for each character. */
+interface Pattern {
+  readonly program: RE2JS
+  readonly parts: number
+}
+
+function matches(work: Work, { program, parts }: Pattern, text: string): boolean {
+  spend(work, (text.length * parts) / MATCHES_A_STEP)
+  return program.test(text)
+}
+
+const kept = new Map<string, Pattern | undefined>()
+let partsKept = 0
 
 /** Undefined for what cannot be matched in linear time (what stands before and behind, what was found earlier), or is no pattern. */
-function patternOf(text: string): RE2JS | undefined {
-  if (patterns.has(text)) return patterns.get(text)
-  if (patterns.size >= PATTERNS_KEPT) patterns.clear()
-  let pattern: RE2JS | undefined
-  try {
-    pattern = RE2JS.compile(RE2JS.translateRegExp(text))
-  } catch {
-    pattern = undefined
+function patternOf(work: Work, text: string): Pattern | undefined {
+  if (text.length > MOST_PATTERN_CHARS) return undefined
+  if (kept.has(text)) return kept.get(text)
+  spend(work, text.length * 4)
+  const pattern = compiled(text)
+  spend(work, (pattern?.parts ?? 0) * 20)
+  const parts = text.length + (pattern?.parts ?? 0)
+  partsKept += parts
+  if (partsKept > MOST_PARTS_KEPT) {
+    kept.clear()
+    partsKept = parts
   }
-  patterns.set(text, pattern)
+  kept.set(text, pattern)
   return pattern
+}
+
+function compiled(text: string): Pattern | undefined {
+  try {
+    const program = RE2JS.compile(RE2JS.translateRegExp(text))
+    return { program, parts: program.programSize() }
+  } catch {
+    return undefined
+  }
 }

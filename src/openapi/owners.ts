@@ -10,6 +10,7 @@ export interface OwnersOptions {
   upstream(): MessageUpstream | Promise<MessageUpstream>
   sessions: Sessions<ToolSession>
   log: Log
+  now: () => number
 }
 
 export interface Held {
@@ -20,7 +21,7 @@ export interface Held {
 const MOST_ATTEMPTS = 3
 
 /** Held until it is released: with a call in flight it is not idle. Callers of one owner who say other things to the server by headers share none. */
-export function createOwners({ upstream, sessions, log }: OwnersOptions): (caller: Caller, headers: ForwardedHeaders) => Promise<Held> {
+export function createOwners({ upstream, sessions, log, now }: OwnersOptions): (caller: Caller, headers: ForwardedHeaders) => Promise<Held> {
   const ids = new Map<string, Promise<string>>()
 
   return async (caller, headers) => {
@@ -49,7 +50,7 @@ export function createOwners({ upstream, sessions, log }: OwnersOptions): (calle
       forget()
       end()
     }
-    const session = await openToolSession({ upstream: await upstream(), caller, headers, ended, log })
+    const session = await openToolSession({ upstream: await upstream(), caller, headers, ended, log, now })
     const close = async (): Promise<void> => {
       forget()
       await session.close()

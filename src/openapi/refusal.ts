@@ -1,10 +1,11 @@
 // What goes wrong at this door, in its one shape: `{ detail: { message, code, … } }`, of which mcpo's clients read `detail.message`.
 import type { Refusal } from '../downstream/refuse.ts'
 import { HTTP_STATUS, type ErrorCode, type OpenMcpError } from '../errors.ts'
+import { isObject } from '../protocol/message.ts'
 import type { Mismatch } from './check.ts'
 
-/** The same statuses as everywhere, but for what on JSON-RPC's doors is an answer and here is a place that is not there. */
-const STATUS: Readonly<Record<ErrorCode, number>> = { ...HTTP_STATUS, unknown_name: 404 }
+/** The same statuses as everywhere, but for what on JSON-RPC's doors is an answer, and here a place that is not there, or a login. */
+const STATUS: Readonly<Record<ErrorCode, number>> = { ...HTTP_STATUS, unknown_name: 404, login_needed: 401 }
 
 export interface Details {
   server?: string | undefined
@@ -15,7 +16,19 @@ export interface Details {
 
 export function refusalOf(error: OpenMcpError, { server, errors }: Details = {}): Refusal {
   const { code, message, hint, data } = error
-  return refusal(STATUS[code], code, message, { hint, server, errors, data })
+  const refused = { hint, server, errors, data }
+  if (code === 'login_needed') return { ...refusal(STATUS[code], code, message, { ...refused, ...forMcpo(data) }), headers: ASKS_FOR_LOGIN }
+  return refusal(STATUS[code], code, message, refused)
+}
+
+/** Not of who the caller is here: that was shown (RFC 9470 §3). */
+const ASKS_FOR_LOGIN = { 'www-authenticate': 'Bearer error="insufficient_user_authentication"' }
+
+/** Where the caller's own login at the server begins, in mcpo's members. */
+function forMcpo(data: unknown): { error: string; authorization_url: unknown } {
+  const asked: unknown = isObject(data) ? data['elicitations'] : undefined
+  const first: unknown = Array.isArray(asked) ? asked[0] : undefined
+  return { error: 'authentication_required', authorization_url: isObject(first) ? first['url'] : undefined }
 }
 
 /** The tool ran and says that it failed. No status that something on the way would take for a reason to send the call again. */
@@ -39,6 +52,11 @@ const STATUS_OF_CODE = new Map([
   [-32_042, 409],
 ])
 
-function refusal(status: number, code: string, message: string, details: Details & { hint?: string | undefined }): Refusal {
+function refusal(
+  status: number,
+  code: string,
+  message: string,
+  details: Details & { hint?: string | undefined; error?: string; authorization_url?: unknown },
+): Refusal {
   return { status, text: JSON.stringify({ detail: { message, code, ...details } }) }
 }

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import type { Handler } from '../downstream/mcp.ts'
-import { refuse, type RefusalHeaders } from '../downstream/refuse.ts'
+import { refuse, refusesAs, type RefusalHeaders } from '../downstream/refuse.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { OpenApiDoors } from '../http/plain-routes.ts'
 import { proxyPrefix, type BehindProxy } from '../http/proxy-prefix.ts'
@@ -62,6 +62,8 @@ export function createPlainHttp(options: PlainHttpOptions): OpenApiDoors {
     const base = takenOff(req) + pathPrefix
     const at = { form, guarded, base: name === undefined ? base : base + named }
     const alone = name === undefined ? { ...at, form: options.form } : at
+    // From here on it is its failures that are told.
+    if (one) refusesAs(res, (error) => refusalOf(error, { server: one.server }))
     if (one) return documents(req, res, [{ ...(await one.describe(req)), place: '' }], alone)
     // Of several each has its place; one that is away is no reason to hear nothing of the others.
     const parts = await Promise.allSettled(

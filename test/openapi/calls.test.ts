@@ -70,6 +70,36 @@ describe('the answer is', () => {
   })
 })
 
+describe('a null that is not allowed is no argument', () => {
+  const TOOL = {
+    inputSchema: {
+      type: 'object',
+      properties: { text: { type: 'string' }, or: { type: ['string', 'null'] }, free: {}, deep: { type: 'object', properties: { a: { type: 'string' } } } },
+      required: ['text'],
+    },
+  }
+
+  test.each<[string, Json, Json]>([
+    ['where it need not be given', { text: 'a', deep: null }, { text: 'a' }],
+    ['and goes on where it is', { text: 'a', or: null, free: null }, { text: 'a', or: null, free: null }],
+    ['each for itself', { text: 'a', or: null, deep: null }, { text: 'a', or: null }],
+  ])('%s', async (_what, given, taken) => {
+    const { call, called } = await answering(text('done'), TOOL)
+    expect((await call({ body: given })).text).toBe('"done"')
+    expect(called().map((message) => at(message, 'params', 'arguments'))).toEqual([taken])
+  })
+
+  test.each<[string, Json, Json[]]>([
+    ['where one is needed, it is missing', { text: null, deep: null }, [{ path: '/text', keyword: 'required', message: 'is required' }]],
+    ['deeper down it is wrong', { text: 'a', deep: { a: null } }, [{ path: '/deep/a', keyword: 'type', message: 'must be string' }]],
+  ])('%s', async (_what, given, errors) => {
+    const { call, called } = await answering(text('done'), TOOL)
+    const answer = await call({ body: given })
+    expect([answer.status, at(answer.json, 'detail', 'errors')]).toEqual([422, errors])
+    expect(called()).toEqual([])
+  })
+})
+
 describe('what a tool says that failed', () => {
   test('is no answer', async () => {
     const { call } = await answering({ ...text('disk full'), isError: true })
