@@ -1,10 +1,13 @@
 // The browser login of this server's own issuer: authorization code with PKCE (RFC 7636), in this very window. What has to outlast the way
 // there and back is in the session storage of this tab, and good for nothing without the code.
+import { base64url, random } from './base64url.ts'
+import { createDpopKey, type DpopKey } from './dpop.ts'
 import { isObject, objectIn, textIn, type Json } from './json.ts'
+import { withToken, type Send } from './proof.ts'
 
-export interface Tokens {
-  /** One that is good for another half minute at least. */
-  current(): Promise<string>
+export interface Login {
+  /** With a token that is good for another half minute at least. */
+  send: Send
   /** Ends the login at the issuer. */
   end(): Promise<void>
 }
@@ -18,21 +21,24 @@ interface Begun {
   readonly clientId: string
   readonly redirectUri: string
   readonly resource: string
+  readonly isBound: boolean
 }
 
 interface Place {
   readonly issuer: Json
   readonly resource: string
   readonly scope: string
+  /** Tokens have to be bound to a key here (RFC 9728 §2), so that one that is pasted lets nobody in. */
+  readonly isBound: boolean
 }
 
 const BEGUN = 'openmcp:login'
 const AHEAD_MS = 30_000
 
 /** Where one logs in, as the challenge of a 401 tells (RFC 9728 §5.1). Undefined: not here. */
-export async function loginPlace(challenge: string | null): Promise<Place | undefined> {
-  const metadata = /resource_metadata="([^"]+)"/.exec(challenge ?? '')?.[1]
-  if (metadata === undefined || !isOurs(metadata) || !/^Bearer\b/i.test(challenge ?? '')) return undefined
+export async function loginPlace(challenge: string): Promise<Place | undefined> {
+  const metadata = /resource_metadata="([^"]+)"/.exec(challenge)?.[1]
+  if (metadata === undefined || !isOurs(metadata)) return undefined
   const about = await objectIn(await fetch(metadata))
   const servers: unknown = about?.['authorization_servers']
   const issuerUrl: unknown = Array.isArray(servers) ? servers[0] : undefined
@@ -42,11 +48,11 @@ export async function loginPlace(challenge: string | null): Promise<Place | unde
   const issuer = await objectIn(await fetch(`${origin}/.well-known/oauth-authorization-server${pathname === '/' ? '' : pathname}`))
   // RFC 8414 §3.3: another issuer's metadata are not believed.
   if (!issuer || issuer['issuer'] !== issuerUrl) return undefined
-  return { issuer, resource, scope: /\bscope="([^"]+)"/.exec(challenge ?? '')?.[1] ?? 'mcp' }
+  return { issuer, resource, scope: /\bscope="([^"]+)"/.exec(challenge)?.[1] ?? 'mcp', isBound: about?.['dpop_bound_access_tokens_required'] === true }
 }
 
 /** Leaves for the login, and comes back to this page. */
-export async function beginLogin({ issuer, resource, scope }: Place): Promise<void> {
+export async function beginLogin({ issuer, resource, scope, isBound }: Place): Promise<void> {
   const redirectUri = `${location.origin}${location.pathname}`
   const clientId = textIn(await post(endpoint(issuer, 'registration_endpoint'), clientAt(redirectUri)), 'client_id')
   if (clientId === undefined) throw new Error('The server did not take this page for a client.')
@@ -59,6 +65,7 @@ export async function beginLogin({ issuer, resource, scope }: Place): Promise<vo
     clientId,
     redirectUri,
     resource,
+    isBound,
   }
   sessionStorage.setItem(BEGUN, JSON.stringify(begun))
   const authorize = new URL(endpoint(issuer, 'authorization_endpoint'))
@@ -75,8 +82,8 @@ export async function beginLogin({ issuer, resource, scope }: Place): Promise<vo
   location.assign(authorize)
 }
 
-/** When this page was come back to: the tokens. Undefined: it was not. What came in the address is out of it in any case. */
-export async function endLogin(): Promise<Tokens | undefined> {
+/** When this page was come back to: the login. Undefined: it was not. What came in the address is out of it in any case. */
+export async function endLogin(): Promise<Login | undefined> {
   const answer = new URLSearchParams(location.search)
   if (!answer.has('state')) return undefined
   history.replaceState(null, '', location.pathname)
@@ -86,13 +93,15 @@ export async function endLogin(): Promise<Tokens | undefined> {
   const code = answer.get('code')
   if (code === null) throw new Error(answer.get('error') === 'access_denied' ? 'The login was denied.' : 'The login failed.')
   const { clientId, redirectUri, verifier } = begun
-  return tokensOf(begun, { grant_type: 'authorization_code', code, client_id: clientId, redirect_uri: redirectUri, code_verifier: verifier })
+  return loginWith(begun, { grant_type: 'authorization_code', code, client_id: clientId, redirect_uri: redirectUri, code_verifier: verifier })
 }
 
-async function tokensOf(begun: Begun, form: Readonly<Record<string, string>>): Promise<Tokens> {
-  const { tokenEndpoint, revocationEndpoint, clientId, resource } = begun
+async function loginWith(begun: Begun, form: Readonly<Record<string, string>>): Promise<Login> {
+  const { tokenEndpoint, revocationEndpoint, clientId, resource, isBound } = begun
+  // Only now: nothing before the code is exchanged is bound to it, so that it need not outlast the way there and back.
+  const key = isBound ? await createDpopKey() : undefined
   const ask = async (asked: Readonly<Record<string, string>>): Promise<Granted> =>
-    granted(await post(tokenEndpoint, new URLSearchParams({ ...asked, resource })))
+    granted(await post(tokenEndpoint, new URLSearchParams({ ...asked, resource }), key))
   let now = await ask(form)
   let next: Promise<Granted> | undefined
   const renew = async (refreshToken: string): Promise<Granted> => {
@@ -102,11 +111,15 @@ async function tokensOf(begun: Begun, form: Readonly<Record<string, string>>): P
       next = undefined
     }
   }
+  async function current(): Promise<string> {
+    if (now.untilMs - Date.now() > AHEAD_MS || now.refreshToken === undefined) return now.accessToken
+    // A refresh token is good once, and two requests may want it.
+    return (await (next ??= renew(now.refreshToken))).accessToken
+  }
   return {
-    async current() {
-      if (now.untilMs - Date.now() > AHEAD_MS || now.refreshToken === undefined) return now.accessToken
-      // A refresh token is good once, and two requests may want it.
-      return (await (next ??= renew(now.refreshToken))).accessToken
+    async send(url, init = {}) {
+      const token = await current()
+      return key ? key.send(url, init, token) : withToken(token)(url, init)
     },
     async end() {
       if (revocationEndpoint === undefined) return
@@ -158,18 +171,8 @@ function isOurs(url: string): boolean {
   return URL.parse(url)?.origin === location.origin
 }
 
-async function post(url: string, body: Json | URLSearchParams): Promise<Json | undefined> {
+async function post(url: string, body: Json | URLSearchParams, key?: DpopKey): Promise<Json | undefined> {
   const sent = body instanceof URLSearchParams ? { body } : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
-  return objectIn(await fetch(url, { method: 'POST', ...sent }))
-}
-
-function random(): string {
-  return base64url(crypto.getRandomValues(new Uint8Array(32)).buffer)
-}
-
-function base64url(bytes: ArrayBuffer): string {
-  return btoa(String.fromCharCode(...new Uint8Array(bytes)))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replaceAll('=', '')
+  const init = { method: 'POST', ...sent }
+  return objectIn(await (key ? key.send(new URL(url), init) : fetch(url, init)))
 }

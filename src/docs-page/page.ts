@@ -1,11 +1,12 @@
 // The page on which operations are tried: it asks for the document beside it, for who one is when that is asked, and shows it.
 import { at, complain, inputAt, tell } from './elements.ts'
-import { objectIn, textIn, type Json } from './json.ts'
+import { isObject, objectIn, textIn, type Json } from './json.ts'
 import { beginLogin, endLogin, loginPlace } from './login.ts'
-import { createProof } from './proof.ts'
+import { createProof, withToken } from './proof.ts'
 import { show } from './viewer.ts'
 
 const proof = createProof()
+const IN_A_HEADER = /^[!-~]+$/
 /** Where one logs in, once that was looked up. */
 let place: Awaited<ReturnType<typeof loginPlace>>
 /** What ends what there is beside this page. */
@@ -15,10 +16,10 @@ async function start(): Promise<void> {
   at('server').textContent = location.host
   followColours()
   try {
-    const tokens = await endLogin()
-    if (tokens) {
-      proof.set(tokens.current)
-      leave = tokens.end
+    const login = await endLogin()
+    if (login) {
+      proof.set(login.send)
+      leave = login.end
       sayWho('Logged in')
     }
   } catch (thrown) {
@@ -31,14 +32,12 @@ async function start(): Promise<void> {
 async function read(): Promise<void> {
   tell('Reading what can be called here …')
   try {
-    const header = await proof.header()
     const from = new URL('openapi.json', location.href)
-    const response = await fetch(from, { headers: { accept: 'application/json', ...(header && { authorization: header }) } })
+    const response = await proof.send(from, { headers: { accept: 'application/json' } })
     tell('')
-    if (response.status === 401) return await askWho(response.headers.get('www-authenticate'), header !== undefined)
+    if (response.status === 401) return await askWho(response.headers.get('www-authenticate') ?? '')
     const document = await objectIn(response)
-    if (!response.ok || !document)
-      return complain(response.status === 404 ? 'There is no such server, or not for you.' : `The server answered ${response.status}.`)
+    if (!response.ok || !document) return complain(whyNot(response.status, document))
     // What is shown has a main part of its own.
     at('door').hidden = true
     shown(document, from)
@@ -48,19 +47,28 @@ async function read(): Promise<void> {
   }
 }
 
-async function askWho(challenge: string | null, wasKnown: boolean): Promise<void> {
-  if (wasKnown) complain('This is not accepted here, or not any more.')
-  place = await loginPlace(challenge)
+async function askWho(challenge: string): Promise<void> {
+  if (proof.isSet()) complain('This is not accepted here, or not any more.')
+  // Who cannot log in may still have a key.
+  place = await loginPlace(challenge).catch(() => undefined)
   at('login-row').hidden = place === undefined
+  at('bound').hidden = !place?.isBound
   at('ask').hidden = false
   at('ask-title').focus()
 }
 
 function shown(document: Json, from: URL): void {
   const about = document['info']
-  const title = typeof about === 'object' && about !== null ? textIn({ ...about }, 'title') : undefined
+  const title = isObject(about) ? textIn(about, 'title') : undefined
   if (title !== undefined) window.document.title = title
-  show(document, { from, domNode: at('api'), proof })
+  show(document, { from, domNode: at('api'), send: proof.send, tell })
+}
+
+function whyNot(status: number, refusal: Json | undefined): string {
+  if (status === 404) return 'There is no such server, or not for you.'
+  const detail = refusal?.['detail']
+  const words = isObject(detail) ? textIn(detail, 'message') : undefined
+  return `The server answered ${status}${words === undefined ? '' : `: ${words}`}.`
 }
 
 function sayWho(words: string): void {
@@ -89,8 +97,9 @@ at('paste').addEventListener('submit', (event) => {
   event.preventDefault()
   const token = inputAt('token').value.trim()
   inputAt('token').value = ''
-  complain('')
-  proof.set(() => Promise.resolve(token))
+  complain(IN_A_HEADER.test(token) ? '' : 'This is no token, and no key.')
+  if (!IN_A_HEADER.test(token)) return
+  proof.set(withToken(token))
   sayWho('With a token')
   void read()
 })

@@ -2,7 +2,7 @@
 
 interface SwaggerRequest {
   url: string
-  headers: Record<string, string>
+  userFetch?: (url: string, request: RequestInit) => Promise<Response>
 }
 
 interface SwaggerSystem {
@@ -21,6 +21,6 @@ declare function SwaggerUIBundle(options: {
   persistAuthorization: boolean
   showMutatedRequest: boolean
   validatorUrl: null
-  requestInterceptor(request: SwaggerRequest): Promise<SwaggerRequest>
+  requestInterceptor(request: SwaggerRequest): SwaggerRequest
   plugins: readonly ((system: SwaggerSystem) => { components: Readonly<Record<string, (attributes: { source?: unknown }) => unknown>> })[]
 }): unknown

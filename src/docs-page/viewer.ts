@@ -1,13 +1,25 @@
 // Shows a document with Swagger UI. Its words are those of servers that nobody vouches for: they are shown as text, never as markup.
 import { isObject, textIn, type Json } from './json.ts'
-import type { Proof } from './proof.ts'
+import { sendAndFollow } from './progress.ts'
+import type { Send } from './proof.ts'
 
 const MANY_OPERATIONS = 20
+const LONG_WORDS = 1000
 
-/** `from` is where the document was read. */
-export function show(document: Json, { from, domNode, proof }: { from: URL; domNode: Element; proof: Proof }): void {
+export interface ViewOptions {
+  /** Where the document was read. */
+  from: URL
+  domNode: Element
+  send: Send
+  /** Hears how far a call is, and at last nothing. */
+  tell(words: string): void
+}
+
+export function show(document: Json, { from, domNode, send, tell }: ViewOptions): void {
+  // Swagger UI knows no dialect by its name, and takes schemas for what they are in 3.1.
+  const { jsonSchemaDialect: _, ...known } = document
   SwaggerUIBundle({
-    spec: { ...document, servers: serversOf(document, from) },
+    spec: { ...known, paths: grouped(document), servers: serversOf(document, from) },
     domNode,
     deepLinking: false,
     docExpansion: 'list',
@@ -19,15 +31,22 @@ export function show(document: Json, { from, domNode, proof }: { from: URL; domN
     // What proves who asks does not stand on the screen, in the line that shows how to call with curl.
     showMutatedRequest: false,
     validatorUrl: null,
-    async requestInterceptor(request) {
-      const header = URL.parse(request.url, location.href)?.origin === location.origin ? await proof.header() : undefined
-      if (header !== undefined) request.headers['Authorization'] = header
+    requestInterceptor(request) {
+      request.userFetch = (url, init) => {
+        const to = new URL(url, location.href)
+        return init.method === 'POST' ? sendAndFollow(send, to, init, tell).finally(() => tell('')) : send(to, init)
+      }
       return request
     },
     plugins: [
       ({ React }) => ({
         components: {
-          Markdown: ({ source }) => (typeof source === 'string' && source !== '' ? React.createElement('p', { className: 'said' }, source) : null),
+          Markdown({ source }) {
+            if (typeof source !== 'string' || source === '') return null
+            // What scrolls is reached by keys.
+            const isLong = source.length > LONG_WORDS
+            return React.createElement('p', { className: isLong ? 'said long' : 'said', tabIndex: isLong ? 0 : undefined }, source)
+          },
           // Who one is, is asked above.
           authorizeBtn: () => null,
           authorizeOperationBtn: () => null,
@@ -43,6 +62,17 @@ function serversOf({ servers = [{ url: '/' }] }: Json, from: URL): { url: string
   return urls.map((url) => ({ url: new URL(url, from).href.replace(/\/$/, '') }))
 }
 
+/** What has no group is in one of its kind. */
+function grouped({ paths }: Json): Json {
+  const operations = (item: unknown): Json =>
+    Object.fromEntries(Object.entries(isObject(item) ? item : {}).map(([method, one]) => [method, isObject(one) ? { tags: [kindOf(one)], ...one } : one]))
+  return Object.fromEntries(Object.entries(isObject(paths) ? paths : {}).map(([path, item]) => [path, operations(item)]))
+}
+
+function kindOf(operation: Json): string {
+  return 'x-mcp-prompt' in operation ? 'Prompts' : 'x-mcp-resource' in operation ? 'Resources' : 'Tools'
+}
+
 function operationsIn({ paths }: Json): number {
-  return typeof paths === 'object' && paths !== null ? Object.keys(paths).length : 0
+  return isObject(paths) ? Object.keys(paths).length : 0
 }
