@@ -90,7 +90,9 @@ export function readAsWritten(given: string): Pick<ReadConfig, 'mistakes' | 'val
     throw new Error('no file is read here')
   }
   const { mistakes, value } = readConfig(given, { env: {}, readText: unread })
-  return { mistakes: mistakes.filter(({ words }) => !words.startsWith(NEEDS)), value }
+  // What it will be is not known here, and so is nothing that is wrong with it.
+  const unfilled = new Set(mistakes.flatMap(({ path, words }) => (words.startsWith(NEEDS) ? [path] : [])))
+  return { mistakes: mistakes.filter(({ path }) => !unfilled.has(path)), value }
 }
 
 /** Of a server that is switched off nothing has to be there to be filled in. */

@@ -1,10 +1,11 @@
 // Files of other programs, and what we make of them: each is read by us afterwards without a mistake.
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { readConfig } from '../../src/config/config.ts'
 import { importConfig } from '../../src/config/import/import.ts'
+import { at } from '../support/json.ts'
 
-const EVERYTHING_SET = { env: new Proxy({}, { get: () => 'set' }), readText: (): string => 'text' }
+const EVERYTHING_SET = { env: new Proxy({}, { get: () => 'set to something that is long enough' }), readText: (): string => 'text' }
 
 function imported(value: object): { config: unknown; servers: unknown; notes: readonly string[] } {
   const made = importConfig(value)
@@ -161,6 +162,40 @@ test('mcpo, whose headers of callers go on when they are named', () => {
     'mcpServers.far.client_header_forwarding.whitelist[1]',
     'mcpServers.quiet.client_header_forwarding',
   ])
+})
+
+describe('mcpo, which is told the secret of an Open WebUI at each server', () => {
+  const far = (webui_secret_key: unknown): object => ({ type: 'streamable-http', url: 'https://h/mcp', oauth: { multi_user: true, webui_secret_key } })
+  const entry = { type: 'streamable-http', url: 'https://h/mcp', oauth: { multi_user: true } }
+  const secret = 'b'.repeat(32)
+
+  test.each([['${WEBUI_SECRET_KEY}'], [secret]])('is asked for it once: %s', (said) => {
+    const { config, notes } = imported({ mcpServers: { a: far(said), b: far(said), c: { command: 'x' } } })
+    expect(config).toEqual({ trust: { openWebUi: { secret: said } }, mcpServers: { a: entry, b: entry, c: { command: 'x' } } })
+    const words = 'is trust.openWebUi here; who of its users may come in is for trust.identities to say: {"id": "open-webui|*"} is all'
+    expect(notes).toEqual(['a', 'b'].map((name) => `mcpServers.${name}.oauth.webui_secret_key: ${words}`))
+  })
+
+  test('stays beside what is trusted already', () => {
+    const trust = { identities: [{ id: 'open-webui|ann' }] }
+    expect(imported({ trust, mcpServers: { a: far(secret) } }).config).toMatchObject({ trust: { ...trust, openWebUi: { secret } } })
+  })
+
+  test.each([
+    ['another at another server', { mcpServers: { a: far(secret), b: far('c'.repeat(32)) } }, undefined],
+    ['one that is trusted already', { trust: { openWebUi: { secret: 'c'.repeat(32) } }, mcpServers: { a: far(secret) } }, { secret: 'c'.repeat(32) }],
+  ])('is not taken where there is %s', (_what, value, openWebUi) => {
+    const { config, notes } = imported(value)
+    expect(at(config, 'trust', 'openWebUi')).toEqual(openWebUi)
+    expect(notes).toContain('mcpServers.a.oauth.webui_secret_key: is left out')
+    expect(JSON.stringify([at(config, 'mcpServers'), notes])).not.toContain(secret)
+  })
+
+  test.each([['shorty'], [7], [{}]])('is told, and stays to be mended, where it is none: %j', (wrong) => {
+    const made = importConfig({ mcpServers: { a: far(wrong) } })
+    expect(made?.notes).toContainEqual(expect.stringMatching(/^trust\.openWebUi\.secret: (?:must be a text|is too short)/))
+    expect(made?.notes.join()).not.toContain('shorty')
+  })
 })
 
 test('LobeHub and others, with types of their own', () => {

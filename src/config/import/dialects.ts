@@ -2,6 +2,7 @@
 import { isObject, type JsonObject } from '../../protocol/message.ts'
 import type { Notes } from './notes.ts'
 import { tbxarkEntry, tbxarkShared } from './tbxark.ts'
+import { withWebUi, withoutWebUi } from './web-ui.ts'
 
 export interface Dialect {
   /** The member that holds the servers. */
@@ -9,7 +10,7 @@ export interface Dialect {
   /** What else tells it from others with the same one. */
   fits?(value: JsonObject): boolean
   /** What stands beside the servers, as sections of ours; `left` is told as left out. */
-  shared?(others: JsonObject, notes: Notes): { config: JsonObject; left: JsonObject }
+  shared?(others: JsonObject, notes: Notes, servers: JsonObject): { config: JsonObject; left: JsonObject }
   entry(entry: JsonObject, at: string, notes: Notes, others: JsonObject): JsonObject
 }
 
@@ -17,7 +18,7 @@ export interface Dialect {
 export const DIALECTS: readonly Dialect[] = [
   { key: 'context_servers', entry: zed },
   { key: 'mcpServers', fits: (value) => 'mcpProxy' in value, shared: tbxarkShared, entry: (...given) => claude(tbxarkEntry(...given), given[1], given[2]) },
-  { key: 'mcpServers', shared: (others) => ours(others), entry: claude },
+  { key: 'mcpServers', shared: ours, entry: claude },
   {
     key: 'servers',
     fits: (value) => isObject(value['servers']) && Object.values(value['servers']).some(isOfMcpConnect),
@@ -27,13 +28,13 @@ export const DIALECTS: readonly Dialect[] = [
   { key: 'servers', entry: claude },
 ]
 
-const OURS = ['$schema', 'aggregate', 'listen', 'security', 'trust', 'limits', 'retry', 'store', 'name']
+const OURS = ['$schema', 'aggregate', 'listen', 'security', 'limits', 'retry', 'store', 'name']
 
 /** Sections that are ours already stay. */
-function ours(others: JsonObject): { config: JsonObject; left: JsonObject } {
+function ours({ trust, ...others }: JsonObject, notes: Notes, servers: JsonObject): { config: JsonObject; left: JsonObject } {
   const entries = Object.entries(others)
   return {
-    config: Object.fromEntries(entries.filter(([name]) => OURS.includes(name) && name !== '$schema')),
+    config: { ...Object.fromEntries(entries.filter(([name]) => OURS.includes(name) && name !== '$schema')), ...withWebUi(trust, servers, 'mcpServers', notes) },
     left: Object.fromEntries(entries.filter(([name]) => !OURS.includes(name))),
   }
 }
@@ -47,7 +48,7 @@ function claude({ env, envFile, type, oauth, client_header_forwarding: forwardin
     ...entry,
     ...envOf(env),
     ...(envFile !== undefined && { envFile: typeof envFile === 'string' ? [envFile] : envFile }),
-    ...(oauth !== undefined && { oauth }),
+    ...(oauth !== undefined && { oauth: withoutWebUi(oauth) }),
     ...forwardsOf(forwarding, `${at}.client_header_forwarding`, notes),
   }
 }

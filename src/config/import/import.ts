@@ -21,7 +21,7 @@ export function importConfig(value: unknown): Imported | undefined {
   const told: string[] = []
   const notes: Notes = { leftOut: (path, words = 'is left out') => void told.push(`${path}: ${words}`) }
   const { [dialect.key]: _servers, ...others } = value
-  const shared = dialect.shared?.(others, notes) ?? { config: {}, left: others }
+  const shared = dialect.shared?.(others, notes, servers) ?? { config: {}, left: others }
   const taken = Object.entries(servers).map(([name, entry]): [string, unknown] => {
     const at = `${dialect.key}.${name}`
     if (isObject(entry)) return [name, inOurWords(dialect.entry(entry, at, notes, others), at, notes)]
