@@ -121,10 +121,12 @@ function ownOf(
   const [address] = target.kind === 'remote' ? target.urls : []
   // Never one for all in its place.
   if (target.kind !== 'remote' || !address) throw new OpenMcpError('usage', `${at('oauth', 'per')}: caller is for http(s)://`)
-  const { clientId: id, clientSecret: secret, issuer, resource: indicator, scope } = entry.oauth
+  const { clientId: id, clientSecret: secret, issuer, resource: indicator, scope, trustPkce: isPkceTrusted, sessionTimeoutMinutes } = entry.oauth
   if (isolation === 'shared') throw new OpenMcpError('usage', `${at('isolation')}: shared is one for all, and oauth.per caller one for each`)
   if (target.others || target.fallbacks) throw new OpenMcpError('usage', `${at('oauth', 'per')}: caller is for one address, and there are several`)
-  return { server, address, directory: loginsDirectory(machine), client: { id, secret }, issuer: urlOf(issuer), indicator, scope, way: target.way }
+  const idleSeconds = sessionTimeoutMinutes === undefined ? undefined : sessionTimeoutMinutes * 60
+  const client = { id, secret }
+  return { server, address, directory: loginsDirectory(machine), client, issuer: urlOf(issuer), indicator, scope, isPkceTrusted, idleSeconds, way: target.way }
 }
 
 /** Undefined where a person logs in: what that has left is kept. */

@@ -57,7 +57,7 @@ interface LoginOptions extends Pick<LoginAsked, 'resource' | 'issuer' | 'client'
 async function loginOptions(reading: Reading): Promise<LoginOptions> {
   const { mistakes } = reading
   const target = await loginTarget(reading)
-  const { issuer, scope, resource, clientId: id, clientSecret: secret, grant } = target?.oauth ?? {}
+  const { issuer, scope, resource, clientId: id, clientSecret: secret, grant, trustPkce = false } = target?.oauth ?? {}
   const typed = clientOf(reading)
   const options = {
     client: typed.id === undefined && typed.metadataUrl === undefined ? { id, secret } : typed,
@@ -66,7 +66,7 @@ async function loginOptions(reading: Reading): Promise<LoginOptions> {
     bound: oneOf(reading, 'dpop', (text, as) => parseChoice(text, as, ['optional', 'required'])) === 'required',
     seconds: oneOf(reading, 'timeout', (text, as) => parseSeconds(text, as, { from: 0.1 })) ?? DEFAULT_SECONDS,
     mayOpen: allOf(reading, 'no-browser').length === 0,
-    isPkceTrusted: allOf(reading, 'trust-pkce').length > 0,
+    isPkceTrusted: trustPkce || allOf(reading, 'trust-pkce').length > 0,
     isElsewhere: allOf(reading, 'device').length > 0 || grant === 'device',
   }
   mistakes.throwIfAny()

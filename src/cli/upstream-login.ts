@@ -18,7 +18,7 @@ export async function credentialOf(proof: Proof, log: Log): Promise<UpstreamCred
 }
 
 /** How each caller logs in at a server. */
-export type OwnProof = Pick<OwnLoginsOptions, 'server' | 'address' | 'directory' | 'client' | 'issuer' | 'indicator' | 'scope'> & { way?: Way | undefined }
+export type OwnProof = Omit<OwnLoginsOptions, 'fetch' | 'now' | 'log' | 'bounds'> & { way?: Way | undefined }
 
 export async function ownLoginsOf({ way, ...own }: OwnProof, log: Log): Promise<OwnLogins> {
   const { createOwnLogins } = await import('../login/own-logins.ts')

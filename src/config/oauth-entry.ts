@@ -1,7 +1,7 @@
 // `oauth` of a server: how a token for it is had, where that is not to be found out from the server itself.
 import { RESOURCE_INDICATOR } from '../protocol/resource-indicator.ts'
 import type { At } from './at.ts'
-import { about, choice, meaning, object, text, yesOrNo, type Members, type Shape } from './shape.ts'
+import { about, choice, meaning, number, object, text, yesOrNo, type Members, type Shape } from './shape.ts'
 import { safeUrl } from './words.ts'
 
 export interface OAuthEntry {
@@ -18,6 +18,10 @@ export interface OAuthEntry {
   /** RFC 8707, in place of the server's own URL; `none`: it is not sent. */
   readonly resource: string | undefined
   readonly scope: string | undefined
+  /** The issuer binds its codes (PKCE S256), though it does not say so. */
+  readonly trustPkce: boolean
+  /** A caller's own login that lies unused for so long is over. Undefined: none is. */
+  readonly sessionTimeoutMinutes: number | undefined
 }
 
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
@@ -42,6 +46,11 @@ const MEMBERS = {
   issuer: about('Who gives them, when that is not to be found out.', safeUrl()),
   resource: about("What they are for, when that is not the server's URL; none: it is not said (RFC 8707).", resource()),
   scope: about('What is asked for.', scope()),
+  trustPkce: about('true: the issuer binds its codes (PKCE S256) though it does not say so, like Entra and Cognito.', yesOrNo()),
+  sessionTimeoutMinutes: about(
+    "With per caller: a caller's login that was not used for so long is over, and is forgotten. Unless given: none is.",
+    number({ from: 1, to: 525_600, whole: true }),
+  ),
   client_metadata: about(
     'As mcpo has it: its scope is scope.',
     object(
@@ -56,9 +65,15 @@ export const OAUTH: Shape<OAuthEntry> = about(
   'How a token for it is had, when the server does not say all of it.',
   meaning(
     object(MEMBERS, {
-      aliases: { client_id: 'clientId', client_secret: 'clientSecret', token_url: 'tokenUrl', scopes: 'scope' },
+      aliases: {
+        client_id: 'clientId',
+        client_secret: 'clientSecret',
+        token_url: 'tokenUrl',
+        scopes: 'scope',
+        session_timeout_minutes: 'sessionTimeoutMinutes',
+      },
       idle: {
-        ...foundOut('server_url', 'storage_type', 'callback_port', 'use_loopback', 'session_timeout_minutes'),
+        ...foundOut('server_url', 'storage_type', 'callback_port', 'use_loopback'),
         webui_secret_key: 'is trust.openWebUi here, for all servers, and changes nothing',
       },
     }),
@@ -76,10 +91,12 @@ function oauthOf(given: Members<typeof MEMBERS>, at: At): OAuthEntry | undefined
     tokenUrl !== undefined && issuer !== undefined && 'tokenUrl and issuer both say where tokens come from: drop one of them',
     tokenUrl !== undefined && grant !== 'client_credentials' && `tokenUrl is for client_credentials, and the grant is ${grant}`,
     given.per !== undefined && isMultiUser !== undefined && 'multi_user says again what per says',
+    given.trustPkce === true && grant !== 'code' && `trustPkce is for people who log in (grant code), and the grant is ${grant}`,
     per === 'caller' && grant !== 'code' && `per caller is for people who log in (grant code), and the grant is ${grant}`,
     given.scope !== undefined && given.client_metadata?.scope !== undefined && 'client_metadata.scope says again what scope says',
   ].filter((words) => typeof words === 'string')
   for (const words of wrongs) at.mistake(words)
+  if (given.sessionTimeoutMinutes !== undefined && per === 'all') at.warn('the session timeout is for logins per caller, and changes nothing for one of all')
   if (wrongs.length > 0) return undefined
   return {
     per,
@@ -90,6 +107,8 @@ function oauthOf(given: Members<typeof MEMBERS>, at: At): OAuthEntry | undefined
     issuer,
     resource: given.resource?.toLowerCase() === 'none' ? 'none' : given.resource,
     scope: given.scope ?? given.client_metadata?.scope,
+    trustPkce: given.trustPkce ?? false,
+    sessionTimeoutMinutes: given.sessionTimeoutMinutes,
   }
 }
 

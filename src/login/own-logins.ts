@@ -57,6 +57,10 @@ export interface OwnLoginsOptions {
   issuer?: URL | undefined
   scope?: string | undefined
   indicator?: string | undefined
+  /** The issuer binds its codes (PKCE), and does not say so. */
+  isPkceTrusted?: boolean | undefined
+  /** A login that nobody used for so long is over. Of one that was not used since this process began, the last renewal counts. */
+  idleSeconds?: number | undefined
   fetch: Fetch
   now: () => number
   log: Log
@@ -64,11 +68,16 @@ export interface OwnLoginsOptions {
 }
 
 export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
-  const { server, address, directory, client: choice, issuer, scope: chosen, indicator, fetch, now, log, bounds = LOGIN_BOUNDS } = options
+  const { server, address, directory, client: choice, issuer, scope: chosen, indicator, isPkceTrusted, fetch, now, log, bounds = LOGIN_BOUNDS } = options
+  const idleMs = (options.idleSeconds ?? Infinity) * 1000
   const asking: LoginAsked = { resource: address, issuer, client: choice, scope: chosen, indicator, bound: false, fetch, now, signal: NEVER }
   /** One registration for all who log in at an issuer, for as long as this process lasts. */
   const registered = new Map<string, Client>()
+  /** Whom our secret is for, where only the server says whose tokens it takes: one that later names another gets nothing. */
+  let trusted: string | undefined
   const usedAtMs = new Map<string, number>()
+  /** How many logins of a caller were forgotten: what was read of them before holds no more. */
+  const forgotten = new Map<string, number>()
 
   /** A directory of each caller: what lists one cannot find another's. */
   function loginsOf(caller: string): Logins {
@@ -79,10 +88,38 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
   }
 
   async function ourClient(found: Found, redirectUri: string, bounded: BoundedFetch): Promise<Client> {
-    const key = JSON.stringify([found.issuer.server.issuer, redirectUri])
+    const { issuer: by } = found.issuer.server
+    if (choice.secret !== undefined && !issuer && (trusted ??= by) !== by) {
+      throw new OpenMcpError('login_failed', `the server ${server} names another issuer than before, and the secret of our client is for ${trusted}`, {
+        hint: 'start openmcp again if that is meant, or say whose it is: oauth.issuer',
+      })
+    }
+    const key = JSON.stringify([by, redirectUri])
     const client = registered.get(key) ?? (await clientFor(found.issuer, choice, { redirectUri }, bounded))
     registered.set(key, client)
     return client
+  }
+
+  async function forget(caller: string): Promise<boolean> {
+    const logins = loginsOf(caller)
+    const { kept, unreadable } = await logins.list()
+    forgotten.set(caller, (forgotten.get(caller) ?? 0) + 1)
+    for (const { path, login } of kept) {
+      const taken = await takeBack(login, { fetch, bounds })
+      if (!taken.done) log.warn(`a login of a caller's own was forgotten, and not taken back: ${taken.why}`, { server })
+      await logins.remove(path)
+    }
+    for (const { path } of unreadable) await logins.remove(path)
+    usedAtMs.delete(caller)
+    return kept.length + unreadable.length > 0
+  }
+
+  async function endIdle(caller: string): Promise<void> {
+    if (idleMs === Infinity) return
+    const lastMs = usedAtMs.get(caller) ?? (await loginsOf(caller).find(address))?.login.obtainedAtMs
+    if (lastMs === undefined || now() - lastMs < idleMs) return
+    log.info("a login of a caller's own was not used for too long, and is forgotten", { server })
+    await forget(caller)
   }
 
   return {
@@ -90,16 +127,23 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
     credentialOf(caller, loginAt) {
       const needed = (why: string): OpenMcpError => loginNeeded({ server, loginAt, why })
       const source = keptToken({ logins: loginsOf(caller), needed, fetch, now, bounds })
-      const credential = createCredential({ resource: address, source, isEager: true, now, log })
+      const fresh = (): UpstreamCredential => createCredential({ resource: address, source, isEager: true, now, log })
+      let credential = fresh()
+      let seen = forgotten.get(caller)
       return {
-        ...credential,
-        headers(request) {
+        async headers(request) {
+          await endIdle(caller)
+          if (seen !== forgotten.get(caller)) credential = fresh()
+          seen = forgotten.get(caller)
+          const headers = await credential.headers(request)
           usedAtMs.set(caller, now())
-          return credential.headers(request)
+          return headers
         },
+        refused: (request, refusal) => credential.refused(request, refusal),
       }
     },
     async statusOf(caller) {
+      await endIdle(caller)
       const found = await loginsOf(caller).find(address)
       // What cannot be renewed and is over is none.
       if (!found || (found.login.refreshToken === undefined && now() >= (found.login.expiresAtMs ?? Infinity))) return undefined
@@ -113,7 +157,7 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
     async begin({ redirectUri, state }) {
       const bounded = boundedFetch(fetch, bounds)
       const found = await findFor(asking, bounded)
-      const endpoint = authorizationEndpoint(found.issuer, {})
+      const endpoint = authorizationEndpoint(found.issuer, { isPkceTrusted })
       const client = await ourClient(found, redirectUri, bounded)
       const scope = scopeFor(found.issuer, chosen)
       const request = requestFor({ issuer: found.issuer, endpoint, clientId: client.id, redirectUri, scope, indicator, jkt: undefined, state })
@@ -131,24 +175,14 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
         const tokens = await exchangeCode({ issuer: found.issuer, client, code, verifier, redirectUri, indicator, dpop: undefined, fetch: bounded })
         const login = await loginOf(asking, found, { client, scope, answer: tokens })
         await loginsOf(caller).save({ ...login, holder: { server, caller, sinceMs: Math.floor(now()) } })
+        usedAtMs.delete(caller)
       } catch (thrown) {
         // It may be the client that is not known there any more.
         registered.clear()
         throw thrown
       }
     },
-    async forget(caller) {
-      const logins = loginsOf(caller)
-      const { kept, unreadable } = await logins.list()
-      for (const { path, login } of kept) {
-        const taken = await takeBack(login, { fetch, bounds })
-        if (!taken.done) log.warn(`a login that a caller has forgotten was not taken back: ${taken.why}`, { server })
-        await logins.remove(path)
-      }
-      for (const { path } of unreadable) await logins.remove(path)
-      usedAtMs.delete(caller)
-      return kept.length + unreadable.length > 0
-    },
+    forget,
   }
 }
 

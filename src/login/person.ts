@@ -23,7 +23,7 @@ export function authorizationEndpoint({ server }: Issuer, { isPkceTrusted = fals
   if (!(isSilent && isPkceTrusted) && !(Array.isArray(methods) && methods.includes('S256'))) {
     throw new OpenMcpError('login_failed', `${by} does not bind its codes to who asked for them (PKCE S256), so openmcp logs nobody in there`, {
       hint: isSilent
-        ? 'its operator has to say that it has PKCE (code_challenge_methods_supported); if you know that it has, like Entra: --trust-pkce'
+        ? 'its operator has to say that it has PKCE (code_challenge_methods_supported); if you know that it has, like Entra: --trust-pkce, or oauth.trustPkce in a file'
         : 'its operator has to turn PKCE on and say so: code_challenge_methods_supported',
     })
   }

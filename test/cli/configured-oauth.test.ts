@@ -105,6 +105,11 @@ describe('a login of each caller', () => {
     },
   )
 
+  test('has the trust and the timeout that its file says', () => {
+    const [server] = typed({ oauth: { per: 'caller', trustPkce: true, sessionTimeoutMinutes: 30 } }, ['--security']).servers
+    expect(server).toMatchObject({ own: { isPkceTrusted: true, idleSeconds: 1800 } })
+  })
+
   test.each([
     ['without --security', { oauth: { per: 'caller' } }, [], 'nobody is asked who they are'],
     ['at one server for all', { oauth: { per: 'caller' }, isolation: 'shared' }, ['--security'], 'shared is one for all'],

@@ -238,6 +238,15 @@ describe('what a remote server asks for besides', () => {
     expect(entryOf({ url, oauth })).toMatchObject({ oauth: { per } })
   })
 
+  test('whose session timeout is for callers alone, and else told to change nothing', () => {
+    const { servers, mistakes, warnings } = read(
+      JSON.stringify({ one: { url, oauth: { multi_user: true, session_timeout_minutes: 30 } }, two: { url, oauth: { session_timeout_minutes: 30 } } }),
+    )
+    expect(mistakes).toEqual([])
+    expect(servers?.get('one')).toMatchObject({ oauth: { per: 'caller', sessionTimeoutMinutes: 30, trustPkce: false } })
+    expect(warnings).toEqual(['two.oauth: the session timeout is for logins per caller, and changes nothing for one of all'])
+  })
+
   test('of headers of callers nothing goes on while mcpo would send nothing on', () => {
     expect(entryOf({ url, client_header_forwarding: { enabled: false, whitelist: ['X-User'] } })).toMatchObject({ forwardHeaders: [] })
   })
@@ -251,6 +260,9 @@ describe('what a remote server asks for besides', () => {
     [{ oauth: { issuer: 'http://127.0.0.1.evil.example' } }, 'oauth.issuer: must be an https URL'],
     [{ oauth: { resource: 'https://user@host/' } }, 'oauth.resource: must be a URL'],
     [{ oauth: { multi_user: true, per: 'caller' } }, 'multi_user says again what per says'],
+    [{ oauth: { trustPkce: true, grant: 'device' } }, 'trustPkce is for people who log in'],
+    [{ oauth: { per: 'caller', sessionTimeoutMinutes: 0 } }, 'oauth.sessionTimeoutMinutes: must be'],
+    [{ oauth: { per: 'caller', sessionTimeoutMinutes: 5, session_timeout_minutes: 5 } }, 'says again what sessionTimeoutMinutes says'],
     [{ oauth: { per: 'caller', grant: 'device' } }, 'per caller is for people who log in'],
     [{ oauth: { multi_user: true, clientId: 'us', clientSecret: 's', tokenUrl: 'https://id.example/token' } }, 'per caller is for people who log in'],
     [{ oauth: { clientID: 'us' } }, 'oauth.clientID: is not known; did you mean clientId'],

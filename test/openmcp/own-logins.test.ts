@@ -70,6 +70,16 @@ test('status and authorize say what mcpo says', async () => {
   expect((await ask(new URL(`${s.base}/oauth/far/authorize`), { headers: ann })).json).toMatchObject({ authenticated: true, server: 'far' })
 })
 
+test('where mcpo has the login of a server, a browser is sent on to it, and a stranger learns of no server by its name', async () => {
+  const s = await staged()
+  for (const name of ['far', 'none']) {
+    const here = new URL(`${s.base}/${name}/login`)
+    const { status, headers } = await ask(here)
+    expect([status, new URL(headers.location ?? '', here).href]).toEqual([303, `${s.base}/oauth/${name}/authorize`])
+  }
+  expect((await ask(new URL(`${s.base}/%2e%2e/login`))).status).toBe(404)
+})
+
 test('what is kept is of one caller, for us alone to read', async () => {
   const s = await staged()
   await logInAsOwn(s, surfer(), 'far', ANN)
@@ -263,6 +273,32 @@ test('a login is renewed, once for all', async () => {
   expect(await Promise.all([whoami(s, ann), whoami(s, ann)])).toEqual(['amy', 'amy'])
   expect(s.far.given).toEqual(['authorization_code', 'refresh_token'])
   expect(s.far.revoked).toEqual([])
+})
+
+test('a login that lies idle for longer than the server allows is taken back, and nothing is sent with it', async () => {
+  let later = 0
+  const s = await staged({ own: { idleSeconds: 1800, now: () => Date.now() + later } })
+  const ann = await keyFor(s, ANN)
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  for (let times = 0; times < 3; times++) {
+    later += 1700_000
+    expect(await whoami(s, ann)).toBe('amy')
+  }
+  const shown = s.far.tokens.size
+  later += 1801_000
+  expect(await whoami(s, ann)).toContain('wants a login of your own')
+  expect((await statusOf(s, ann)).json['authenticated']).toBe(false)
+  expect([s.far.tokens.size, s.far.revoked.length > 0]).toEqual([shown, true])
+})
+
+test('a login that was made before this process began is idle since it was renewed last', async () => {
+  let later = 0
+  const s = await staged({ own: { idleSeconds: 1800, now: () => Date.now() + later } })
+  const ann = await keyFor(s, ANN)
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  expect((await statusOf(s, ann)).json['authenticated']).toBe(true)
+  later = 1801_000
+  expect((await statusOf(s, ann)).json['authenticated']).toBe(false)
 })
 
 test('a caller who forgets a login has it taken back, and what was open with it ends', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-import { createOwnLogins } from '../../src/login/own-logins.ts'
+import { createOwnLogins, type OwnLoginsOptions } from '../../src/login/own-logins.ts'
 import { createLog } from '../../src/observe/log.ts'
 import type { NamedServer } from '../../src/openmcp.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
@@ -19,13 +19,21 @@ export interface OwnStage extends Secured {
 
 export async function ownStage(
   trusted: readonly string[],
-  { server = {}, options = {}, ...more }: Pick<SecuredOptions, 'trust' | 'security' | 'options' | 'listen'> & { server?: Partial<NamedServer> } = {},
+  {
+    server = {},
+    own: how = {},
+    options = {},
+    ...more
+  }: Pick<SecuredOptions, 'trust' | 'security' | 'options' | 'listen'> & {
+    server?: Partial<NamedServer>
+    own?: Partial<OwnLoginsOptions>
+  } = {},
 ): Promise<OwnStage> {
   const far = await forThisTest(oidcUpstream())
   const directory = await mkdtemp(join(tmpdir(), 'openmcp-own-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
-  const own = createOwnLogins({ server: 'far', address: far.url, directory, client: {}, fetch, now: Date.now, log })
+  const own = createOwnLogins({ server: 'far', address: far.url, directory, client: {}, fetch, now: Date.now, log, ...how })
   const target = { kind: 'remote', urls: [far.url], transport: 'http', headers: {} } as const
   const s = await secured({
     trusted,
