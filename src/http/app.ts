@@ -9,6 +9,7 @@ import { accessLog, behind, checkHost, checkOrigin, lastResort, onlyMethod, type
 import { counts, health, readiness, status, type Status } from './health.ts'
 import type { HostRules } from './hosts.ts'
 import { keyPage } from './key-page.ts'
+import { toOwnLogin } from './own-logins-later.ts'
 import { createPlainRoutes, type OpenApiDoors } from './plain-routes.ts'
 
 export interface AppOptions {
@@ -81,6 +82,7 @@ export function createApp({
     app.all(at(...KEY_FLOW), security.keys) // by a signature
     app.all(at('/oauth/:name/:step'), security.ownLogins) // by a credential, or in a browser
     app.use(security.issuer) //                by OAuth
+    app.get(at('/:name/login'), toOwnLogin) //  to one of those
   }
 
   // Last, because any name may be a server's or a tool's, as long as nothing else is there.

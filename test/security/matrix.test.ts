@@ -575,6 +575,7 @@ const OPEN: Readonly<Record<string, string>> = {
   'PREFIX/oauth/git/callback': BROWSER_DOOR.replace('403', '400'),
   'PREFIX/oauth/git/status': BROWSER_DOOR.replace('403', '401'),
   'PREFIX/oauth/git/forget': FORM.replace('400', '401'),
+  'PREFIX/git/login': PLAIN.replaceAll('200', '303'),
   'PREFIX/oauth/git': NOTHING,
   'PREFIX/oauth/git/other': NOTHING,
   'PREFIX/keys': PLAIN,
