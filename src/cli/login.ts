@@ -3,7 +3,8 @@ import { OpenMcpError } from '../errors.ts'
 import type { ClientChoice } from '../login/client.ts'
 import type { LoginAsked } from '../login/before-login.ts'
 import { logIn } from '../login/log-in.ts'
-import { createLogins, type KeptLogin, type Logins } from '../login/logins.ts'
+import { everyLogin } from '../login/every-login.ts'
+import { createLogins, type KeptLogin } from '../login/logins.ts'
 import type { Login } from '../login/login.ts'
 import { shownUrl } from '../login/shown-url.ts'
 import type { Way } from '../upstream/way.ts'
@@ -27,8 +28,8 @@ const HOW = 'openmcp login https://mcp.example.com/mcp'
 export async function login(args: Arguments, io: Io): Promise<number> {
   const reading: Reading = { args, machine: machineOf(io), mistakes: createMistakes(args.mistakes), warnings: [] }
   const { now } = reading.machine
-  const logins = createLogins({ directory: loginsDirectory(reading.machine), now })
-  if (args.given.has('list')) return list(reading, logins, io)
+  const where = { directory: loginsDirectory(reading.machine), now }
+  if (args.given.has('list')) return list(reading, where, io)
   const { way, seconds, mayOpen, isElsewhere, ...asked } = await loginOptions(reading)
   for (const warning of reading.warnings) warn(io, warning)
   const ending = new AbortController()
@@ -37,7 +38,7 @@ export async function login(args: Arguments, io: Io): Promise<number> {
   try {
     const options = { ...asked, fetch: issuerFetch(way), now, signal: ending.signal }
     const made = isElsewhere ? await loginAtAnotherDevice(options, io) : await logIn({ ...options, person: personAt(io, mayOpen) })
-    await logins.save(made)
+    await createLogins(where).save(made)
     say(io, `logged in at ${made.issuer} for ${shownUrl(asked.resource)}${lifeOf(made)}`)
     return 0
   } finally {
@@ -98,20 +99,35 @@ function lifeOf({ refreshToken, expiresAtMs }: Login): string {
   return expiresAtMs === undefined ? '' : ` until ${new Date(expiresAtMs).toISOString()}`
 }
 
-async function list(reading: Reading, logins: Logins, io: Io): Promise<number> {
+async function list(reading: Reading, where: Parameters<typeof everyLogin>[0], io: Io): Promise<number> {
   const { args, mistakes } = reading
   const others = [...args.given.keys(), ...args.words].filter((each) => !['list', 'json', 'debug'].includes(each))
   if (others.length > 0) mistakes.add(new OpenMcpError('usage', 'openmcp login --list takes nothing else', { hint: 'openmcp login --list [--json]' }))
   mistakes.throwIfAny()
-  const { kept, unreadable } = await logins.list()
+  const { kept, unreadable } = await everyLogin(where)
   for (const { error } of unreadable) warn(io, error.message)
   if (args.given.has('json')) await print(io, `${JSON.stringify(kept.map(shown), null, 2)}\n`)
   else if (kept.length === 0) say(io, `nobody is logged in anywhere: ${HOW}`)
-  else await print(io, kept.map((each) => `${Object.values(shown(each)).join(' ')}\n`).join(''))
+  else await print(io, kept.map(lineOf).join(''))
   return 0
 }
 
-function shown({ login: { address, issuer, refreshToken, expiresAtMs } }: KeptLogin): { address: string; issuer: string; until: string } {
+interface Shown {
+  readonly address: string
+  readonly issuer: string
+  readonly until: string
+  /** Whose it is, where it is not for all. */
+  readonly server?: string
+  readonly caller?: string
+}
+
+function shown({ login: { address, issuer, refreshToken, expiresAtMs, holder } }: KeptLogin): Shown {
   const end = expiresAtMs === undefined ? 'refused' : new Date(expiresAtMs).toISOString()
-  return { address: shownUrl(new URL(address)), issuer, until: refreshToken === undefined ? end : 'renewed' }
+  const whose = holder && { server: holder.server, caller: holder.caller }
+  return { address: shownUrl(new URL(address)), issuer, until: refreshToken === undefined ? end : 'renewed', ...whose }
+}
+
+function lineOf(one: KeptLogin): string {
+  const { address, issuer, until, server, caller } = shown(one)
+  return `${address} ${issuer} ${until}${server === undefined ? '' : ` of ${caller} at ${server}`}\n`
 }

@@ -1,7 +1,7 @@
 // `openmcp reset [TARGET]`: logins are taken back at their issuer, if it can be reached, and forgotten here in any case.
 import { OpenMcpError } from '../errors.ts'
 import { covers } from '../login/covers.ts'
-import { callersLogins, createLogins, type Logins } from '../login/logins.ts'
+import { everyLogin } from '../login/every-login.ts'
 import { shownUrl } from '../login/shown-url.ts'
 import { takeBack } from '../login/take-back.ts'
 import { parseTarget } from '../protocol/target.ts'
@@ -45,20 +45,4 @@ export async function reset(args: Arguments, io: Io): Promise<number> {
   }
   if (meant.length + unreadable.length === 0) say(io, 'there is no login to forget')
   return 0
-}
-
-type Listed = Awaited<ReturnType<Logins['list']>>
-type In<T> = T & { logins: Logins }
-
-/** Those that are for all, and those of callers of their own. */
-async function everyLogin(where: {
-  directory: string
-  now: () => number
-}): Promise<{ kept: In<Listed['kept'][number]>[]; unreadable: In<Listed['unreadable'][number]>[] }> {
-  const places = [createLogins(where), ...(await callersLogins(where))]
-  const listed = await Promise.all(places.map(async (logins) => ({ logins, ...(await logins.list()) })))
-  return {
-    kept: listed.flatMap(({ logins, kept }) => kept.map((one) => ({ ...one, logins }))),
-    unreadable: listed.flatMap(({ logins, unreadable }) => unreadable.map((one) => ({ ...one, logins }))),
-  }
 }

@@ -5,9 +5,11 @@ import { describe, expect, test } from 'vitest'
 import { main } from '../../src/cli/main.ts'
 import { browserFor } from '../../src/cli/open-browser.ts'
 import { keptCredentialFor } from '../../src/cli/upstream-login.ts'
+import { callersDirectory, createLogins } from '../../src/login/logins.ts'
 import { openmcp } from '../../src/openmcp.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { walletProver, keyProver, type Prover } from '../api-keys/stage.ts'
+import { someLogin } from '../login/kept.ts'
 import { send } from '../login/little-issuer.ts'
 import { browse, littleLogin, type LittleLogin, type WrongLogin } from '../login/little-login.ts'
 import { approve, browser } from '../oauth/browser/stage.ts'
@@ -151,6 +153,19 @@ describe('openmcp login', () => {
     expect(lines).toHaveLength(2)
     expect(lines).toContain(`${renewed.origin}/mcp ${renewed.origin} renewed`)
     expect(stdout).toMatch(new RegExp(`^${ending.origin}/mcp ${ending.origin} 20\\d\\d-`, 'm'))
+  })
+
+  test('--list says whose a login is that is not for all', async () => {
+    const { env, home } = ownHome()
+    const holder = { server: 'notes', caller: 'did:web:ann.example', sinceMs: 1 }
+    const directory = join(callersDirectory(join(home, 'logins')), 'a'.repeat(64))
+    await createLogins({ directory, holder, now: Date.now }).save(someLogin({ holder }))
+    const said = 'https://mcp.example.com/mcp https://issuer.example renewed of did:web:ann.example at notes\n'
+    expect(await type(['login', '--list'], { env })).toMatchObject({ code: 0, stdout: said })
+    const { stdout } = await type(['login', '--list', '--json'], { env })
+    expect(JSON.parse(stdout)).toEqual([
+      { address: 'https://mcp.example.com/mcp', issuer: 'https://issuer.example', until: 'renewed', server: 'notes', caller: 'did:web:ann.example' },
+    ])
   })
 
   test.each<[string[], string]>([

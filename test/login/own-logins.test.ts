@@ -19,11 +19,17 @@ function ownLogins(more: Partial<OwnLoginsOptions> & Pick<OwnLoginsOptions, 'fet
 }
 
 /** A web in which there is this resource, and the issuer that it names at the moment. */
-function webOf(metadata: object): { fetch: typeof fetch; named: string; asked: string[] } {
-  const web = {
+interface Web {
+  readonly fetch: (input: string | URL | Request) => Promise<Response>
+  named: string
+  readonly asked: string[]
+}
+
+function webOf(metadata: object): Web {
+  const web: Web = {
     named: 'https://id.example',
-    asked: [] as string[],
-    fetch: ((input) => {
+    asked: [],
+    fetch(input) {
       const { url } = new Request(input)
       web.asked.push(url)
       const { named } = web
@@ -34,7 +40,7 @@ function webOf(metadata: object): { fetch: typeof fetch; named: string; asked: s
       const server = { issuer: named, authorization_endpoint: `${named}/authorize`, token_endpoint: `${named}/token`, ...metadata }
       const isIts = url === `${named}/.well-known/oauth-authorization-server`
       return Promise.resolve(isIts ? Response.json(server) : Response.json({}, { status: 404 }))
-    }) satisfies typeof fetch,
+    },
   }
   return web
 }
