@@ -22,8 +22,10 @@ const CHARS_A_STEP = 100
 const MATCHES_A_STEP = 10
 /** A longer pattern is not worth what it costs to read. */
 const MOST_PATTERN_CHARS = 2000
-/** Of all patterns that are kept together, in parts of their programs. */
-const MOST_PARTS_KEPT = 100_000
+/** A state costs as much memory as so many parts, and to read a part as much as so many steps. */
+const PARTS_A_STATE = 20
+/** Of all patterns that are kept, some tens of megabytes. */
+const MOST_WEIGHT = 5_000_000
 /** More of a path is not told. */
 const SHOWN_CHARS = 1000
 
@@ -334,26 +336,30 @@ interface Pattern {
 
 function matches(work: Work, { program, parts }: Pattern, text: string): boolean {
   spend(work, (text.length * parts) / MATCHES_A_STEP)
+  weigh(text.length * (parts + PARTS_A_STATE))
   return program.test(text)
 }
 
 const kept = new Map<string, Pattern | undefined>()
-let partsKept = 0
+let weight = 0
+
+/** An automaton remembers states that it was in, each with those of its parts that were reached: so it grows with what it looks at. */
+function weigh(more: number): void {
+  weight += more
+  if (weight <= MOST_WEIGHT) return
+  kept.clear()
+  weight = 0
+}
 
 /** Undefined for what cannot be matched in linear time (what stands before and behind, what was found earlier), or is no pattern. */
 function patternOf(work: Work, text: string): Pattern | undefined {
   if (text.length > MOST_PATTERN_CHARS) return undefined
   if (kept.has(text)) return kept.get(text)
-  spend(work, text.length * 4)
   const pattern = compiled(text)
-  spend(work, (pattern?.parts ?? 0) * 20)
-  const parts = text.length + (pattern?.parts ?? 0)
-  partsKept += parts
-  if (partsKept > MOST_PARTS_KEPT) {
-    kept.clear()
-    partsKept = parts
-  }
+  const cost = text.length * 4 + (pattern?.parts ?? 0) * PARTS_A_STATE
+  weigh(cost)
   kept.set(text, pattern)
+  spend(work, cost)
   return pattern
 }
 
