@@ -89,12 +89,14 @@ export async function openToolSession({ upstream, caller, headers, ended, log, n
         if (!over()) return
         const { result, error } = messageIn(text)
         if (isObject(result)) asking.result(result)
-        else if (isObject(error)) asking.error(Number(error['code']), String(error['message']), error['data'])
+        else if (isObject(error)) refused(error)
         else asking.failed(new OpenMcpError('upstream_broke', 'the answer of the server cannot be read'))
       },
       failed,
       withdrawn: () => failed(new OpenMcpError('stopping', 'the call was taken back')),
     }
+    const refused = ({ code, message, data }: JsonObject): void =>
+      asking.error(typeof code === 'number' ? code : 0, typeof message === 'string' ? message : 'the server refused without a word', data)
     calls.add(failed)
     sent = way.send(`openmcp:${++lastId}`, method, params, own, (post) => seen(post, reply))
     if (isOver) sent.over()
