@@ -1,4 +1,5 @@
 // The contract with those who come from mcpo: its file, and how it is followed.
+import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
@@ -10,7 +11,7 @@ import { until } from '../../support/until.ts'
 import { ask, openSession } from '../../support/wire.ts'
 import { CHILD, files, remote, serves } from './stage.ts'
 
-const { works, differs, next } = contractOf('mcpo')
+const { works, differs } = contractOf('mcpo')
 const [COMMAND = '', ...ARGS] = CHILD
 const CHILD_ENTRY = { command: COMMAND, args: ARGS }
 
@@ -138,14 +139,23 @@ test('told all at once, exit code 2', differs('a file with mistakes'), async () 
   for (const path of ['mcpServers.one', 'mcpServers.two.command', 'mcpServers.three.disabledTools']) expect(stderr).toContain(path)
 })
 
-for (const path of ['/memory/docs', '/oauth/memory/status']) {
-  test(`mcpo --config FILE: ${path}`, next('tools as REST'), async () => {
-    const proxy = await servesFile({ mcpServers: { memory: CHILD_ENTRY } })
-    expect(await ask(proxy.at(path))).toMatchObject({ status: 404 })
+for (const [path, status] of [
+  ['/far/login', 303],
+  ['/oauth/far/authorize', 303],
+  ['/oauth/far/status', 401],
+] as const) {
+  test(`mcpo --config FILE: ${path} of "multi_user": true`, works('members about a login'), async () => {
+    const there = await remote()
+    const far = { type: 'streamable-http', url: `${there.origin}/mcp`, oauth: { multi_user: true } }
+    const { at: file, directory } = files({ 'config.json': { mcpServers: { far } } })
+    const options = ['--as', 'mcpo', '--port', '0', '--api-key', randomBytes(32).toString('hex'), '--config', file('config.json')]
+    const proxy = await serves(options, { OPENMCP_HOME: directory })
+    expect(await ask(proxy.at(path))).toMatchObject({ status })
   })
 }
 
 for (const [path, body] of [
+  ['/memory/docs', undefined],
   ['/memory/openapi.json', undefined],
   ['/memory/echo', { text: 'x' }],
 ] as const) {

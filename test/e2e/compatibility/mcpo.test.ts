@@ -4,12 +4,13 @@ import { expect, test } from 'vitest'
 
 import { contractOf } from '../../support/contract.ts'
 import { initializeMessage, typed, type Proxy } from '../../support/openmcp.ts'
+import { strippingProxy } from '../../support/stripping-proxy.ts'
 import { hasOpenssl, tlsHost } from '../../support/tls-host.ts'
 import { forThisTest } from '../../support/tidy.ts'
 import { ask, openSession } from '../../support/wire.ts'
 import { CHILD, childBehind, files, remote, serves, servesQuietly } from './stage.ts'
 
-const { works, differs, next } = contractOf('mcpo')
+const { works, differs } = contractOf('mcpo')
 const KEY = randomBytes(32).toString('hex')
 
 /** What a caller with these headers is told at `/mcp`. */
@@ -97,7 +98,6 @@ test('mcpo --env-path .env -- CMD', works('environment of the child'), async () 
 for (const options of [
   ['--path-prefix', '/tools/'],
   ['--path-prefix', 'tools'],
-  ['--root-path', '/tools'],
 ]) {
   test(`mcpo ${options.join(' ')} -- CMD`, works('other paths'), async () => {
     const proxy = await serves([...options, '--port', '0', '--', ...CHILD])
@@ -105,6 +105,20 @@ for (const options of [
     expect(await childBehind(proxy)).toMatchObject({ argv: [] })
   })
 }
+
+test('mcpo --root-path /api/mcpo -- CMD, behind a proxy that takes it off', works('other paths'), async () => {
+  const openmcp = await serves(['--as', 'mcpo', '--root-path', '/api/mcpo', '--port', '0', '--', ...CHILD])
+  const { base } = await forThisTest(strippingProxy('/api/mcpo', openmcp.url))
+  expect((await ask(new URL(`${base}/openapi.json`))).json).toMatchObject({ servers: [{ url: '/api/mcpo' }] })
+  expect((await ask(new URL(`${base}/echo`), { body: { text: 'x' } })).status).toBe(200)
+})
+
+test('mcpo --root-path /api/mcpo -- CMD, behind a proxy that leaves it (served there, too)', differs('other paths'), async () => {
+  const left = await serves(['--as', 'mcpo', '--root-path', '/api/mcpo', '--port', '0', '--', ...CHILD])
+  expect((await ask(left.at('/api/mcpo/echo'), { body: { text: 'x' } })).status).toBe(404)
+  const ours = await serves(['--as', 'mcpo', '--path-prefix', '/api/mcpo', '--port', '0', '--', ...CHILD])
+  expect((await ask(ours.at('/api/mcpo/echo'), { body: { text: 'x' } })).status).toBe(200)
+})
 
 test('mcpo --cors-allow-origins https://a.example -- CMD', works('web pages that may call'), async () => {
   const proxy = await serves(['--cors-allow-origins', 'https://a.example', '--port', '0', '--', ...CHILD])
@@ -132,7 +146,7 @@ for (const [cert, key] of [
   })
 }
 
-test('mcpo --name N --description D --version V -- CMD', next('tools as REST'), async () => {
+test('mcpo --name N --description D --version V -- CMD (of several servers alone, there)', differs('tools as REST'), async () => {
   const proxy = await serves(['--name', 'mine', '--description', 'what it is', '--port', '0', '--', ...CHILD])
   for (const option of ['--name', '--description']) expect(await proxy.says(new RegExp(`warning: ${option} is left out: `))).toBeTruthy()
 })
@@ -166,14 +180,10 @@ test('mcpo --port 8000 (exit code 1 there)', differs('nothing to do'), async () 
 for (const [spelled, path, body] of [
   ['POST /TOOL', '/echo', { text: 'x' }],
   ['GET /openapi.json', '/openapi.json', undefined],
+  ['GET /docs', '/docs', undefined],
 ] as const) {
   test(`mcpo: ${spelled}`, works('tools as REST'), async () => {
     const proxy = await serves(['--as', 'mcpo', '--port', '0', '--', ...CHILD])
     expect(await ask(proxy.at(path), body ? { body } : {})).toMatchObject({ status: 200 })
   })
 }
-
-test('mcpo: GET /docs', next('tools as REST'), async () => {
-  const proxy = await serves(['--as', 'mcpo', '--port', '0', '--', ...CHILD])
-  expect(await ask(proxy.at('/docs'))).toMatchObject({ status: 404 })
-})
