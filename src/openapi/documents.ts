@@ -11,12 +11,15 @@ interface Made {
 }
 
 const KEPT = 64
+/** Of all that are kept. */
+const KEPT_BYTES = 64 * 1024 * 1024
 
 /** Answers with the document of these parts: made once, and told from memory until one of its lists is another. */
 export function createDocuments(): (req: IncomingMessage, res: ServerResponse, parts: readonly Part[], options: DocumentOptions) => void {
   const numbers = new WeakMap<object, number>()
   const made = new Map<string, Made>()
   let lastNumber = 0
+  let bytes = 0
 
   function numberOf(listed: object): number {
     const number = numbers.get(listed) ?? ++lastNumber
@@ -39,10 +42,14 @@ export function createDocuments(): (req: IncomingMessage, res: ServerResponse, p
     if (!document) {
       const body = Buffer.from(JSON.stringify(documentOf(parts, options) satisfies JsonObject))
       document = { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` }
-      const [oldest] = made.keys()
-      if (oldest !== undefined && made.size >= KEPT) made.delete(oldest)
+      bytes += body.length
     } else made.delete(key)
     made.set(key, document)
+    for (const [oldest, { body }] of made) {
+      if (oldest === key || (made.size <= KEPT && bytes <= KEPT_BYTES)) break
+      made.delete(oldest)
+      bytes -= body.length
+    }
     // Each caller sees its own: nobody on the way may keep it for another.
     const head = { etag: document.etag, 'cache-control': 'private, no-cache', vary: 'Authorization' }
     if (req.headers['if-none-match'] === document.etag) return void res.writeHead(304, head).end()

@@ -31,6 +31,8 @@ const KEPT_AT_MOST_MS = 3_600_000
 /** More would be a server that never comes to an end. */
 const MOST_PAGES = 1000
 const MOST_ITEMS = 20_000
+/** Of JSON. Each caller's session has its own, and documents are made of it. */
+const MOST_CHARS = 16 * 1024 * 1024
 
 const METHODS: Readonly<Record<ListKind, string>> = {
   tools: 'tools/list',
@@ -74,8 +76,9 @@ export function createLists({ capabilities, tells, ask, log, now }: ListsOptions
     let keptMs = tells ? Infinity : LOOK_AGAIN_MS
     const cursors = new Set<unknown>()
     let cursor: unknown
+    let room = MOST_CHARS
     do {
-      if (cursors.has(cursor) || cursors.size >= MOST_PAGES || byName.size >= MOST_ITEMS) {
+      if (cursors.has(cursor) || cursors.size >= MOST_PAGES || room < 0) {
         log.warn('a list of a server has no end; only its beginning is shown', { method: METHODS[kind] })
         break
       }
@@ -85,11 +88,15 @@ export function createLists({ capabilities, tells, ask, log, now }: ListsOptions
       const items: unknown = page[kind]
       for (const item of Array.isArray(items) ? items.filter(isObject) : []) {
         const name = item[NAMED_BY[kind]]
-        if (typeof name === 'string' && !byName.has(name)) byName.set(name, item)
+        if (typeof name !== 'string' || byName.has(name)) continue
+        room = byName.size < MOST_ITEMS ? room - JSON.stringify(item).length : -1
+        if (room < 0) break
+        byName.set(name, item)
       }
       if (!tells && typeof ttlMs === 'number') keptMs = Math.min(Math.max(ttlMs, LOOK_AGAIN_MS), KEPT_AT_MOST_MS)
       cursor = nextCursor
-    } while (typeof cursor === 'string')
+      if (typeof cursor === 'string') room -= cursor.length
+    } while (typeof cursor === 'string' || room < 0)
     return { items: [...byName.values()], byName, keptMs }
   }
 

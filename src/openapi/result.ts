@@ -24,10 +24,13 @@ function textOfItem(item: JsonObject): string {
   // JSON in a text goes on as it is written: parsed and written again, a long number would be another.
   if (type === 'text' && typeof text === 'string') return isJson(text) ? text.trim().replaceAll(/[\r\n]+/g, ' ') : JSON.stringify(text)
   if ((type === 'image' || type === 'audio') && typeof data === 'string')
-    return JSON.stringify(`data:${typeof mimeType === 'string' ? mimeType : ''};base64,${data}`)
+    return JSON.stringify(`data:${typeof mimeType === 'string' && MEDIA_TYPE.test(mimeType) ? mimeType : ''};base64,${data}`)
   if (type === 'resource' && isObject(resource)) return JSON.stringify(resource)
   return JSON.stringify(item)
 }
+
+/** RFC 6838 §4.2. Of anything else what follows in the URI would not be the data, but what the server says there. */
+const MEDIA_TYPE = /^[\w!#$&^.+-]{1,127}\/[\w!#$&^.+-]{1,127}$/
 
 /** Most texts are none, which is seen without asking the parser: its refusal costs more than all else of a call's answer. */
 function isJson(text: string): boolean {

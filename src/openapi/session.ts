@@ -126,6 +126,7 @@ export async function openToolSession({ upstream, caller, headers, ended, log, n
 
   try {
     const about = await greet()
+    if (JSON.stringify(about).length > MOST_ABOUT_CHARS) throw new OpenMcpError('upstream_broke', 'the server says more of itself than can be kept')
     const { capabilities } = about
     lists = createLists({
       capabilities: isObject(capabilities) ? capabilities : {},
@@ -165,6 +166,8 @@ interface Refused {
   readonly refused: OpenMcpError
 }
 
+/** Of JSON: each caller's session has its own. */
+const MOST_ABOUT_CHARS = 1024 * 1024
 const METHOD_NOT_FOUND = -32_601
 /** What a client has to do its part in. */
 const OF_CLIENT = new Set(['sampling/createMessage', 'elicitation/create'])
