@@ -10,7 +10,7 @@ import type { OwnLoginsOptions } from './http/own-logins.ts'
 import type { BegunLogin } from './login/own-logins.ts'
 import type { SecurityOptions, TspOptions } from './oauth/options.ts'
 import type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget, SocketTarget } from './openmcp/options.ts'
-import { createPlainHttp } from './openmcp/plain-http.ts'
+import { createPlainHttp, warnOfHidden } from './openmcp/plain-http.ts'
 import { provedCaller } from './openmcp/own-logins.ts'
 import type { SealedOut, VidTarget } from './openmcp/sealed-out.ts'
 import type { Server } from './openmcp/server.ts'
@@ -84,12 +84,13 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       hint: 'bind 127.0.0.1, ask with --security, or say --insecure-no-auth',
     })
   }
-  const refuseWrong = (servers: readonly NamedServer[]): void => {
+  const checkNamed = (servers: readonly NamedServer[]): void => {
     refuseTwins([...(target ? [name] : []), ...servers.map((one) => one.name)])
     if (security) refuseProofs(servers)
     else refuseOwnLogins(servers)
+    if (listen) warnOfHidden(servers, io.log)
   }
-  refuseWrong(named)
+  checkNamed(named)
   /** What people call us by; undefined until we listen. */
   let base: string | undefined
   let tspIsOpen = (_tsp: SecuredTsp | undefined): void => {}
@@ -162,7 +163,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       ended: door.ended,
       async apply(next) {
         if (target) throw new OpenMcpError('usage', 'on stdio there is one server')
-        refuseWrong(next)
+        checkNamed(next)
         if (closing) throw new OpenMcpError('stopping', 'openmcp is stopping')
         return servers.apply(next)
       },
@@ -294,7 +295,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
       tsp: proof?.tsp?.node.long,
       ended: new Promise(() => {}),
       async apply(next) {
-        refuseWrong(next)
+        checkNamed(next)
         if (stopping) throw new OpenMcpError('stopping', 'openmcp is stopping')
         return servers.apply(next)
       },

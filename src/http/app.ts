@@ -5,7 +5,7 @@ import helmet from 'helmet'
 import { OpenMcpError } from '../errors.ts'
 import { refuse } from '../downstream/refuse.ts'
 import type { Log } from '../observe/log.ts'
-import { accessLog, behind, checkHost, checkOrigin, lastResort, onlyMethod, type Door } from './doors.ts'
+import { accessLog, behind, checkHost, checkOrigin, lastResort, onlyMethod, showsCredential, type Door } from './doors.ts'
 import { counts, health, readiness, status, type Status } from './health.ts'
 import type { HostRules } from './hosts.ts'
 import { keyPage } from './key-page.ts'
@@ -116,7 +116,7 @@ const API_DOOR = {
 /** The whole of it for whoever shows a credential that is good, and for nobody else. */
 function toCallers(guard: RequestHandler, whole: RequestHandler, part: RequestHandler): RequestHandler {
   return (req, res, next) => {
-    if (req.headers.authorization === undefined && req.headers['x-api-key'] === undefined) return void part(req, res, next)
+    if (!showsCredential(req)) return void part(req, res, next)
     guard(req, res, () => void whole(req, res, next))
   }
 }

@@ -85,6 +85,11 @@ export function behind(door: Door): RequestHandler {
   }
 }
 
+/** Whether it shows one, good or not. */
+export function showsCredential({ headers }: Request): boolean {
+  return headers.authorization !== undefined || headers['x-api-key'] !== undefined
+}
+
 export function lastResort(log: Log): ErrorRequestHandler {
   return (error: unknown, _req, res, _next) => {
     if (res.headersSent) return void res.destroy()

@@ -1,11 +1,11 @@
 // Where tools are as plain HTTP: at paths of our own, and where mcpo has them.
-import type { Express, RequestHandler } from 'express'
+import type { Express, NextFunction, Request, RequestHandler, Response } from 'express'
 
-import { refusesAs, type Refusal } from '../downstream/refuse.ts'
-import type { OpenMcpError } from '../errors.ts'
+import { refuse, refusesAs, type Refusal } from '../downstream/refuse.ts'
+import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { docsPage } from './docs-page.ts'
-import { behind, onlyMethod, type Door } from './doors.ts'
+import { behind, onlyMethod, showsCredential, type Door } from './doors.ts'
 
 export interface OpenApiDoors {
   /** Which servers have it may change. */
@@ -22,19 +22,36 @@ export interface OpenApiDoors {
   document: Door
   /** The same with operations where mcpo has them. */
   documentAsMcpo: Door
+  /** Whether there is such a tool for this caller. */
+  isTool(name: string | undefined, req: Request): Promise<boolean>
 }
+
+/** What paths of ours begin with that have more below it: at such a name there is nothing in mcpo's form, whoever has it. */
+export const OUR_FOLDERS: ReadonlySet<string> = new Set([
+  '.well-known',
+  'authorize',
+  'docs',
+  'keys',
+  'login',
+  'oauth',
+  'prompts',
+  'resources',
+  'servers',
+  'tools',
+  'with-key',
+])
 
 type At = (...paths: string[]) => string[]
 
 interface PlainRoutes {
   /** Of the root and of each named server. */
   own(app: Express, at: At): void
-  /** The same at `/:tool` and `/:name/:tool`: nothing else that is there may come after it. Other methods find nothing. */
+  /** The same at `/:tool` and `/:name/:tool`: nothing else that is there may come after it. */
   asMcpo(app: Express, at: At): void
 }
 
 /** But for the frame of the page, none of them is reached without a caller, where callers are asked. */
-export function createPlainRoutes({ isOn, says, ...doors }: OpenApiDoors, guard: RequestHandler | undefined, log: Log): PlainRoutes {
+export function createPlainRoutes({ isOn, says, isTool, ...doors }: OpenApiDoors, guard: RequestHandler | undefined, log: Log): PlainRoutes {
   const guards = guard ? [guard] : []
   const begin =
     (method?: string): RequestHandler =>
@@ -57,9 +74,23 @@ export function createPlainRoutes({ isOn, says, ...doors }: OpenApiDoors, guard:
       app.get(at('/servers/:name/docs'), begin(), docsPage(2))
     },
     asMcpo(app, at) {
-      app.get(at('/:name/docs'), begin(), docsPage(1))
-      app.all(at('/:name/openapi.json'), begin('GET'), ...guards, behind(doors.documentAsMcpo))
-      app.all(at('/:name/:tool', '/:tool'), begin('POST'), ...guards, behind(doors.tool))
+      const notOurs: RequestHandler = (req, _res, next) => next(OUR_FOLDERS.has(String(req.params['name'])) ? 'route' : undefined)
+      app.get(at('/:name/docs'), notOurs, begin(), docsPage(1))
+      app.all(at('/:name/openapi.json'), notOurs, begin('GET'), ...guards, behind(doors.documentAsMcpo))
+      app.all(at('/:name/:tool', '/:tool'), notOurs, begin('POST'), ...guards, behind(doors.tool))
+      app.all(at('/:name/:tool', '/:tool'), notOurs, begin(), toCallers, ...guards, otherMethod)
     },
+  }
+
+  /** Any path may be meant: whoever shows no credential hears that there is nothing, as everywhere. */
+  function toCallers(req: Request, _res: Response, next: NextFunction): void {
+    next(guard && !showsCredential(req) ? 'route' : undefined)
+  }
+
+  async function otherMethod(req: Request, res: Response, next: NextFunction): Promise<void> {
+    req.resume()
+    const { name } = req.params
+    if (!(await isTool(typeof name === 'string' ? name : undefined, req))) return next()
+    refuse(res, new OpenMcpError('method_not_allowed', 'a tool is called by POST'), { log, headers: { allow: 'POST' } })
   }
 }

@@ -35,6 +35,8 @@ export interface ToolsDoor {
   call(req: IncomingMessage, res: ServerResponse, segment: string): void
   /** `GET …/prompts/SEGMENT`, `GET …/resources/SEGMENT` */
   get(req: IncomingMessage, res: ServerResponse, kind: 'prompts' | 'resources', segment: string): void
+  /** Whether there is such a tool for this caller, as far as its server can be asked. */
+  isTool(req: IncomingMessage, segment: string): Promise<boolean>
   /** What this caller may use, in the order in which the server lists it. */
   describe(req: IncomingMessage): Promise<Described>
 }
@@ -70,6 +72,19 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
       if (tooLarge) return failed(tooLarge)
       callWith(req, res, nameIn(segment), body).catch(failed)
     })
+  }
+
+  async function isTool(req: IncomingMessage, segment: string): Promise<boolean> {
+    const name = nameIn(segment)
+    const caller = callerOf(req)
+    if (gate.refusalOf(caller, postOf('tools/list')) ?? gate.refusalOf(caller, postOf('tools/call', { name }))) return false
+    const headers = namedHeadersOf(req, forwards)
+    const { session, release } = await sessionOf(caller, headers)
+    try {
+      return (await session.lists.named('tools', name, headers)) !== undefined
+    } finally {
+      release()
+    }
   }
 
   async function callWith(req: IncomingMessage, res: ServerResponse, name: string, body: Buffer): Promise<void> {
@@ -173,7 +188,7 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
     }
   }
 
-  return { server, call, get, describe }
+  return { server, call, get, isTool, describe }
 }
 
 function nothingOf(kind: string): OpenMcpError {

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Handler } from '../downstream/mcp.ts'
 import { refuse, refusesAs, type RefusalHeaders } from '../downstream/refuse.ts'
 import { OpenMcpError } from '../errors.ts'
-import type { OpenApiDoors } from '../http/plain-routes.ts'
+import { OUR_FOLDERS, type OpenApiDoors } from '../http/plain-routes.ts'
 import { proxyPrefix, type BehindProxy } from '../http/proxy-prefix.ts'
 import type { Log } from '../observe/log.ts'
 import type { ToolsDoor } from '../openapi/door.ts'
@@ -13,7 +13,7 @@ import { refusalOf } from '../openapi/refusal.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { noSuchServer, serverPath } from '../protocol/server-path.ts'
 import { within } from '../protocol/within.ts'
-import type { Servers } from './servers.ts'
+import type { NamedServer, Servers } from './servers.ts'
 
 export interface PlainHttpOptions {
   servers: Pick<Servers, 'find' | 'withOpenApi' | 'hasOpenApi'>
@@ -96,5 +96,21 @@ export function createPlainHttp(options: PlainHttpOptions): OpenApiDoors {
     resource: of('resource', (door, req, res, segment) => door.get(req, res, 'resources', segment)),
     document: document('tools'),
     documentAsMcpo: document('mcpo'),
+    async isTool(name, req) {
+      const door = servers.find(name, callerOf(req))?.openapi
+      const { tool } = req.params
+      // A server that is away has none.
+      return door !== undefined && typeof tool === 'string' && door.isTool(req, tool).catch(() => false)
+    },
+  }
+}
+
+/** Tells of those whose tools are not where mcpo would have them, because their name is a path of ours. */
+export function warnOfHidden(servers: readonly Pick<NamedServer, 'name' | 'openapi'>[], log: Log): void {
+  for (const { name, openapi } of servers) {
+    if (!openapi || !OUR_FOLDERS.has(name)) continue
+    log.warn(`the tools of the server ${name} are not at /${name}/TOOL, where mcpo has them: that is a path of openmcp`, {
+      hint: `they are at ${serverPath(name)}/tools/TOOL; with another name they are at both`,
+    })
   }
 }

@@ -3,16 +3,10 @@ import { createHash, createHmac, createPublicKey, randomUUID } from 'node:crypto
 import { METHODS } from 'node:http'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { createKeyRouter } from '../../src/api-keys/router.ts'
-import { createApp } from '../../src/http/app.ts'
-import { createOwnLogins } from '../../src/http/own-logins.ts'
-import { createLoginDoors } from '../../src/oauth/browser/doors.ts'
-import { createIssuer } from '../../src/oauth/issuer.ts'
-import { createLog } from '../../src/observe/log.ts'
 import { addTrust, removeTrust } from '../../src/policy/rules.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { assertionClaims, compactJwt, holder, nodeKey, proofKey, secondsNow, type Holder, type ProofKey } from '../support/did.ts'
-import { isJson, type Json } from '../support/json.ts'
+import type { Json } from '../support/json.ts'
 import { callMessage, initializeMessage } from '../support/openmcp.ts'
 import { bearer, secured, sessionWith, toolServer, type Secured } from '../support/secured.ts'
 import { until } from '../support/until.ts'
@@ -20,6 +14,7 @@ import { upstream } from '../support/upstream.ts'
 import { ask, open } from '../support/wire.ts'
 import { nodeSigner, type NodeSigner } from './node-signer.ts'
 import { quick, type QuickAnswer } from './quick.ts'
+import { wholeApp } from './whole-app.ts'
 
 const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
 const EVERY_METHOD = METHODS.filter((method) => method !== 'CONNECT')
@@ -607,68 +602,8 @@ const OPEN: Readonly<Record<string, string>> = {
 }
 
 test('every route of the app is one of those above', () => {
-  const nothing = (): never => {
-    throw new Error('nobody asks')
-  }
-  const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
-  const keys = { signing: nothing, published: () => [], verifying: nothing, sealing: nothing, hashing: nothing, list: nothing, rotate: nothing, close: nothing }
-  const cookies = { made: nothing, ended: nothing, isOf: nothing }
-  const ours = { begin: nothing, redeem: nothing }
-  const places = { baseOf: nothing, isOwnIssuer: nothing, resourceOf: nothing, opens: nothing }
   for (const pathPrefix of PREFIXES) {
-    const act = nothing
-    const addLogin = createLoginDoors({
-      endpoints: { shown: act, challenge: act, approve: act, deny: act },
-      registrations: { register: nothing, find: nothing },
-      rows: { put: nothing, get: nothing, remove: nothing, use: nothing, isUsed: nothing, secret: nothing, boundTo: nothing, bind: nothing, end: nothing },
-      cookies,
-      flow: nothing,
-      standingOf: nothing,
-      places,
-      mayBegin: nothing,
-      mayProve: nothing,
-      pathPrefix,
-      log,
-    })
-    const issuer = createIssuer({
-      token: nothing,
-      browserLogin: { addTo: addLogin, token: nothing, refreshTokens: { find: nothing, end: nothing }, ours, cookies },
-      introspect: nothing,
-      revoke: nothing,
-      keys,
-      places,
-      strangers: { unproved: () => {} },
-      dpopRequired: false,
-      pathPrefix,
-      log,
-    })
-    const endpoints = { challenge: act, generate: act, get: act, rotate: act, revoke: act, reverseLookup: act }
-    const keyRouter = createKeyRouter({ endpoints, closed: undefined, takeTurn: nothing, pathPrefix, log })
-    const ownLogins = createOwnLogins({
-      guard: nothing,
-      callerOf: nothing,
-      placeOf: nothing,
-      placeOfProved: nothing,
-      base: nothing,
-      browser: { places, mayBegin: nothing, webUiUser: nothing, cookies, ours },
-      pathPrefix,
-      log,
-      now: nothing,
-    })
-    const app = createApp({
-      rules: { allowsHost: nothing, allowsOrigin: nothing, grantsOrigin: nothing },
-      tls: false,
-      exposeHeaders: [],
-      pathPrefix,
-      status: { ready: nothing, lastActivity: nothing, servers: nothing, counts: nothing },
-      security: { issuer, keys: keyRouter, guard: nothing, ownLogins: nothing },
-      tsp: nothing,
-      mcp: nothing,
-      sse: nothing,
-      messages: nothing,
-      log,
-    })
-    const routes = [...routesIn(app.router), ...routesIn(issuer), ...routesIn(keyRouter), ...routesIn(ownLogins)]
+    const { routes } = wholeApp({ pathPrefix })
     const named = Object.keys(OPEN).map((path) => path.replace('AAAAAAAAAAAAAAAAAAAAAAAA', ':uid').replace('/git/', '/:name/'))
     const known = [...DOORS.map((path) => `PREFIX${path.replace('/git/', '/:name/')}`), ...named, 'PREFIX/keys/:file', 'PREFIX/oauth/:name/:step'].map((path) =>
       path.replaceAll('PREFIX', pathPrefix),
@@ -677,9 +612,3 @@ test('every route of the app is one of those above', () => {
     expect(routes.filter((route) => !known.includes(route))).toEqual([])
   }
 })
-
-function routesIn(router: unknown): string[] {
-  const stack: unknown = typeof router === 'function' && 'stack' in router ? router.stack : []
-  if (!Array.isArray(stack)) throw new TypeError('a router has a stack')
-  return stack.flatMap((layer: unknown) => (isJson(layer) && isJson(layer['route']) ? [layer['route']['path']].flat().map(String) : []))
-}
