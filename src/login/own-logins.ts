@@ -75,6 +75,8 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
   const registered = new Map<string, Client>()
   /** Whom our secret is for, where only the server says whose tokens it takes: one that later names another gets nothing. */
   let trusted: string | undefined
+  /** What was begun where this name meant another server would end as a login here, and be shown to this one. */
+  const begunHere = new WeakSet<BegunLogin>()
   const usedAtMs = new Map<string, number>()
   /** How many logins of a caller were forgotten: what was read of them before holds no more. */
   const forgotten = new Map<string, number>()
@@ -161,9 +163,12 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
       const client = await ourClient(found, redirectUri, bounded)
       const scope = scopeFor(found.issuer, chosen)
       const request = requestFor({ issuer: found.issuer, endpoint, clientId: client.id, redirectUri, scope, indicator, jkt: undefined, state })
-      return { ...request, found, client, redirectUri, scope }
+      const begun = { ...request, found, client, redirectUri, scope }
+      begunHere.add(begun)
+      return begun
     },
     async finish(caller, begun, parameters) {
+      if (!begunHere.has(begun)) throw new OpenMcpError('login_failed', `the server ${server} is another one than when this login was begun`)
       const { found, client, redirectUri, scope, state, verifier } = begun
       const { issuer: by, authorization_response_iss_parameter_supported: namesItself } = found.issuer.server
       const answer = readAnswer(parameters, { state, issuer: by, namesItself: namesItself === true })

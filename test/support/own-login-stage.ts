@@ -15,6 +15,8 @@ import { forThisTest } from './tidy.ts'
 export interface OwnStage extends Secured {
   readonly far: OidcUpstream
   readonly directory: string
+  /** As it is served, and as it would be at another address or by another name. */
+  serverAt(url: URL, name?: string): NamedServer
 }
 
 export async function ownStage(
@@ -33,15 +35,21 @@ export async function ownStage(
   const directory = await mkdtemp(join(tmpdir(), 'openmcp-own-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   const log = createLog({ level: 'error', format: 'text', write: () => {}, now: Date.now })
-  const own = createOwnLogins({ server: 'far', address: far.url, directory, client: {}, fetch, now: Date.now, log, ...how })
-  const target = { kind: 'remote', urls: [far.url], transport: 'http', headers: {} } as const
+  const serverAt = (url: URL, name = 'far'): NamedServer => ({
+    name,
+    target: { kind: 'remote', urls: [url], transport: 'http', headers: {} },
+    isolation: 'session',
+    limits: DEFAULT_LIMITS,
+    ownLogins: createOwnLogins({ server: name, address: url, directory, client: {}, fetch, now: Date.now, log, ...how }),
+    ...server,
+  })
   const s = await secured({
     trusted,
     ...more,
     options: {
       ...options,
-      servers: [{ name: 'far', target, isolation: 'session', limits: DEFAULT_LIMITS, ownLogins: own, ...server }, ...(options.servers ?? [])],
+      servers: [serverAt(far.url), ...(options.servers ?? [])],
     },
   })
-  return { ...s, far, directory }
+  return { ...s, far, directory, serverAt }
 }
