@@ -1,4 +1,5 @@
 // How long an answer may take before the client is told that it is being served. One timer for all: a timer per call costs.
+import { TurnoverMap } from '../protocol/turnover-map.ts'
 import type { PostReply } from './post-reply.ts'
 
 /** Most calls are answered before this, and then in one piece. */
@@ -11,7 +12,7 @@ export interface Patience {
 
 export function createPatience(): Patience {
   // In the order of beginning: the first that is young enough ends the round.
-  const waiting = new Map<PostReply, number>()
+  const waiting = new TurnoverMap<PostReply, number>()
   let timer: NodeJS.Timeout | undefined
   const round = (): void => {
     timer = undefined

@@ -10,6 +10,7 @@ import type { Limits } from '../protocol/limits.ts'
 import { isObject, requestIdsOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { LEGACY_VERSIONS, isPrimedVersion, type Era } from '../protocol/revision.ts'
 import type { OnStream, Session, Sessions } from '../protocol/session.ts'
+import { TurnoverSet } from '../protocol/turnover-map.ts'
 import type { EventWriters } from './event-writer.ts'
 import { createPatience } from './patience.ts'
 import { createPostReply, type PostReply, type PostStream } from './post-reply.ts'
@@ -30,7 +31,7 @@ export interface HttpSession {
   readonly streams: Map<number, ReplayStream>
   nextKey: number
   /** Posts that are not answered yet. */
-  readonly open: Set<PostReply>
+  readonly open: TurnoverSet<PostReply>
   close(): Promise<void>
 }
 
@@ -130,7 +131,7 @@ export function createPipeDoor({ sessions, writers, gate, onStream, forwards = N
       general: undefined,
       streams: new Map(),
       nextKey: 1,
-      open: new Set(),
+      open: new TurnoverSet(),
       async close() {
         for (const reply of value.open) reply.failed(new OpenMcpError('session_ended', 'the session has ended', { hint: 'initialize again' }))
 

@@ -17,6 +17,7 @@ import type { Limits } from '../protocol/limits.ts'
 import { isId, isObject, requestIdsOf, textOf, type JsonObject, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { META_VERSION, encodeMirrored, metaOf, mirroredNameOf, paramsOf } from '../protocol/revision.ts'
 import type { ParamHeaders } from '../protocol/param-headers.ts'
+import { TurnoverSet } from '../protocol/turnover-map.ts'
 
 const ACCEPT_BOTH: ForwardedHeaders = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
 /** How often a stream that broke is asked for again, and the wait before where the server named none (WHATWG: a few seconds). */
@@ -46,7 +47,7 @@ export interface HttpLinkOptions {
 }
 
 export function createHttpLink({ upstream, events, paramHeaders, limits, log }: HttpLinkOptions): Link {
-  const exchanges = new Set<Exchange>()
+  const exchanges = new TurnoverSet<Exchange>()
   let sessionId: string | undefined
   let version: string | undefined
   /**

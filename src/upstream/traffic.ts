@@ -2,11 +2,12 @@
 import { NO_REPLY, type LinkEvents, type Reply } from '../protocol/exchange.ts'
 import { isId, isObject, type JsonObject, type JsonRpcId, type RequestMessage } from '../protocol/message.ts'
 import { META_LOG_LEVEL, metaOf } from '../protocol/revision.ts'
+import { TurnoverMap } from '../protocol/turnover-map.ts'
 
 export interface Client {
   readonly events: LinkEvents
   /** Calls in flight by the id the client gave them, oldest first. */
-  readonly calls: Map<JsonRpcId, Call>
+  readonly calls: TurnoverMap<JsonRpcId, Call>
   /** Resources subscribed to: on a shared pipe an update goes to those who asked. */
   subscriptions: Set<string> | undefined
   /** What it said it can do at `initialize`; unknown before that, and to the stateless revision. */
@@ -37,7 +38,7 @@ const QUESTIONS_KEPT = 1000
 
 export interface Traffic {
   readonly clients: ReadonlySet<Client>
-  readonly calls: ReadonlyMap<JsonRpcId, Call>
+  readonly calls: Pick<TurnoverMap<JsonRpcId, Call>, 'get' | 'values'>
   join(events: LinkEvents): Client
   /** False when it had left before. */
   leave(client: Client): boolean
@@ -66,8 +67,8 @@ export interface Traffic {
 
 export function createTraffic({ shared, now }: { shared: boolean; now: () => number }): Traffic {
   const clients = new Set<Client>()
-  const calls = new Map<JsonRpcId, Call>()
-  const tokens = new Map<JsonRpcId, Call>()
+  const calls = new TurnoverMap<JsonRpcId, Call>()
+  const tokens = new TurnoverMap<JsonRpcId, Call>()
   const tasks = new Map<JsonRpcId, { client: Client; token: JsonRpcId }>()
   const questions = new Map<JsonRpcId, Client>()
   let lastInner = 0
@@ -77,7 +78,7 @@ export function createTraffic({ shared, now }: { shared: boolean; now: () => num
     clients,
     calls,
     join(events) {
-      const client: Client = { events, calls: new Map(), subscriptions: undefined, capabilities: undefined }
+      const client: Client = { events, calls: new TurnoverMap(), subscriptions: undefined, capabilities: undefined }
       clients.add(client)
       return client
     },

@@ -5,6 +5,7 @@ import type { Caller } from '../../protocol/caller.ts'
 import { NO_REPLY, type ForwardedHeaders, type Link, type LinkEvents, type Reply } from '../../protocol/exchange.ts'
 import { isId, isObject, type JsonObject, type JsonRpcId, type Message, type NotificationMessage, type RequestMessage } from '../../protocol/message.ts'
 import { META_VERSION, metaOf, paramsOf } from '../../protocol/revision.ts'
+import { TurnoverMap } from '../../protocol/turnover-map.ts'
 import { askOf } from './ask.ts'
 import { createFromServers } from './from-servers.ts'
 import { createLists, LISTS } from './lists.ts'
@@ -60,7 +61,7 @@ const MOST_SUBSCRIPTIONS = 1000
 export function openSession({ members, events, caller: opener, server, patienceMs, log, now }: SessionOptions): AggregateSession {
   // What the credential of a post holds was asked at the door. Who may use what is asked of the identity, at each server.
   const caller: Caller = { ...opener, scopes: ['mcp'] }
-  const calls = new Map<JsonRpcId, Call>()
+  const calls = new TurnoverMap<JsonRpcId, Call>()
   let hasInitialized = false
   let logLevel: JsonObject | undefined
   /** Joined URIs. */
