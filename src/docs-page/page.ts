@@ -49,6 +49,7 @@ async function read(): Promise<void> {
 
 async function askWho(challenge: string): Promise<void> {
   if (proof.isSet()) complain('This is not accepted here, or not any more.')
+  at('me').hidden = true
   // Who cannot log in may still have a key.
   place = await loginPlace(challenge).catch(() => undefined)
   at('login-row').hidden = place === undefined

@@ -1,5 +1,5 @@
 // Shows a document with Swagger UI. Its words are those of servers that nobody vouches for: they are shown as text, never as markup.
-import { isObject, textIn, type Json } from './json.ts'
+import { isObject, type Json } from './json.ts'
 import { sendAndFollow } from './progress.ts'
 import type { Send } from './proof.ts'
 
@@ -18,8 +18,10 @@ export interface ViewOptions {
 export function show(document: Json, { from, domNode, send, tell }: ViewOptions): void {
   // Swagger UI knows no dialect by its name, and takes schemas for what they are in 3.1.
   const { jsonSchemaDialect: _, ...known } = document
+  // What a document of ours tells of is below it, and found there also where a proxy that nobody told us of has put us elsewhere.
+  const servers = [{ url: new URL('.', from).href.replace(/\/$/, '') }]
   SwaggerUIBundle({
-    spec: { ...known, paths: grouped(document), servers: serversOf(document, from) },
+    spec: { ...known, paths: grouped(document), servers },
     domNode,
     deepLinking: false,
     docExpansion: 'list',
@@ -54,12 +56,6 @@ export function show(document: Json, { from, domNode, send, tell }: ViewOptions)
       }),
     ],
   })
-}
-
-/** Swagger UI takes what is relative for relative to this page; it is so to the document (OpenAPI 3.1 §4.8.5). */
-function serversOf({ servers = [{ url: '/' }] }: Json, from: URL): { url: string }[] {
-  const urls = Array.isArray(servers) ? servers.filter(isObject).map((server) => textIn(server, 'url') ?? '/') : []
-  return urls.map((url) => ({ url: new URL(url, from).href.replace(/\/$/, '') }))
 }
 
 /** What has no group is in one of its kind. */

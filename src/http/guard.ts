@@ -180,7 +180,9 @@ export function createGuard({ admission, dpop, replay, places, live, isBlind, ap
   function challengeText(req: IncomingMessage, { scheme = dpopMode === 'optional' ? 'Bearer' : 'DPoP', error, scope = 'mcp' }: Challenge): string {
     const path = urlOf(req).slice(places.baseOf(req).length)
     const name = serverOf(req)
-    const door = `${name === undefined ? '' : serverPath(name)}${/\/(?:sse|messages?)$/.test(path) ? '/sse' : '/mcp'}`
+    // Where no server is at the root, the document there is of all of them, and what is called by it would refuse a token for less.
+    const isOfAll = path === '/openapi.json' && root === undefined
+    const door = isOfAll ? '' : `${name === undefined ? '' : serverPath(name)}${/\/(?:sse|messages?)$/.test(path) ? '/sse' : '/mcp'}`
     // For clients that look for a login wherever one is named, though a key was configured: here none is.
     const isKeyDoor = path.startsWith('/with-key/')
     const parts = [
