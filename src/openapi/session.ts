@@ -6,6 +6,7 @@ import type { Caller } from '../protocol/caller.ts'
 import type { ForwardedHeaders, LinkEvents, MessageUpstream, Reply, Text } from '../protocol/exchange.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isId, isObject, type JsonObject, type Post } from '../protocol/message.ts'
+import { TurnoverSet } from '../protocol/turnover-map.ts'
 import { createLists, type Lists } from './lists.ts'
 import { eachAlone, INITIALIZE, inSession, type Sent, type WayUp } from './ways-up.ts'
 
@@ -42,7 +43,7 @@ export interface ToolSessionOptions {
 /** By `initialize`, or, at a server that knows no sessions any more, by `server/discover`. */
 export async function openToolSession({ upstream, caller, headers, ended, log, now }: ToolSessionOptions): Promise<ToolSession> {
   /** How each call in flight is ended from here. */
-  const calls = new Set<(error: OpenMcpError) => void>()
+  const calls = new TurnoverSet<(error: OpenMcpError) => void>()
   let lastId = 0
   let lists: Lists | undefined
   const events: LinkEvents = {
