@@ -16,12 +16,13 @@ import type { Sessions } from '../protocol/session.ts'
 import { argumentsFor } from './arguments.ts'
 import type { Described } from './document.ts'
 import type { ListKind } from './lists.ts'
+import { beyondHttp } from './needs-client.ts'
 import { createOwners } from './owners.ts'
 import { refusalOf, refusalOfTool } from './refusal.ts'
 import { bodyOfResult, wordsOfResult } from './result.ts'
 import { nameIn } from './segment.ts'
 import { createSending, write, type Call } from './sending.ts'
-import { beyondHttp, type ToolSession } from './session.ts'
+import type { ToolSession } from './session.ts'
 
 /** What is served beside tools. */
 export interface OpenApiOptions {

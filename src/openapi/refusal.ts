@@ -3,6 +3,7 @@ import type { Refusal } from '../downstream/refuse.ts'
 import { HTTP_STATUS, type ErrorCode, type OpenMcpError } from '../errors.ts'
 import { isObject } from '../protocol/message.ts'
 import type { Mismatch } from './check.ts'
+import { needsClientBy } from './needs-client.ts'
 
 /** The same statuses as everywhere, but for what on JSON-RPC's doors is an answer, and here a place that is not there, or a login. */
 const STATUS: Readonly<Record<ErrorCode, number>> = { ...HTTP_STATUS, unknown_name: 404, login_needed: 401 }
@@ -33,11 +34,15 @@ function forMcpo(data: unknown): { error: string; authorization_url: unknown } {
 
 /** The tool ran and says that it failed. No status that something on the way would take for a reason to send the call again. */
 export function refusalOfTool(message: string, server: string): Refusal {
+  const needsClient = needsClientBy(message)
+  if (needsClient) return refusalOf(needsClient, { server })
   return refusal(500, 'tool_failed', message, { server })
 }
 
 /** By the code that JSON-RPC or MCP gives it: as mcpo does, and 409 for what a client would have had to do its part in. */
 export function refusalOfServer(code: number, message: string, data: unknown, server: string): Refusal {
+  const needsClient = needsClientBy(message)
+  if (needsClient) return refusalOf(needsClient, { server })
   return refusal(STATUS_OF_CODE.get(code) ?? 500, NEEDS_CLIENT.has(code) ? 'needs_client' : 'server_error', message, { server, data })
 }
 

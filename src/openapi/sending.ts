@@ -9,8 +9,9 @@ import type { Caller } from '../protocol/caller.ts'
 import type { ForwardedHeaders } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import type { JsonObject } from '../protocol/message.ts'
+import { beyondHttp } from './needs-client.ts'
 import { refusalOf, refusalOfServer } from './refusal.ts'
-import { beyondHttp, type ToolSession } from './session.ts'
+import type { ToolSession } from './session.ts'
 
 /** What is sent for a request, and what of its result is its answer. */
 export interface Call {

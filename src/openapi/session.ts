@@ -8,6 +8,7 @@ import { jsonIn } from '../protocol/json.ts'
 import { isId, isObject, type JsonObject, type Post } from '../protocol/message.ts'
 import { TurnoverSet } from '../protocol/turnover-map.ts'
 import { createLists, type Lists } from './lists.ts'
+import { beyondHttp } from './needs-client.ts'
 import { eachAlone, INITIALIZE, inSession, type Sent, type WayUp } from './ways-up.ts'
 
 export interface ToolSession {
@@ -155,11 +156,6 @@ export async function openToolSession({ upstream, caller, headers, ended, log, n
     void session.close()
     throw error
   }
-}
-
-/** What a tool asks of its client that a plain HTTP call is none for. */
-export function beyondHttp(what: string): OpenMcpError {
-  return new OpenMcpError('needs_client', `the tool asks its client for ${what}, which a plain HTTP call cannot give`, { hint: 'call it by MCP' })
 }
 
 interface Refused {
