@@ -85,6 +85,12 @@ export function behind(door: Door): RequestHandler {
   }
 }
 
+/** Whether a browser sends it for a page of another site or port that it does not name: an Origin was looked at before (Fetch Metadata §2.1). */
+export function isFromElsewhere({ headers }: Request): boolean {
+  const site = headers['sec-fetch-site']
+  return headers.origin === undefined && site !== undefined && site !== 'none' && site !== 'same-origin'
+}
+
 /** Whether it shows one, good or not. */
 export function showsCredential({ headers }: Request): boolean {
   return headers.authorization !== undefined || headers['x-api-key'] !== undefined

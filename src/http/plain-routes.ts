@@ -5,7 +5,7 @@ import { refuse, refusesAs, type Refusal } from '../downstream/refuse.ts'
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { docsPage } from './docs-page.ts'
-import { behind, onlyMethod, showsCredential, type Door } from './doors.ts'
+import { behind, isFromElsewhere, onlyMethod, showsCredential, type Door } from './doors.ts'
 
 export interface OpenApiDoors {
   /** Which servers have it may change. */
@@ -52,7 +52,7 @@ interface PlainRoutes {
 
 /** But for the frame of the page, none of them is reached without a caller, where callers are asked. */
 export function createPlainRoutes({ isOn, says, isTool, ...doors }: OpenApiDoors, guard: RequestHandler | undefined, log: Log): PlainRoutes {
-  const guards = guard ? [guard] : []
+  const guards = [notFromElsewhere, ...(guard ? [guard] : [])]
   const begin =
     (method?: string): RequestHandler =>
     (req, res, next) => {
@@ -80,6 +80,16 @@ export function createPlainRoutes({ isOn, says, isTool, ...doors }: OpenApiDoors
       app.all(at('/:name/:tool', '/:tool'), notOurs, begin('POST'), ...guards, behind(doors.tool))
       app.all(at('/:name/:tool', '/:tool'), notOurs, begin(), toCallers, ...guards, otherMethod)
     },
+  }
+
+  /** Images, links and forms of a foreign page say no Origin, and yet a server would be asked something for them. */
+  function notFromElsewhere(req: Request, res: Response, next: NextFunction): void {
+    if (!isFromElsewhere(req)) return next()
+    refuse(
+      res,
+      new OpenMcpError('forbidden_origin', 'a page of somebody else may not call here', { hint: 'open it from the address bar, or ask with a program' }),
+      { log },
+    )
   }
 
   /** Any path may be meant: whoever shows no credential hears that there is nothing, as everywhere. */
