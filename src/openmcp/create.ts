@@ -6,10 +6,12 @@ import { OpenMcpError } from '../errors.ts'
 import type { SecurityOptions } from '../oauth/options.ts'
 import type { Log } from '../observe/log.ts'
 import { openmcp } from '../openmcp.ts'
+import type { OpenApiOptions } from '../openapi/door.ts'
+import { networkOf, pathPrefixOf } from '../protocol/behind-proxy.ts'
 import { isServerName } from '../protocol/server-path.ts'
 import { endChildrenWithUs } from './exit.ts'
 import { checkedOperatorKey } from './operator-key.ts'
-import type { ListenOptions, OpenMcpOptions } from './options.ts'
+import type { ListenOptions, OpenMcpOptions, RootOpenApiOptions } from './options.ts'
 import type { Changes, NamedServer } from './servers.ts'
 import { checkRules, limitsOf, logOf, refuseUnknown, targetOf, type ServerSettings, type ServingSettings } from './settings.ts'
 
@@ -23,6 +25,11 @@ export interface OpenMcpSettings extends ServingSettings {
   aggregate?: { name: string; version: string }
   /** Where to listen. Undefined: a free port of loopback. `stdio`: on our own stdin and stdout, where there is one place: for `server` or for all as one. */
   listen?: ListenSettings | 'stdio'
+  /**
+   * Tools as plain HTTP operations, too, with an OpenAPI document: of what is at the root, and of those of `servers` that say nothing else.
+   * An object says what else is; `form`, how the document at the root names them (`tools`, unless told).
+   */
+  openapi?: boolean | (OpenApiSettings & { form?: 'tools' | 'mcpo' })
   /** Undefined: nobody is asked who they are, and only loopback is listened on. */
   security?: SecuritySettings
   /** What the server at the root is called in the log and on /status. */
@@ -31,10 +38,19 @@ export interface OpenMcpSettings extends ServingSettings {
   io?: { stdin?: Readable; stdout?: Writable; log?: Log; now?: () => number }
 }
 
-export type NamedSettings = ServerSettings & ServingSettings
+export type NamedSettings = ServerSettings & ServingSettings & { openapi?: boolean | OpenApiSettings }
+
+export interface OpenApiSettings {
+  /** Resources and prompts are operations as well. Not so, unless told. */
+  resources?: boolean
+  prompts?: boolean
+}
 
 /** See `ListenOptions` for each. All may be left out. */
-export type ListenSettings = Partial<ListenOptions>
+export interface ListenSettings extends Partial<Omit<ListenOptions, 'trustProxies'>> {
+  /** `ADDRESS` or `ADDRESS/BITS` of proxies in front, whose `X-Forwarded-Prefix` is taken where there is no `rootPath`. */
+  trustProxies?: readonly string[]
+}
 
 export interface SecuritySettings {
   /** A directory for keys and for what was decided about whom; made when it is not there. `OPENMCP_HOME` of `openmcp trust` and its like. */
@@ -69,14 +85,17 @@ export interface RunningOpenMcp {
  * does, with exit code 2), `command_not_found`, `port_taken`, or what else can be known at start. It hears no signals: call `close`.
  */
 export async function createOpenMcp(settings: OpenMcpSettings): Promise<RunningOpenMcp> {
-  const { server, servers = {}, aggregate, listen = {}, security, name = 'default', isolation = 'session', tools, limits, io = {}, ...more } = settings
+  const { server, servers = {}, aggregate, listen = {}, openapi, security, name = 'default', isolation = 'session', tools, limits, io = {}, ...more } = settings
   refuseUnknown(more, 'createOpenMcp')
   if (!server && Object.keys(servers).length === 0 && !aggregate)
     throw new OpenMcpError('usage', 'there is no server', { hint: 'name one as server, or some as servers' })
   if (tools && !server) throw new OpenMcpError('usage', 'tools are those of server, and there is none', { hint: 'say them of each of servers' })
   if (tools) checkRules(tools, 'createOpenMcp')
-  const shared: Shared = { isolation, limits: limitsOf(limits) }
+  const plain = rootOpenApiOf(openapi)
+  const shared: Shared = { isolation, limits: limitsOf(limits), ...(plain && { openapi: plain }) }
   refuseWithoutCallers(isolation, security)
+  if (listen === 'stdio' && (plain || Object.values(servers).some((one) => one.openapi)))
+    throw new OpenMcpError('usage', 'openapi is about HTTP, and on stdio there is none', { hint: 'listen on a port: listen: { port: 8000 }' })
   if (security && listen !== 'stdio' && listen.insecureNoAuth) throw new OpenMcpError('usage', 'security asks everybody, and insecureNoAuth nobody')
   const options: OpenMcpOptions = {
     ...(server && { target: targetOf(server, 'server') }),
@@ -101,22 +120,39 @@ export async function createOpenMcp(settings: OpenMcpSettings): Promise<RunningO
   }
 }
 
-type Shared = Pick<OpenMcpOptions, 'isolation' | 'limits'>
+type Shared = Pick<OpenMcpOptions, 'isolation' | 'limits' | 'openapi'>
 
 function namedServers(servers: Readonly<Record<string, NamedSettings>>, shared: Shared, security: SecuritySettings | undefined): NamedServer[] {
-  return Object.entries(servers).map(([name, { isolation = shared.isolation, tools, limits, ...server }]) => {
+  return Object.entries(servers).map(([name, { isolation = shared.isolation, tools, limits, openapi, ...server }]) => {
     const at = `servers.${name}`
     if (!isServerName(name)) throw new OpenMcpError('usage', `${JSON.stringify(name)} is no name for a server`)
     refuseWithoutCallers(isolation, security)
     if (tools) checkRules(tools, at)
+    const { form: _form, ...sharedOpenApi } = shared.openapi ?? {}
+    const plain = openapi === undefined ? shared.openapi && sharedOpenApi : openApiOf(openapi, at)
     return {
       name,
       target: targetOf(server, at),
       isolation,
       limits: limitsOf({ ...shared.limits, ...limits }),
       ...(tools && { tools }),
+      ...(plain && { openapi: plain }),
     }
   })
+}
+
+function rootOpenApiOf(given: OpenMcpSettings['openapi']): RootOpenApiOptions | undefined {
+  const { form, ...others } = typeof given === 'object' ? given : {}
+  if (form !== undefined && form !== 'tools' && form !== 'mcpo') throw new OpenMcpError('usage', 'openapi.form is tools or mcpo')
+  const own = openApiOf(given === undefined || typeof given === 'boolean' ? (given ?? false) : others, 'createOpenMcp')
+  return own && { ...own, ...(form && { form }) }
+}
+
+function openApiOf(given: boolean | OpenApiSettings, at: string): OpenApiOptions | undefined {
+  if (given === false) return undefined
+  const { resources = false, prompts = false, ...more } = given === true ? {} : given
+  refuseUnknown(more, `${at}.openapi`)
+  return { resources, prompts }
 }
 
 function listenOf(given: ListenSettings): ListenOptions {
@@ -128,6 +164,8 @@ function listenOf(given: ListenSettings): ListenOptions {
     allowOrigins = [],
     exposeHeaders = [],
     pathPrefix = '',
+    rootPath,
+    trustProxies = [],
     publicUrl,
     insecureNoAuth = false,
     ...more
@@ -142,9 +180,16 @@ function listenOf(given: ListenSettings): ListenOptions {
     allowOrigins: publicUrl ? [...allowOrigins, publicUrl.origin] : allowOrigins,
     exposeHeaders,
     pathPrefix,
+    ...(rootPath !== undefined && { rootPath: checked(pathPrefixOf(rootPath), 'listen.rootPath is no path like /x') }),
+    ...(trustProxies.length > 0 && { trustProxies: trustProxies.map((one) => checked(networkOf(one), 'listen.trustProxies holds what is no address')) }),
     ...(publicUrl && { publicUrl }),
     insecureNoAuth,
   }
+}
+
+function checked<T>(value: T | undefined, message: string): T {
+  if (value === undefined) throw new OpenMcpError('usage', message)
+  return value
 }
 
 function securityOf({ home, trust = [], apiKeys = [], tokenSeconds = 900, dpop = 'optional', ...more }: SecuritySettings): SecurityOptions {

@@ -120,6 +120,7 @@ describe('the examples', () => {
       'docs/configuration.md: jsonc',
       'docs/library.md: ts',
       'docs/library.md: ts',
+      'docs/library.md: ts',
       'docs/operations.md: console',
       'docs/operations.md: console',
       'docs/operations.md: console',

@@ -31,7 +31,7 @@ async function ran(args: readonly string[], cwd: string): Promise<{ code: number
 }
 
 test('the examples of docs/library.md compile against the built package, and do what they say', async () => {
-  expect(EXAMPLES).toHaveLength(2)
+  expect(EXAMPLES).toHaveLength(3)
   const files = EXAMPLES.map((_, index) => `example-${index}.ts`)
   const compiled = await ran(
     [
@@ -50,12 +50,13 @@ test('the examples of docs/library.md compile against the built package, and do 
   )
   expect(compiled).toEqual({ code: 0, stdout: '', stderr: '' })
   // From where npx finds the server without a network.
-  const [proxy, relay] = await Promise.all(EXAMPLES.map((_, index) => ran([join(project, `example-${index}.js`)], ROOT)))
+  const [proxy, plain, relay] = await Promise.all(EXAMPLES.map((_, index) => ran([join(project, `example-${index}.js`)], ROOT)))
   const hello = "[ { type: 'text', text: 'Echo: hello' } ]"
   expect({ code: proxy?.code, stdout: proxy?.stdout }).toEqual({
     code: 0,
     stdout: `[ 'echo' ]\n${hello}\n{ added: [], changed: [], removed: [ 'safe' ] }`,
   })
+  expect({ code: plain?.code, stdout: plain?.stdout }).toEqual({ code: 0, stdout: '200 The sum of 1 and 2 is 3.\ntrue' })
   expect({ code: relay?.code, stdout: relay?.stdout }).toEqual({ code: 0, stdout: `401\n${hello}` })
 })
 

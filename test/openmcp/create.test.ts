@@ -63,6 +63,40 @@ describe('a server', () => {
   })
 })
 
+describe('openapi', () => {
+  const echoed = async (url: URL): Promise<number> => (await ask(url, { body: { a: 1 } })).status
+
+  test('serves the tools of the root, and of servers that say nothing else', async () => {
+    const { under } = await running({ server: SERVER, servers: { git: SERVER, off: { ...SERVER, openapi: false } }, openapi: true })
+    const asked = ['/tools/echo', '/echo', '/git/echo', '/servers/git/tools/echo', '/servers/off/tools/echo', '/off/echo']
+    expect(await Promise.all(asked.map((path) => echoed(under(path))))).toEqual([200, 200, 200, 200, 404, 404])
+    expect((await ask(under('/openapi.json'))).json).toMatchObject({ openapi: '3.1.0', paths: { '/tools/echo': {} } })
+  })
+
+  test('of one server alone is of no other, and without it there is none', async () => {
+    const { under } = await running({ server: SERVER, servers: { git: { ...SERVER, openapi: { prompts: true } }, other: SERVER } })
+    expect(await Promise.all(['/tools/echo', '/servers/git/tools/echo', '/servers/other/tools/echo'].map((path) => echoed(under(path))))).toEqual([
+      404, 200, 404,
+    ])
+  })
+
+  test('has the form that mcpo gives it, and says what a proxy in front takes off', async () => {
+    const { under } = await running({ server: SERVER, openapi: { form: 'mcpo' }, listen: { rootPath: '/x' } })
+    expect((await ask(under('/openapi.json'))).json).toMatchObject({ servers: [{ url: '/x' }], paths: { '/echo': {} } })
+  })
+
+  test.each<[string, object]>([
+    ['an option that there is not', { openapi: { tools: true } }],
+    ['one of a server', { servers: { a: { ...SERVER, openapi: { form: 'mcpo' } } } }],
+    ['a form', { openapi: { form: 'swagger' } }],
+    ['nothing over HTTP', { listen: 'stdio', openapi: true }],
+    ['a path in front', { listen: { rootPath: 'x' } }],
+    ['a proxy in front', { listen: { trustProxies: ['0.0.0.0/0'] } }],
+  ])('refuses %s', async (_what, settings) => {
+    await expect(createOpenMcp({ server: SERVER, ...settings })).rejects.toMatchObject({ code: 'usage' })
+  })
+})
+
 test('tools of the server at the root are those that are allowed', async () => {
   const { url } = await running({ server: SERVER, tools: { allow: ['echo'] } })
   const session = await openSession(new URL(url ?? ''))
