@@ -1,5 +1,5 @@
-// A server at which each caller logs in themselves, for clients of those who have not: their session opens, says where to log in, and goes
-// on at the server once they have. Nothing is sent there before.
+// A server at which each caller logs in themselves, for clients of those who have not, or not any more: their session stays open, says where
+// to log in, and goes on at the server once they have. Nothing is sent there before.
 import { randomUUID } from 'node:crypto'
 
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
@@ -12,7 +12,7 @@ import { LAST_LEGACY_VERSION, LEGACY_VERSIONS, paramsOf } from '../protocol/revi
 export interface UntilLogin {
   /** The same upstream. A link of it whose `initialize` fails with `login_needed` is answered here, until there is a login. */
   of(upstream: MessageUpstream): MessageUpstream
-  /** Whoever this says has another login than before, or none: what stood on one ends, and clients that wait are told to look again. */
+  /** Whoever this says has another login than before, or none: what their sessions have at the server ends, and clients are told to look again. */
   changed(isWhose: (caller: Caller) => boolean): void
 }
 
@@ -62,21 +62,27 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
   const ownId = `openmcp:${elicitationId}`
   /** What the client began with. */
   let hello: { message: RequestMessage; headers: ForwardedHeaders } | undefined
-  /** It was answered here, and not by the server. */
+  /** What that was answered with: by the server, or here, until there is a login. */
+  let version: unknown
   let isWaiting = false
   let isListening = false
   let isAsked = false
   let isClosed = false
   let joining: Promise<Link> | undefined
+  /** How often the login has changed: what was begun with one is not gone on with by another. */
+  let changes = 0
   /** Of kinds that are not among them there is an empty list for a client that was promised one. Undefined: it was promised nothing. */
   let capabilities: JsonObject | undefined
+  /** Ends each call that the server has not answered. */
+  const calls = new Set<(error: OpenMcpError) => void>()
   let inner = open()
 
   function open(): Link {
+    const isInUse = (): boolean => link === inner && !isWaiting
     const link: Link = upstream.open(
       {
-        unsolicited: (text) => void (link === inner && events.unsolicited(text)),
-        ended: (error) => void (link === inner && events.ended(error)),
+        unsolicited: (text) => void (isInUse() && events.unsolicited(text)),
+        ended: (error) => void (isInUse() && events.ended(error)),
       },
       caller,
     )
@@ -86,6 +92,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
   const words = `the server ${server} wants a login of your own`
   const hint = (): string => `open ${loginAt()} in a browser, then try again`
   const elicitation = (): JsonObject => ({ mode: 'url', elicitationId, url: loginAt(), message: words })
+  const broken = (): OpenMcpError => new OpenMcpError('upstream_broke', `your login at the server ${server} ended, or was made anew, during the call`)
   const needed = (): OpenMcpError => new OpenMcpError('login_needed', words, { hint: hint(), data: { elicitations: [elicitation()] } })
 
   function opensUrls(): boolean {
@@ -127,6 +134,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
   function join({ message, headers }: NonNullable<typeof hello>): Promise<Link> {
     return new Promise((resolve, reject) => {
       const link = open()
+      const before = changes
       const failed = (error: OpenMcpError): void => {
         void link.close()
         reject(error)
@@ -135,9 +143,10 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
         message: () => {},
         answer(_id, text) {
           const result = resultIn(text)
-          if (!result || isClosed) return failed(new OpenMcpError('upstream_broke', 'the server refused to be initialised'))
+          if (before !== changes || isClosed) return failed(broken())
+          if (!result) return failed(new OpenMcpError('upstream_broke', 'the server refused to be initialised'))
           // The client has agreed on a revision, and will not agree again.
-          if (result['protocolVersion'] !== greet(message)['protocolVersion']) {
+          if (result['protocolVersion'] !== version) {
             const error = over('the server speaks another revision')
             failed(error)
             return events.ended(error)
@@ -157,19 +166,31 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
 
   function initialize(message: RequestMessage, headers: ForwardedHeaders, reply: Reply): void {
     hello = { message, headers }
+    const begun = (result: JsonObject | undefined): void => void (version = result?.['protocolVersion'])
     inner.send(alone(message), headers, {
       ...reply,
+      answer(id, text, errorCode) {
+        begun(resultIn(text))
+        reply.answer(id, text, errorCode)
+      },
       failed(error, id) {
         if (error.code !== 'login_needed') return reply.failed(error, id)
-        void inner.close()
-        isWaiting = true
-        answer(reply, message, greet(message))
+        const greeting = greet(message)
+        begun(greeting)
+        leave()
+        answer(reply, message, greeting)
       },
     })
   }
 
+  /** Nothing of the login before is used for what comes. */
+  function leave(): void {
+    isWaiting = true
+    void inner.close()
+    for (const end of calls) end(broken())
+  }
+
   function wait(message: Message, waiting: NonNullable<typeof hello>, headers: ForwardedHeaders, reply: Reply): void {
-    if (message.kind === 'notification' && message.method === 'notifications/initialized') isListening = true
     if (message.kind !== 'request') return
     joining ??= join(waiting).finally(() => (joining = undefined))
     joining.then(
@@ -189,14 +210,20 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
     const list = LISTS.get(message.method)
     // What the client was promised before the server was known, and is not there, is empty.
     if (list && capabilities && !(list.kind in capabilities)) return answer(reply, message, { [list.key]: [] })
+    const isOver = (): boolean => !calls.delete(end)
+    const end = (error: OpenMcpError): void => void (isOver() || reply.failed(error, message.id))
+    calls.add(end)
     inner.send(post, headers, {
-      ...reply,
-      // A login can end, too.
+      message: (text) => void (calls.has(end) && reply.message(text)),
+      answer: (id, text, errorCode) => void (isOver() || reply.answer(id, text, errorCode)),
       failed(error, id) {
+        if (isOver()) return
+        // A login can end, too.
         const result = error.code === 'login_needed' ? inWords(message.method) : undefined
         if (result) answer(reply, message, result)
         else reply.failed(error.code === 'login_needed' ? needed() : error, id)
       },
+      withdrawn: (id) => void (isOver() || reply.withdrawn(id)),
     })
   }
 
@@ -208,13 +235,16 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
         if (isClosed) return
         // An answer to what was asked here says whether somebody looks at it, and no more.
         if (message.kind === 'response' && message.id === ownId) continue
+        if (message.kind === 'notification' && message.method === 'notifications/initialized') isListening = true
         if (isWaiting && hello) wait(message, hello, headers, reply)
         else if (message.kind === 'request' && message.method === 'initialize') initialize(message, headers, reply)
         else pass(post.batch ? alone(message) : post, message, headers, reply)
       }
     },
     changed() {
-      if (!isWaiting) return events.ended(over('there is another login now'))
+      changes++
+      if (version === undefined) return
+      if (!isWaiting) leave()
       isAsked = false
       if (!isListening) return
       const tell = (method: string, params?: JsonObject): void => events.unsolicited(JSON.stringify({ jsonrpc: '2.0', method, params }))

@@ -15,8 +15,10 @@ import { keyOf, walletProver, type Prover } from '../api-keys/stage.ts'
 import { at } from '../support/json.ts'
 import { logInAsOwn, surfer } from '../support/own-login.ts'
 import { ownStage, type OwnStage } from '../support/own-login-stage.ts'
+import { bearer } from '../support/secured.ts'
 import { until } from '../support/until.ts'
 import { testWallet } from '../support/wallet.ts'
+import { ask } from '../support/wire.ts'
 
 const ANN = walletProver(testWallet())
 const BOB = walletProver(testWallet())
@@ -47,6 +49,8 @@ async function connected(s: OwnStage, who: Prover, capabilities: ClientCapabilit
   await client.connect(transport)
   return { client, told, asked }
 }
+
+const whoamiSlowly = ({ client }: Person): Promise<unknown> => client.callTool({ name: 'wait', arguments: {} })
 
 const whoami = async ({ client }: Person): Promise<unknown> => at(await client.callTool({ name: 'whoami', arguments: {} }), 'content', 0, 'text')
 
@@ -111,7 +115,7 @@ test('what else is asked before the login is refused by its name', async () => {
   expect(s.far.tokens.size).toBe(0)
 })
 
-test('a login that ends is told in words, in the session in which it ends', async () => {
+test('a login that ends is told in words, in the session in which it ends, and that goes on with the next', async () => {
   const s = await ownStage([ANN.did])
   await logInAsOwn(s, surfer('amy'), 'far', ANN)
   const ann = await connected(s, ANN)
@@ -119,6 +123,36 @@ test('a login that ends is told in words, in the session in which it ends', asyn
   await rm(join(s.directory, 'callers'), { recursive: true })
   s.far.expire()
   expect(await whoami(ann)).toContain(WORDS)
+  await logInAsOwn(s, surfer('amelia'), 'far', ANN)
+  await until('news for Ann', () => ann.told.length > 0)
+  expect(await whoami(ann)).toBe('amelia')
+})
+
+test('a session goes on as whoever the caller is there by then, and with none as nobody', async () => {
+  const s = await ownStage([ANN.did])
+  const headers = bearer((await keyOf(s, ANN)).secret)
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  const ann = await connected(s, ANN)
+  expect(await whoami(ann)).toBe('amy')
+  await logInAsOwn(s, surfer('amelia'), 'far', ANN)
+  expect(await whoami(ann)).toBe('amelia')
+  const shown = s.far.tokens.size
+  await ask(new URL(`${s.base}/oauth/far/forget`), { method: 'POST', headers })
+  expect(await whoami(ann)).toContain(WORDS)
+  expect(await ann.client.listTools()).toEqual({ tools: [] })
+  expect(s.far.tokens.size).toBe(shown)
+})
+
+test('a call that is under way when the login ends is not waited for', async () => {
+  const s = await ownStage([ANN.did])
+  const headers = bearer((await keyOf(s, ANN)).secret)
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  const ann = await connected(s, ANN)
+  const call = whoamiSlowly(ann)
+  call.catch(() => {})
+  await until('the call is there', () => s.far.waiting > 0)
+  await ask(new URL(`${s.base}/oauth/far/forget`), { method: 'POST', headers })
+  await expect(call).rejects.toThrow('your login at the server far ended')
 })
 
 describe('among all servers as one', () => {

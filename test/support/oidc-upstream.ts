@@ -19,6 +19,8 @@ export interface OidcUpstream {
   readonly revoked: readonly string[]
   /** Tokens that opened the server, each once. */
   readonly tokens: ReadonlySet<string>
+  /** Calls of `wait`, which are never answered. */
+  readonly waiting: number
   /** Ends every access token that was shown so far. */
   expire(): void
   stop(): Promise<void>
@@ -36,6 +38,7 @@ export async function oidcUpstream(): Promise<OidcUpstream> {
   const provider = new Provider(`${origin}${ISSUER}`, configurationOf(resource))
   const [given, refused, revoked]: string[][] = [[], [], []]
   const [tokens, over] = [new Set<string>(), new Set<string>()]
+  let waiting = 0
   provider.on('grant.success', (ctx) => void given?.push(String(ctx.oidc.params?.['grant_type'])))
   provider.on('grant.error', (_ctx, error) => void refused?.push(error.message))
   provider.on('grant.revoked', (_ctx, id) => void revoked?.push(id))
@@ -56,6 +59,7 @@ export async function oidcUpstream(): Promise<OidcUpstream> {
     if (at(message, 'params', 'name') === 'write' && !found.scopes.has('write')) {
       return void res.set('www-authenticate', 'Bearer error="insufficient_scope", scope="write"').status(403).end()
     }
+    if (at(message, 'params', 'name') === 'wait') return void waiting++
     await answer(req, res, message, 'accountId' in found ? found.accountId : (found.clientId ?? ''))
   })
   return {
@@ -65,6 +69,9 @@ export async function oidcUpstream(): Promise<OidcUpstream> {
     refused: refused ?? [],
     revoked: revoked ?? [],
     tokens,
+    get waiting() {
+      return waiting
+    },
     expire() {
       for (const token of tokens) over.add(token)
     },
