@@ -65,7 +65,8 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
   function call(req: IncomingMessage, res: ServerResponse, segment: string): void {
     const failed = failing(req, res)
     try {
-      if (hasBody(req)) checkJsonBody(req)
+      // An empty form is one, too.
+      if (hasBody(req) || req.headers['content-type'] !== undefined) checkJsonBody(req)
     } catch (error) {
       return failed(error)
     }
