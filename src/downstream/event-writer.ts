@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 
 import type { Text } from '../protocol/exchange.ts'
 import type { Limits } from '../protocol/limits.ts'
+import { TurnoverSet } from '../protocol/turnover-map.ts'
 
 export interface EventWriter {
   write(text: Text): void
@@ -23,7 +24,7 @@ const NOBODY: EventWriter = { write: () => {}, end: () => {} }
 const FLUSH_CHARS = 64 * 1024
 
 export function createEventWriters(limits: Limits): EventWriters {
-  const open = new Set<{ silent: boolean; res: ServerResponse; keepAlive: () => void }>()
+  const open = new TurnoverSet<{ silent: boolean; res: ServerResponse; keepAlive: () => void }>()
   const timer = setInterval(() => {
     for (const one of open) {
       if (one.silent) one.keepAlive()

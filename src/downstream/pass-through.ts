@@ -11,6 +11,7 @@ import type { Limits } from '../protocol/limits.ts'
 import { bodyOf, type JsonRpcId, type Post } from '../protocol/message.ts'
 import { checkModernPost, type Era } from '../protocol/revision.ts'
 import type { OnStream, Session, Sessions } from '../protocol/session.ts'
+import { TurnoverSet } from '../protocol/turnover-map.ts'
 import { EVENT_STREAM_HEAD } from './event-writer.ts'
 import { createLateAnswer, createWaiting, type LateAnswer } from './late-answer.ts'
 import { refuse } from './refuse.ts'
@@ -49,7 +50,7 @@ const CR = 13
 
 export function createPassThrough({ sessions, onStream, forwards, limits, log }: PassThroughOptions): PassThrough {
   /** Streams that are open now, to be kept alive between two events. */
-  const streams = new Set<OpenStream>()
+  const streams = new TurnoverSet<OpenStream>()
   /** Answers that have not begun. */
   const waiting = createWaiting()
   const timer = setInterval(() => {

@@ -23,7 +23,7 @@ export function refuse(res: ServerResponse, thrown: unknown, { log, era = 'legac
     status,
     text,
     headers: own,
-  }: Refusal = words.get(res)?.(error) ?? { status: HTTP_STATUS[error.code], text: errorText(error, id ?? idOfRefusal(error), era) }
+  }: Refusal = (res as Worded)[WORDS]?.(error) ?? { status: HTTP_STATUS[error.code], text: errorText(error, id ?? idOfRefusal(error), era) }
   if (error.code === 'internal') log.error(error.message, { detail: error.detail })
   else log.debug('refused', { code: error.code, status, why: error.message, detail: error.detail })
   writeJson(res, status, text, {
@@ -42,11 +42,16 @@ export interface Refusal {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-const words = new WeakMap<ServerResponse, (error: OpenMcpError) => Refusal>()
+/** On the response itself: V8 looks through the table of a WeakMap at every collection, and keeps what is in it for longer. */
+const WORDS = Symbol('words')
+
+interface Worded extends ServerResponse {
+  [WORDS]?: (error: OpenMcpError) => Refusal
+}
 
 /** Whoever refuses this request from now on, the guard as well, says it so. */
 export function refusesAs(res: ServerResponse, say: (error: OpenMcpError) => Refusal): void {
-  words.set(res, say)
+  ;(res as Worded)[WORDS] = say // nobody else knows of this place
 }
 
 /** What a refusal of the gate is to say beside its body: a challenge that names the scopes. */

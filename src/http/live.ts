@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 
 import type { Caller } from '../protocol/caller.ts'
 import type { OnStream } from '../protocol/session.ts'
+import { TurnoverSet } from '../protocol/turnover-map.ts'
 
 export interface Live {
   /** `server`: the name of the one that is asked, if it is one. */
@@ -24,16 +25,10 @@ interface Open {
   caller: Caller
   isStream: boolean
   session: { readonly caller: Caller } | undefined
-  /** Its place in the list. */
-  at: number
 }
 
 export function createLive(now: () => number): Live {
-  /**
-   * A list in which the last takes the place of one that leaves. A Set or a Map makes a new table every few dozen requests, and each
-   * table points to the next: once one of them is old, V8 keeps all that follow, with their requests, until it collects everything.
-   */
-  const open: Open[] = []
+  const open = new TurnoverSet<Open>()
 
   /**
    * A client refreshes its token while its stream stays open: the stream then stands on the newer one. It has to be shown in the
@@ -47,33 +42,22 @@ export function createLive(now: () => number): Live {
     return false
   }
 
-  function leave(one: Open): void {
-    // Somebody else may have its place by now: to leave twice must not make that one unseen.
-    if (open[one.at] !== one) return
-    const last = open.pop()
-    if (!last || last === one) return
-    open[one.at] = last
-    last.at = one.at
-  }
-
   return {
     enter(caller, res, server) {
-      const one = { server, res, caller, isStream: res.req.method === 'GET', session: undefined, at: open.length }
-      open.push(one)
+      const one = { server, res, caller, isStream: res.req.method === 'GET', session: undefined }
+      open.add(one)
       // It comes once; asking for one event alone would cost three objects more.
-      res.on('close', () => leave(one))
+      res.on('close', () => open.delete(one))
     },
     onStream(res, session) {
-      const one = open.find((each) => each.res === res)
-      if (one) Object.assign(one, { isStream: true, session })
+      for (const one of open) if (one.res === res) Object.assign(one, { isStream: true, session })
     },
     sweep(isOver) {
       const seconds = now() / 1000
-      // Whoever is ended leaves the list.
-      for (const one of open.toReversed()) if (isOver(one.caller, one.server) || isTimeUp(one, seconds)) one.res.destroy()
+      for (const one of open) if (isOver(one.caller, one.server) || isTimeUp(one, seconds)) one.res.destroy()
     },
     get size() {
-      return open.length
+      return open.size
     },
   }
 }
