@@ -3,32 +3,23 @@ import { describe, expect, test } from 'vitest'
 
 import { at, type Json } from '../support/json.ts'
 import { until } from '../support/until.ts'
+import { initializeMessage } from '../support/openmcp.ts'
 import { ask, open, type Answer, type Asked } from '../support/wire.ts'
 import { member } from '../openmcp/several.ts'
 import { child, running } from '../openmcp/stage.ts'
-
-const STRICT = {
-  name: 'strict',
-  inputSchema: {
-    type: 'object',
-    properties: { text: { type: 'string', pattern: '^a+$' }, list: { type: 'array', items: { minimum: 2 } } },
-    required: ['text'],
-    additionalProperties: false,
-  },
-}
 
 /** A server whose tool `it` answers so. */
 async function answering(
   result: Json | ((params: Json) => Json),
   tool: Json = {},
-): Promise<{ call(asked?: Asked, name?: string): Promise<Answer>; called(): Json[]; under(path: string): URL }> {
+): Promise<{ call(asked?: Asked): Promise<Answer>; called(): Json[]; under(path: string): URL }> {
   const one = await member('one', {
-    'tools/list': () => ({ tools: [{ name: 'it', inputSchema: { type: 'object' }, ...tool }, STRICT] }),
+    'tools/list': () => ({ tools: [{ name: 'it', inputSchema: { type: 'object' }, ...tool }] }),
     'tools/call': (params) => (typeof result === 'function' ? result(params) : result),
   })
   const { at: under } = await running([{ ...one.server, openapi: {} }])
   return {
-    call: (asked = { body: {} }, name = 'it') => ask(under(`/servers/one/tools/${name}`), { method: 'POST', ...asked }),
+    call: (asked = { body: {} }) => ask(under('/servers/one/tools/it'), { method: 'POST', ...asked }),
     called: () => one.asked('tools/call'),
     under,
   }
@@ -123,68 +114,6 @@ describe('what a tool says that failed', () => {
   })
 })
 
-describe('nothing is called', () => {
-  test.each<[string, Asked, string, number, Json]>([
-    [
-      'with arguments that do not fit',
-      { body: { list: [2, 1], other: 1 } },
-      'strict',
-      422,
-      { code: 'arguments_invalid', errors: [{ path: '/text' }, { path: '/list/1' }, { path: '/other' }] },
-    ],
-    ['with no arguments where some are needed', {}, 'strict', 422, { errors: [{ path: '/text', keyword: 'required', message: 'is required' }] }],
-    ['with arguments that are no object', { headers: { 'content-type': 'application/json' }, body: '[]' }, 'it', 422, { code: 'arguments_invalid' }],
-    ['that there is not', { body: {} }, 'nothing', 404, { code: 'not_found', message: 'there is no such tool here' }],
-    ['by another method', { method: 'GET' }, 'it', 405, { code: 'method_not_allowed' }],
-    ['with what is not JSON by its name', { headers: { 'content-type': 'text/plain' }, body: '{}' }, 'it', 415, { code: 'unsupported_media' }],
-    ['with what is not JSON', { headers: { 'content-type': 'application/json' }, body: '{' }, 'it', 400, { code: 'parse' }],
-    [
-      'with a number that would be rounded',
-      { headers: { 'content-type': 'application/json' }, body: '{"a":12345678901234567890}' },
-      'it',
-      400,
-      { code: 'invalid_request' },
-    ],
-    ['with too much', { headers: { 'content-type': 'application/json' }, body: `"${'x'.repeat(9_000_000)}"` }, 'it', 413, { code: 'too_large' }],
-  ])('%s', async (_what, asked, name, status, detail) => {
-    const { call, called } = await answering({})
-    const answer = await call(asked, name)
-    expect([answer.status, answer.json]).toMatchObject([status, { detail }])
-    expect(called()).toEqual([])
-  })
-
-  test('at a server that is not there', async () => {
-    const { under } = await answering({})
-    for (const path of ['/servers/two/tools/it', '/two/it', '/tools/it', '/it']) {
-      const answer = await ask(under(path), { body: {} })
-      expect([path, answer.status, at(answer.json, 'detail', 'code')]).toEqual([path, 404, 'not_found'])
-    }
-  })
-})
-
-test('a server that cannot be reached is named', async () => {
-  const one = await member('one', {})
-  await one.behind.stop()
-  const { at: under } = await running([{ ...one.server, limits: { ...one.server.limits, connectSeconds: 1 }, openapi: {} }])
-  const answer = await ask(under('/servers/one/tools/it'), { body: {} })
-  expect([answer.status, answer.json]).toMatchObject([502, { detail: { code: 'upstream_unreachable', server: 'one' } }])
-})
-
-test('a tool that does not answer in time is told so, and the call is not sent again', async () => {
-  const { at: under } = await running([{ ...child('one', [], { timeoutSeconds: 1 }), openapi: {} }])
-  const answer = await ask(under('/servers/one/tools/hold'), { body: { key: 'a' } })
-  expect([answer.status, answer.json]).toMatchObject([504, { detail: { code: 'timeout', server: 'one' } }])
-  expect(calls(await seenBy(under), 'hold')).toHaveLength(1)
-})
-
-test('a server that ends with a call in flight ends it, and the next call finds another', async () => {
-  const { at: under } = await running([{ ...child('one'), openapi: {} }])
-  const answer = await ask(under('/one/die'), { body: { code: 3 } })
-  expect([answer.status, answer.json]).toMatchObject([502, { detail: { code: 'child_failed', server: 'one' } }])
-  expect((await ask(under('/one/echo'), { body: { a: 1 } })).json).toEqual({ a: 1 })
-  expect(calls(await seenBy(under), 'die')).toEqual([])
-})
-
 test('progress comes as events, and the result as the last of them', async () => {
   const { at: under } = await running([{ ...child('one'), openapi: {} }])
   const stream = await open(under('/servers/one/tools/count'), { body: { marker: 'm', steps: 3 }, headers: { accept: 'text/event-stream' } })
@@ -212,6 +141,19 @@ test('the call of a client that left is cancelled', async () => {
   const stream = await open(under('/servers/one/tools/hold'), { body: { key: 'a' }, headers: { accept: 'text/event-stream' } })
   await until('the call', async () => calls(await seenBy(under), 'hold').length === 1)
   await stream.stop()
+  const [{ id } = { id: undefined }] = calls(await seenBy(under), 'hold')
+  const cancelled = await until('its cancellation', async () => (await seenBy(under)).find(({ method }) => method === 'notifications/cancelled'))
+  expect(at(cancelled, 'params', 'requestId')).toBe(id)
+})
+
+test('so is one that waits for nothing but its answer', async () => {
+  const { at: under } = await running([{ ...child('one'), openapi: {} }])
+  const leaving = new AbortController()
+  const headers = { 'content-type': 'application/json' }
+  const left = fetch(under('/one/hold'), { method: 'POST', headers, body: '{"key":"a"}', signal: leaving.signal }).catch((error: unknown) => error)
+  await until('the call', async () => calls(await seenBy(under), 'hold').length === 1)
+  leaving.abort()
+  expect(await left).toMatchObject({ name: 'AbortError' })
   const [{ id } = { id: undefined }] = calls(await seenBy(under), 'hold')
   const cancelled = await until('its cancellation', async () => (await seenBy(under)).find(({ method }) => method === 'notifications/cancelled'))
   expect(at(cancelled, 'params', 'requestId')).toBe(id)
@@ -263,4 +205,20 @@ test('a session that lay idle is ended, and the next call opens another', async 
   const first = await pid()
   await until('its end', async () => at(await status(), 'servers', 'one', 'sessions') === 0)
   expect(await pid()).not.toBe(first)
+})
+
+test('a session that nobody uses makes room for another at the cap, and one with a call in flight does not', async () => {
+  const one = child('one', [], { sessions: 1, drainSeconds: 0 })
+  const { at: under, status } = await running([{ ...one, openapi: {} }], [], { limits: one.limits })
+  const pid = async (): Promise<unknown> => at((await ask(under('/one/who'), { body: {} })).json, 'pid')
+  const first = await pid()
+  const opened = await ask(under('/servers/one/mcp'), { body: initializeMessage(1) })
+  expect(opened.status).toBe(200)
+  await ask(under('/servers/one/mcp'), { method: 'DELETE', headers: { 'mcp-session-id': String(opened.headers['mcp-session-id']) } })
+  await until('room', async () => at(await status(), 'servers', 'one', 'sessions') === 0)
+  expect(await pid()).not.toBe(first)
+  const held = await open(under('/one/hold'), { body: { key: 'a' }, headers: { accept: 'text/event-stream' } })
+  await until('the call', async () => calls(await seenBy(under), 'hold').length === 1)
+  expect((await ask(under('/servers/one/mcp'), { body: initializeMessage(1) })).status).toBe(503)
+  expect(held.over).toBeUndefined()
 })
