@@ -10,6 +10,8 @@ export interface LoginRequest {
   readonly vouchedBy: string | undefined
   readonly redirectHost: string
   readonly loopback: boolean
+  /** This server asks for itself: nobody is given anything. */
+  readonly ours: boolean
   readonly scopes: readonly string[]
   readonly resource: string
 }
@@ -44,6 +46,7 @@ function requestIn({ client, redirect, scopes, resource }: Json): LoginRequest {
     vouchedBy: client['vouched'] === true ? textIn(client['id_host']) : undefined,
     redirectHost: host,
     loopback: redirect['loopback'] === true,
+    ours: redirect['ours'] === true,
     scopes: textsIn(scopes),
     resource: textIn(resource) ?? '',
   }

@@ -111,7 +111,9 @@ function showEnd(title: string, text: string): void {
   at('over-title').focus()
 }
 
-function showRequest({ client, vouchedBy, redirectHost, loopback, scopes, resource }: LoginRequest): void {
+function showRequest(request: LoginRequest): void {
+  const { client, vouchedBy, redirectHost, loopback, scopes, resource } = request
+  if (request.ours) return showOurs()
   const unsure = vouchedBy === undefined
   at('client-name').textContent = client === '' ? 'A program without a name' : client
   at('client-said').textContent = unsure ? 'Not verified: the program chose this name itself.' : `${vouchedBy} gives it this name.`
@@ -124,6 +126,16 @@ function showRequest({ client, vouchedBy, redirectHost, loopback, scopes, resour
   at('beware').textContent = loopback
     ? 'Any program on this computer can take this name. Go on only if you have just begun this login yourself, in the program that you mean.'
     : 'Anybody can take this name. Go on only if you have just begun this login yourself, and know where access goes to.'
+}
+
+/** Nothing is asked for but who it is, and nothing leaves. In words of ours alone: anybody could have asked for it. */
+function showOurs(): void {
+  at('purpose').textContent = 'This server asks who you are. No program is let in by this.'
+  at('client-name').textContent = 'A login of your own'
+  at('client-said').textContent = ''
+  at('asked-for').hidden = true
+  at('beware').hidden = false
+  at('beware').textContent = 'Go on only if you have just opened this page yourself.'
 }
 
 /** A scheme of their own is what some programs are opened by. */

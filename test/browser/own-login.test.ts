@@ -11,7 +11,9 @@ describe.skipIf(chromium.missing !== undefined)(`a login of one's own in a brows
   test('goes from the proof over a page that names who and where to the issuer, and back', async () => {
     const stage = await ownStage([wallet.did])
     const { page, complaints } = await visit(`${stage.base}/oauth/far/authorize`, WALLET)
-    expect(await page.locator('body').textContent()).toContain('A login of your own at far')
+    await heading(page, 'A login of your own').waitFor()
+    expect(await page.locator('main').innerText()).toContain('This server asks who you are. No program is let in by this.')
+    expect(await page.locator('main').innerText()).not.toMatch(/May use|Access goes to|a program on this computer/)
     await button(page, 'Test Wallet').click()
     await button(page, 'Approve').click()
     await heading(page, 'A login of your own at far').waitFor()

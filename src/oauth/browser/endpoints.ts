@@ -11,7 +11,7 @@ import type { FindClient } from './clients.ts'
 import type { LoginCookies } from './cookie.ts'
 import type { Flow } from './flow.ts'
 import type { LoginRows } from './login-rows.ts'
-import { placeOfRedirect } from './redirect-uri.ts'
+import { isOwnPage, placeOfRedirect } from './redirect-uri.ts'
 
 export interface LoginEndpointOptions {
   rows: LoginRows
@@ -57,7 +57,7 @@ export function createLoginEndpoints({ rows, cookies, findClient, flow, challeng
       if (!client) return over()
       return {
         client: { name: client.name, id_host: client.idHost ?? null, vouched: client.idHost !== undefined },
-        redirect: placeOfRedirect(login.redirectUri),
+        redirect: { ...placeOfRedirect(login.redirectUri), ours: isOwnPage(login.redirectUri, login.base) },
         scopes: [...login.scopes],
         resource: login.resource,
         expires_at: new Date(login.exp * 1000).toISOString(),
@@ -99,10 +99,12 @@ function over(): JsonRefusal {
 
 /** Whoever signs reads where the code goes and what it opens. What the client calls itself stays out: a signature vouches for it. */
 function purposeOf({ base, uid, redirectUri, scopes }: Login): Purpose {
+  const uri = `${base}/login/${uid}`
+  if (isOwnPage(redirectUri, base)) return { uri, statement: 'Show this server that it is you, and nobody else. Signing costs nothing and moves nothing.' }
   const { host, loopback } = placeOfRedirect(redirectUri)
   const place = loopback ? `a program on this computer (${host})` : host.endsWith(':') ? `the program that opens ${host} links` : host
   return {
-    uri: `${base}/login/${uid}`,
+    uri,
     statement: `Log in, and let ${place} use this server in my name: ${scopes.join(', ')}. Signing costs nothing and moves nothing.`,
   }
 }

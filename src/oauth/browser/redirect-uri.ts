@@ -39,6 +39,11 @@ export function isPlainHost(hostname: string): boolean {
   return (hostname.length <= MOST_HOST && LABELS.test(hostname)) || /^\[[0-9a-f:.]+\]$/.test(hostname)
 }
 
+/** A page of ours that only has to know who is in front of it: what it hears goes to nobody. */
+export function isOwnPage(uri: string, base: string): boolean {
+  return uri.startsWith(`${base}/oauth/`) && /^[^/?#]+\/proved$/.test(uri.slice(`${base}/oauth/`.length))
+}
+
 /** A host, or the scheme of a program: letters that cannot look like others. */
 export function placeOfRedirect(uri: string): { host: string; loopback: boolean } {
   const { protocol, host } = new URL(uri)

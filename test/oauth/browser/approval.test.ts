@@ -31,6 +31,25 @@ describe('the message that is signed', () => {
     }
   })
 
+  test('of a page of ours asks for nothing but who it is; of one that only looks like ours it names the place', async () => {
+    const who = walletProver(testWallet())
+    const s = await secured()
+    const own = 'Show this server that it is you, and nobody else.'
+    for (const [redirect, words] of [
+      [`${s.base}/oauth/far/proved`, own],
+      [`${s.base}/oauth/far/callback`, 'Log in, and let a program on this computer'],
+      [`${s.base}/oauth/far/x/proved`, 'Log in, and let a program on this computer'],
+      [`${s.base}/oauth/far/proved?x`, 'Log in, and let a program on this computer'],
+      ['http://127.0.0.1:9/oauth/far/proved', 'Log in, and let a program on this computer'],
+      ['https://evil.example/oauth/far/proved', 'Log in, and let evil.example'],
+    ] as const) {
+      const tab = browser()
+      const begun = await begin(s, tab, await registered(s, { redirect_uris: [redirect], client_name: 'bank' }), { redirect_uri: redirect })
+      expect(challengeOf(await tab.post(`${begun.at}/challenge`, who.asked)).split('\n')[3]).toContain(words)
+      expect((await tab.get(begun.at)).json['redirect']).toMatchObject({ ours: words === own })
+    }
+  })
+
   test('is good for this login alone: not for another one, not for keys; and one for keys is none for a login', async () => {
     const who = keyProver()
     const s = await secured({ trusted: [who.did] })

@@ -19,7 +19,7 @@ describe.each([
     const begun = await begin(s, tab, client)
     expect((await tab.get(begun.at)).json).toEqual({
       client: { name: 'A client <b>', id_host: null, vouched: false },
-      redirect: { host: '127.0.0.1:9', loopback: true },
+      redirect: { host: '127.0.0.1:9', loopback: true, ours: false },
       scopes: ['mcp'],
       resource: s.url.href,
       expires_at: expect.any(String),
