@@ -11,6 +11,7 @@ import type { BegunLogin } from './login/own-logins.ts'
 import type { SecurityOptions, TspOptions } from './oauth/options.ts'
 import type { CommandTarget, ListenOptions, OpenMcpIo, OpenMcpOptions, RemoteTarget, SocketTarget } from './openmcp/options.ts'
 import { createPlainHttp, warnOfHidden } from './openmcp/plain-http.ts'
+import { refuseServers } from './openmcp/refuse-servers.ts'
 import { provedCaller } from './openmcp/own-logins.ts'
 import type { SealedOut, VidTarget } from './openmcp/sealed-out.ts'
 import type { Server } from './openmcp/server.ts'
@@ -85,9 +86,7 @@ export async function openmcp(options: OpenMcpOptions, io: OpenMcpIo): Promise<O
     })
   }
   const checkNamed = (servers: readonly NamedServer[]): void => {
-    refuseTwins([...(target ? [name] : []), ...servers.map((one) => one.name)])
-    if (security) refuseProofs(servers)
-    else refuseOwnLogins(servers)
+    refuseServers(servers, { root: target && name, asksCallers: security !== undefined })
     if (listen) warnOfHidden(servers, io.log)
   }
   checkNamed(named)
@@ -336,33 +335,6 @@ const NOBODY_IS_ASKED: Admission = { callerOf: () => ANYBODY }
 
 function nobodyIsAsked(): Promise<never> {
   return Promise.reject(new OpenMcpError('usage', 'nobody is asked who they are here'))
-}
-
-/** On /status and in the log a name is one server. */
-function refuseTwins(names: readonly string[]): void {
-  const twin = names.find((name, index) => names.indexOf(name) !== index)
-  if (twin !== undefined) throw new OpenMcpError('usage', `two servers have the name ${twin}`, { hint: '--name NAME gives the one at the root another' })
-}
-
-const PROOFS = ['authorization', 'x-api-key', 'dpop']
-
-/** Where everybody proves who they are, what proves it is for us: no child gets it. */
-function refuseProofs(servers: readonly NamedServer[]): void {
-  for (const { name, target } of servers) {
-    const headers = target.kind === 'command' ? Object.keys(target.headerToEnv ?? {}) : []
-    const proof = headers.find((header) => PROOFS.includes(header.toLowerCase()))
-    if (proof === undefined) continue
-    throw new OpenMcpError('usage', `the server ${name}: headerToEnv takes ${proof}, by which callers prove to us who they are`, {
-      hint: 'take another header, like X-GitHub-Token: with --security nobody but openmcp reads that one',
-    })
-  }
-}
-
-/** A login of whom, when everybody is one? */
-function refuseOwnLogins(servers: readonly NamedServer[]): void {
-  const one = servers.find(({ ownLogins }) => ownLogins)
-  if (!one) return
-  throw new OpenMcpError('usage', `the server ${one.name} wants a login of each caller's own, and nobody is asked who they are`, { hint: 'add --security' })
 }
 
 function isNobodyThere(states: readonly ConnectionState[]): boolean {
