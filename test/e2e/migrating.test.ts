@@ -31,7 +31,8 @@ const SYSTEMS: ReadonlyMap<string, string | undefined> = new Map([
 ])
 /** Only what it is in our words is typed. */
 const NOT_UNDERSTOOD = 'mcp-proxy, of npm'
-const GOOD = /^(?:answers on stdio|serves over HTTP|asks who calls|does it)$/
+const PLAIN = ', and its tools are plain HTTP, too'
+const GOOD = new RegExp(`^(?:answers on stdio|(?:serves over HTTP|asks who calls)(?:${PLAIN})?|does it)$`)
 /** What stands for KEY. */
 const KEY = randomBytes(32).toString('hex')
 
@@ -49,6 +50,7 @@ const FILES = {
   key: `${KEY}\n`,
   headers: 'X-From: a file\n',
   secret: 'a-secret-of-a-client\n',
+  '.env': 'FROM_A_FILE=yes\n',
   'servers.json': `{ "mcpServers": { "fetch": { "disabled": false, "timeout": 60, "command": "uvx", "args": ["mcp-server-fetch"], "transportType": "stdio" } } }`,
   'config.json': `{
     "mcpServers": {
@@ -79,8 +81,12 @@ test('there is a section for each system whose words are understood, and one for
 
 describe.each([...SYSTEMS])('%s', (heading, system) => {
   test.each(rowsOf(heading).map(({ there, here }) => [there, here] as const))('%s: %s', async (there, here) => {
-    const outcome = await outcomeOf(there.replace(/^((?:\w+=\S+ )*)[\w-]+/, '$1openmcp'), system)
+    const typedHere = there.replace(/^((?:\w+=\S+ )*)[\w-]+/, '$1openmcp')
+    const taken = await outcomeOf(typedHere, system)
+    // What others mean as well has nothing that is mcpo's alone, until it is said whose it is.
+    const outcome = system === 'mcpo' && !taken.includes(PLAIN) ? await outcomeOf(typedHere.replace('openmcp', 'openmcp --as mcpo')) : taken
     expect(outcome).toMatch(GOOD)
+    expect(outcome.includes(PLAIN)).toBe(system === 'mcpo')
     expect(here === there ? outcome : await outcomeOf(here)).toBe(outcome)
   })
 })
@@ -132,7 +138,8 @@ async function asksAt(url: URL, line: string): Promise<string> {
   const asked = async (headers: Readonly<Record<string, string>>): Promise<number> =>
     (await ask(url, { headers: { accept: 'application/json, text/event-stream', ...headers }, body: initializeMessage(1) })).status
   const statuses = [await asked({}), line.includes('--api-key') ? await asked({ authorization: `Bearer ${KEY}` }) : 200]
-  return statuses.join() === '401,200' ? 'asks who calls' : `whoever has no key, and whoever has: HTTP ${statuses.join()}`
+  const headers = line.includes('--api-key') ? { authorization: `Bearer ${KEY}` } : {}
+  return statuses.join() === '401,200' ? `asks who calls${await plainAt(url, headers)}` : `whoever has no key, and whoever has: HTTP ${statuses.join()}`
 }
 
 /** The root, or where there is none, the first that has a name. */
@@ -149,7 +156,12 @@ async function servesAt(url: URL): Promise<string> {
   const { tools } = await client.listTools()
   if (!tools.some(({ name }) => name === 'echo')) return `no tool at ${url.href}`
   await client.callTool({ name: 'echo', arguments: { said: 'hello' } })
-  return 'serves over HTTP'
+  return `serves over HTTP${await plainAt(url)}`
+}
+
+async function plainAt(url: URL, headers: Readonly<Record<string, string>> = {}): Promise<string> {
+  const { status, text } = await ask(new URL('tools/echo', url), { headers, body: { said: 'hello' } })
+  return status === 200 && text !== '' ? PLAIN : ''
 }
 
 /** As it stands, but with a free port, and a server of ours behind each address. */

@@ -28,6 +28,7 @@ const TOOLS = {
   },
   failing: { answer: () => ({ content: [text('it broke')], isError: true }) },
   refusing: { error: { code: -32602, message: 'bad arguments', data: { at: 1 } } },
+  leaving: { answer: () => process.exit(1) },
   hidden: { answer: () => ({ content: [text('hidden')] }) },
 }
 

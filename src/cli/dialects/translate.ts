@@ -63,6 +63,8 @@ function sayingsOf(translation: Translation | undefined): string {
   const { argv = [] } = translation ?? {}
   const end = argv.indexOf('--')
   const ours = end === -1 ? argv : argv.slice(0, end)
+  // But then it is a way that only one of them has.
+  if (ours.includes('--root-path')) return JSON.stringify(argv)
   const isOfIt = (index: number): boolean => /^--openapi(?:-form)?$/.test(ours[index] ?? '') || ours[index - 1] === '--openapi-form'
   return JSON.stringify(argv.filter((_word, index) => !isOfIt(index)))
 }

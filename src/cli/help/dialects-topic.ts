@@ -33,7 +33,8 @@ export const dialects = `command lines of other proxies, understood as they are
     --stdio 'A | B'                is refused: programs are started without a shell
     --oauth2Bearer with --stdio    is refused: supergateway asks nobody for it
     logins of people               are made once, with 'openmcp login URL', and kept for all processes
-    tools of mcpo                  are served as MCP, too, and what goes wrong has statuses of its own (docs/migrating.md)
+    tools of mcpo                  are served as MCP, too; with --api-key documents are for callers alone; what goes wrong: docs/migrating.md
+    --root-path                    is what a proxy in front takes off, and nothing is served below it; else --path-prefix is meant
     \${NAME}                        in --header of mcp-remote, and in values of mcp-connect, is filled in; what is not set is a mistake
 
   SSE_URL names the upstream when nothing else does; API_ACCESS_TOKEN is its bearer token. docs/migrating.md has a table for each proxy.

@@ -10,6 +10,7 @@ function served(...typed: Parameters<typeof translated>): string[] | undefined {
 }
 
 test('what could be of another proxy as well serves no more than that would', () => {
+  expect(translated('--port 8080 --root-path /a -- x')?.argv).toContain('--openapi')
   expect(translated('--port 8080 --config f')?.argv).not.toContain('--openapi')
   expect(translated('--port 8080 --config f', { as: 'mcpo' })?.argv).toContain('--openapi')
 })
