@@ -77,8 +77,10 @@ describe('docs/upstream-login.md', () => {
     const who = keyProver()
     const [server, mine] = [await serverWith(who), await nodeHome()]
     await loggedIn(`openmcp login ${SERVER}`, server, who, mine)
-    const [block = '', ...more] = blocksOf(textOf(LOGIN), 'json')
+    const [block = '', ofCallers, ...more] = blocksOf(textOf(LOGIN), 'json')
     expect([more, /token|key|secret/i.test(block)]).toEqual([[], false])
+    // That one is served in test/e2e/own-login.test.ts.
+    expect(ofCallers).toContain('"per": "caller"')
     const [started, ...others] = Object.values(MCP_SERVERS.parse(JSON.parse(block.replace(SERVER, server.url.href))).mcpServers)
     if (!started) throw new Error('there is no server in it')
     expect(others).toEqual([])
