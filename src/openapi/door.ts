@@ -11,17 +11,15 @@ import type { Caller } from '../protocol/caller.ts'
 import type { MessageUpstream } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { isObject, parseValue, type JsonObject, type Post } from '../protocol/message.ts'
+import { parseValue, type JsonObject, type Post } from '../protocol/message.ts'
 import type { Sessions } from '../protocol/session.ts'
-import { argumentsFor } from './arguments.ts'
+import { callOfPrompt, callOfResource, callOfTemplate, callOfTool, type Call } from './calls.ts'
 import type { Described } from './document.ts'
 import type { ListKind } from './lists.ts'
-import { beyondHttp } from './needs-client.ts'
 import { createOwners } from './owners.ts'
-import { refusalOf, refusalOfTool } from './refusal.ts'
-import { bodyOfResult, wordsOfResult } from './result.ts'
+import { refusalOf } from './refusal.ts'
 import { nameIn } from './segment.ts'
-import { createSending, write, type Call } from './sending.ts'
+import { createSending, write } from './sending.ts'
 import type { ToolSession } from './session.ts'
 
 /** What is served beside tools. */
@@ -98,24 +96,8 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
     await serve(req, res, caller, async (named) => {
       const tool = await named('tools', name)
       if (!tool) throw nothingOf('tool')
-      return callOf(tool, name, given)
+      return callOfTool(tool, name, given, server)
     })
-  }
-
-  function callOf(tool: JsonObject, name: string, body: unknown): Call | Refusal {
-    const given = argumentsFor(tool, body)
-    if ('errors' in given)
-      return refusalOf(new OpenMcpError('arguments_invalid', 'the arguments do not fit the schema of the tool'), { server, errors: given.errors })
-    if (isObject(tool['execution']) && tool['execution']['taskSupport'] === 'required') return refusalOf(beyondHttp('a task'), { server })
-    const promisesStructure = isObject(tool['outputSchema'])
-    return {
-      method: 'tools/call',
-      params: { name, arguments: given.fits },
-      body(result, isRaw) {
-        if (isRaw) return { status: 200, text: JSON.stringify(result) }
-        return result['isError'] === true ? refusalOfTool(wordsOfResult(result), server) : { status: 200, text: bodyOfResult(result, promisesStructure) }
-      },
-    }
   }
 
   function get(req: IncomingMessage, res: ServerResponse, kind: 'prompts' | 'resources', segment: string): void {
@@ -128,12 +110,12 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
     if (!serves[kind]) throw nothingOf(kind.slice(0, -1))
     const caller = callerOf(req)
     mustPass(caller, postOf(`${kind}/list`))
-    const body = (result: JsonObject): Refusal => ({ status: 200, text: JSON.stringify(result) })
     await serve(req, res, caller, async (named) => {
-      if (!(await named(kind, name))) throw nothingOf(kind.slice(0, -1))
-      return kind === 'resources'
-        ? { method: 'resources/read', params: { uri: name }, body }
-        : { method: 'prompts/get', params: { name, arguments: Object.fromEntries(queryOf(req)) }, body }
+      const listed = await named(kind, name)
+      if (kind === 'prompts' && listed) return callOfPrompt(listed, name, queryOf(req), server)
+      if (listed) return callOfResource(name)
+      if (kind === 'resources' && (await named('resourceTemplates', name))) return callOfTemplate(name, queryOf(req), server)
+      throw nothingOf(kind.slice(0, -1))
     })
   }
 

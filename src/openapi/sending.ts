@@ -8,17 +8,10 @@ import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { ForwardedHeaders } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
-import type { JsonObject } from '../protocol/message.ts'
+import type { Call } from './calls.ts'
 import { beyondHttp } from './needs-client.ts'
 import { refusalOf, refusalOfServer } from './refusal.ts'
 import type { ToolSession } from './session.ts'
-
-/** What is sent for a request, and what of its result is its answer. */
-export interface Call {
-  readonly method: string
-  readonly params: JsonObject
-  body(result: JsonObject, isRaw: boolean): Refusal
-}
 
 /** Who asked, how, and over which session it goes. */
 export interface Asked {
