@@ -9,6 +9,16 @@ interface SwaggerSystem {
   React: { createElement(type: string, attributes: object | null, ...children: unknown[]): unknown }
 }
 
+interface SwaggerPlugin {
+  /** Called when all plugins are there. */
+  afterLoad(this: { fn: SwaggerFunctions }): void
+  components: Readonly<Record<string, (attributes: { source?: unknown }) => unknown>>
+}
+
+interface SwaggerFunctions {
+  resolveSubtree(spec: Readonly<Record<string, unknown>>, path: readonly string[], options: object): Promise<unknown>
+}
+
 declare function SwaggerUIBundle(options: {
   spec: object
   domNode: Element
@@ -22,5 +32,5 @@ declare function SwaggerUIBundle(options: {
   showMutatedRequest: boolean
   validatorUrl: null
   requestInterceptor(request: SwaggerRequest): SwaggerRequest
-  plugins: readonly ((system: SwaggerSystem) => { components: Readonly<Record<string, (attributes: { source?: unknown }) => unknown>> })[]
+  plugins: readonly ((system: SwaggerSystem) => SwaggerPlugin)[]
 }): unknown

@@ -1,5 +1,6 @@
 // Shows a document with Swagger UI. Its words are those of servers that nobody vouches for: they are shown as text, never as markup.
 import { isObject, type Json } from './json.ts'
+import { partOf } from './part.ts'
 import { sendAndFollow } from './progress.ts'
 import type { Send } from './proof.ts'
 
@@ -42,6 +43,10 @@ export function show(document: Json, { from, domNode, send, tell }: ViewOptions)
     },
     plugins: [
       ({ React }) => ({
+        afterLoad() {
+          const { resolveSubtree } = this.fn
+          this.fn.resolveSubtree = (spec, path, options) => resolveSubtree(partOf(spec, path), path, options)
+        },
         components: {
           Markdown({ source }) {
             if (typeof source !== 'string' || source === '') return null
