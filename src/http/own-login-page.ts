@@ -15,6 +15,11 @@ const WORDS = {
   ],
   unknown: [404, 'Nothing here', 'There is no server of this name that you could log in at.'],
   other_name: [400, 'Another name', 'This server was called by another name than its own. Whoever runs it sets --public-url to the address that people open.'],
+  no_way_back: [
+    503,
+    'Not now',
+    'A browser cannot be sent back to this server under the name that it has. Whoever runs it sets --public-url to the https address that people open.',
+  ],
   not_proved: [403, 'Not proved', 'You did not prove who you are, or may not come in here.'],
   busy: [429, 'Too many logins', 'Too many logins are being begun. Wait a moment, and try again.'],
   away: [503, 'Not now', 'This server cannot log anybody in now. Try again later.'],
@@ -30,8 +35,10 @@ export function showPage(res: ServerResponse, word: PageWord, headers: Readonly<
 export interface Consent {
   readonly server: string
   readonly address: string
-  /** Where the person is sent. */
+  /** Who logs the person in. */
   readonly issuer: string
+  /** Where the person is sent. */
+  readonly host: string
   readonly scope: string | undefined
   readonly caller: string
   /** When the login that is there was made. */
@@ -40,9 +47,9 @@ export interface Consent {
 }
 
 /** Who logs in, where, and what for: read before anybody is sent anywhere. */
-export function showConsent(res: ServerResponse, { server, address, issuer, scope, caller, since, state }: Consent): void {
+export function showConsent(res: ServerResponse, { server, address, issuer, host, scope, caller, since, state }: Consent): void {
   const text = [
-    `<p class="wrap">You are <strong>${escaped(caller)}</strong>. You will be sent to</p><p class="wrap"><strong>${escaped(issuer)}</strong></p>`,
+    `<p class="wrap">You are <strong>${escaped(caller)}</strong>. You will be sent to</p><p class="wrap"><strong>${escaped(issuer)}</strong>${isAt(issuer, host) ? '' : ` at <strong>${escaped(host)}</strong>`}</p>`,
     `<p class="wrap">to log in there. What it gives is kept here, and used at the server <strong>${escaped(server)}</strong> (${escaped(address)}) whenever you call it through this one, and for nobody else.</p>`,
     ...(scope === undefined ? [] : [`<p class="wrap">Asked for: ${escaped(scope)}</p>`]),
     ...(since === undefined ? [] : [`<p>You are logged in there since ${escaped(since)}. A new login takes its place.</p>`]),
@@ -55,6 +62,11 @@ export function showConsent(res: ServerResponse, { server, address, issuer, scop
   ]
   // With no-referrer a browser would say of the form that it comes from nowhere, which is not let in (Fetch, "append a request `Origin` header").
   write(res, 200, `A login of your own at ${server}`, text.join('\n'), { 'referrer-policy': 'same-origin' })
+}
+
+/** Many an issuer has its pages at a host of their own. One that means harm sends people to somebody else's. */
+function isAt(issuer: string, host: string): boolean {
+  return URL.canParse(issuer) && new URL(issuer).host === host
 }
 
 /** Not by a redirect: browsers hold all that follows a form to `form-action`, and where an issuer sends people on is not known here. */

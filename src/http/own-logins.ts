@@ -19,7 +19,7 @@ import { showConsent, showPage, showWayTo, type PageWord } from './own-login-pag
 export interface OwnPlace<Begun> {
   readonly address: string
   status(): Promise<{ issuer: string; sinceMs: number; usedAtMs: number | undefined } | undefined>
-  whoAsks(): Promise<{ issuer: string; scope: string | undefined }>
+  whoAsks(): Promise<{ issuer: string; host: string; scope: string | undefined }>
   begin(how: { redirectUri: string; state: string }): Promise<Begun>
   finish(begun: Begun, parameters: URLSearchParams): Promise<void>
   forget(): Promise<boolean>
@@ -131,7 +131,7 @@ export function createOwnLogins<Begun extends { url: URL }>(options: OwnLoginsOp
       const begun = ours.begin({ ...asked, state })
       return begun && { at: 'proof' as const, ...begun, redirectUri, verifier }
     })
-    if (!flow) return showPage(res, 'other_name')
+    if (!flow) return showPage(res, 'no_way_back')
     res.setHeader('set-cookie', cookies.made(req, base, flow.uid))
     sendTo(res, flow.step.url.href)
   }
@@ -166,9 +166,9 @@ export function createOwnLogins<Begun extends { url: URL }>(options: OwnLoginsOp
     const { name, flow, step } = found
     const place = placeOfProved(name, step.identity)
     if (!place) return showPage(res, 'unknown')
-    const [{ issuer, scope }, status] = await Promise.all([place.whoAsks(), place.status()])
+    const [{ issuer, host, scope }, status] = await Promise.all([place.whoAsks(), place.status()])
     const since = status && new Date(status.sinceMs).toISOString()
-    showConsent(res, { server: name, address: place.address, issuer, scope, caller: step.identity, since, state: flow.state })
+    showConsent(res, { server: name, address: place.address, issuer, host, scope, caller: step.identity, since, state: flow.state })
   }
 
   async function answered(req: Request, res: Response): Promise<void> {

@@ -21,8 +21,8 @@ export interface OwnLogins {
   /** What is proved to the upstream in this caller's name. Without a login each request fails with `login_needed`, and nothing is sent. */
   credentialOf(caller: string, loginAt: string): UpstreamCredential
   statusOf(caller: string): Promise<OwnLogin | undefined>
-  /** Who logs people in there. Fails with `login_failed`. */
-  whoAsks(): Promise<{ issuer: string; scope: string | undefined }>
+  /** Who logs people in there, and at which host a person is to type anything. Fails with `login_failed`. */
+  whoAsks(): Promise<{ issuer: string; host: string; scope: string | undefined }>
   /** What a browser is sent to, with this state. Fails with `login_failed`. */
   begin(how: { redirectUri: string; state: string }): Promise<BegunLogin>
   /** `parameters` came with the state of what was begun. Fails with `login_failed`; else the caller has a login. */
@@ -154,7 +154,8 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
     },
     async whoAsks() {
       const found = await findFor(asking, boundedFetch(fetch, bounds))
-      return { issuer: found.issuer.server.issuer, scope: scopeFor(found.issuer, chosen) }
+      const { host } = authorizationEndpoint(found.issuer, { isPkceTrusted })
+      return { issuer: found.issuer.server.issuer, host, scope: scopeFor(found.issuer, chosen) }
     },
     async begin({ redirectUri, state }) {
       const bounded = boundedFetch(fetch, bounds)

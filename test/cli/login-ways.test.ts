@@ -92,6 +92,15 @@ describe('openmcp login NAME --config FILE', () => {
     expect(JSON.parse(stage.kept())).toMatchObject({ scope: 'a b', client: { id: 'mine' } })
   })
 
+  test('takes the word of the file for an issuer that does not say that it binds its codes, and nobody else’s', async () => {
+    const { issuer, env, file } = await staged({ server: () => ({ code_challenge_methods_supported: undefined }) })
+    const at = { url: issuer.resource.href }
+    const path = file(JSON.stringify({ mcpServers: { far: { ...at, oauth: { trustPkce: true } }, near: { ...at, oauth: {} } } }))
+    const log = (name: string): Promise<Transcript> => type(['login', name, '--config', path, '--timeout', '0.2'], { env })
+    expect(await log('near')).toMatchObject({ code: 1, stderr: expect.stringContaining('does not bind its codes') })
+    expect(await log('far')).toMatchObject({ code: 1, stderr: expect.stringContaining('nobody logged in within 0.2 s') })
+  })
+
   test.each<[string, string[], string]>([
     ['another name', ['near'], 'has no server near'],
     ['a command', ['run'], 'run is no http:// server, and has no login'],

@@ -264,6 +264,13 @@ test('behind a public URL the browser is kept to it, by a cookie that no other h
   expect((await begin(host, '?again')).status).toBe(400)
 })
 
+test('under a name to which no browser can be sent back, nobody is sent anywhere', async () => {
+  const publicUrl = new URL('https://localhost:8443')
+  const s = await staged({ listen: { publicUrl, allowHosts: [publicUrl.host] } })
+  const answer = await ask(new URL(`${s.base}/oauth/far/authorize`), { headers: { host: publicUrl.host } })
+  expect([answer.status, answer.headers['set-cookie'], answer.text]).toEqual([503, undefined, expect.stringContaining('--public-url')])
+})
+
 test('a login is renewed, once for all', async () => {
   const s = await staged()
   const ann = await keyFor(s, ANN)
