@@ -1,131 +1,75 @@
 // Tools as operations: an OpenAPI 3.1 document of what one caller may use.
 import { isObject, type JsonObject } from '../protocol/message.ts'
-import { operationIdsOf } from './operation-ids.ts'
+import { idAsMcpo, operationIdsOf } from './operation-ids.ts'
+import { operationsOf, type Described } from './operations.ts'
+import { COMPONENT_RESPONSES, REFUSAL, RESPONSES } from './responses.ts'
 import { schemaAt } from './schema.ts'
-import { segmentOf } from './segment.ts'
-
-/** What is listed of one server, as one caller may see it. */
-export interface Described {
-  readonly server: string
-  /** Its answer to `initialize`. */
-  readonly about: JsonObject
-  readonly tools: readonly JsonObject[]
-  readonly resources: readonly JsonObject[]
-  readonly prompts: readonly JsonObject[]
-}
+import { schemaForSimpleReaders } from './simple-readers.ts'
 
 export interface DocumentOptions {
   /** Below which its paths are: a path, so that it holds behind any host name. Empty: the root. */
   base: string
-  /** Its operations are at `PLACE/tools/TOOL`; as mcpo has them at `/TOOL`. */
+  /** Its operations are at `PLACE/tools/TOOL`; as mcpo has it at `/TOOL`, with its ids, and with schemas that Open WebUI can read. */
   form: 'tools' | 'mcpo'
   /** Whoever calls has to prove who they are. */
   guarded: boolean
+  /** In mcpo's form: what is something else's path there. */
+  taken?: ReadonlySet<string> | undefined
 }
 
-/** What is described, and where it is below the base. */
+/** What is described, and where it is below the base. Nowhere: the document is of it alone. */
 export interface Part extends Described {
   readonly place: string
 }
 
-export function documentOf(parts: readonly Part[], { base, form, guarded }: DocumentOptions): JsonObject {
-  const operations = parts.flatMap((part) => operationsOf(part, form))
-  const isOne = parts.length === 1
-  const ids = operationIdsOf(operations.map(({ part, name }) => (isOne ? name : `${part.server}_${name}`)))
-  const paths: [string, JsonObject][] = []
-  const schemas: [string, JsonObject][] = [['Refusal', REFUSAL]]
-  for (const [index, { part, path, name, method, operation, input, output }] of operations.entries()) {
-    const id = ids[index] ?? name
-    if (input !== undefined) schemas.push([`${id}.input`, schemaAt(`#/components/schemas/${id}.input`, input)])
-    if (output !== undefined) schemas.push([`${id}.output`, schemaAt(`#/components/schemas/${id}.output`, output)])
-    const body = input === undefined ? {} : { requestBody: { required: isNeeded(input), content: { 'application/json': { schema: refTo(`${id}.input`) } } } }
-    const answer = { description: 'The result', content: { 'application/json': { schema: output === undefined ? {} : refTo(`${id}.output`) } } }
-    const responses = { '200': answer, default: { $ref: '#/components/responses/Refusal' } }
-    paths.push([path, { [method]: { operationId: id, ...(isOne ? {} : { tags: [part.server] }), ...operation, ...body, responses } }])
+/**
+ * The document as JSON. Each operation and each schema is written as soon as it is made: all of them at once would be many more objects
+ * than there is text.
+ */
+export function documentOf(parts: readonly Part[], { base, form, guarded, taken }: DocumentOptions): string {
+  const isAsMcpo = form === 'mcpo'
+  const [first] = parts
+  const only = first?.place === '' ? first : undefined
+  const operations = parts.flatMap((part) =>
+    operationsOf(part, { place: part.place, ofTools: isAsMcpo ? '/' : '/tools/', taken }).map((operation) => ({ server: part.server, operation })),
+  )
+  const ids = operationIdsOf(
+    operations.map(({ server, operation: { name, path, method } }) => ({
+      name: !only ? `${server}_${name}` : isAsMcpo && method === 'post' ? idAsMcpo(name) : name,
+      path,
+    })),
+  )
+  const schemaFor = isAsMcpo ? schemaForSimpleReaders : schemaAt
+  const paths: string[] = []
+  const schemas = [memberOf('Refusal', REFUSAL)]
+  const refTo = (component: string, schema: unknown): JsonObject => {
+    const $ref = `#/components/schemas/${component}`
+    schemas.push(memberOf(component, schemaFor($ref, schema)))
+    return { $ref }
   }
-  return {
+  for (const [index, { server, operation }] of operations.entries()) {
+    const { path, method, words, input, output } = operation
+    const operationId = ids[index]
+    const told: JsonObject = { operationId, ...(only ? undefined : { tags: [server] }), ...words }
+    if (input !== undefined && !takesNothing(input))
+      told['requestBody'] = { required: isNeeded(input), content: { 'application/json': { schema: refTo(`${operationId}.input`, input) } } }
+    const result = isObject(output) ? refTo(`${operationId}.output`, output) : {}
+    told['responses'] = { 200: { description: 'The result', content: { 'application/json': { schema: result } } }, ...RESPONSES }
+    paths.push(memberOf(path, { [method]: told }))
+  }
+  const head = {
     openapi: '3.1.0',
-    jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
-    info: isOne && parts[0] ? infoOf(parts[0]) : { title: 'MCP tools', version: '1' },
+    info: only ? infoOf(only) : { title: 'MCP tools', version: '1' },
     ...(base !== '' && { servers: [{ url: base }] }),
-    paths: Object.fromEntries(paths),
-    components: {
-      schemas: Object.fromEntries(schemas),
-      responses: { Refusal: { description: 'Why there is no result', content: { 'application/json': { schema: refTo('Refusal') } } } },
-      ...(guarded && { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } }),
-    },
+    ...(!only && { tags: parts.map((part) => tagOf(part, base)) }),
     ...(guarded && { security: [{ bearer: [] }] }),
   }
+  const components = { responses: COMPONENT_RESPONSES, ...(guarded && { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } }) }
+  return `${JSON.stringify(head).slice(0, -1)},"paths":{${paths.join(',')}},"components":{"schemas":{${schemas.join(',')}},${JSON.stringify(components).slice(1)}}`
 }
 
-interface Operation {
-  readonly part: Part
-  readonly path: string
-  readonly name: string
-  readonly method: 'get' | 'post'
-  readonly operation: JsonObject
-  readonly input?: unknown
-  readonly output?: unknown
-}
-
-function operationsOf(part: Part, form: DocumentOptions['form']): Operation[] {
-  const { place } = part
-  const tools = part.tools.map((tool): Operation => {
-    const name = nameOf(tool)
-    return {
-      part,
-      name,
-      path: `${place}${form === 'mcpo' ? '' : '/tools'}/${segmentOf(name)}`,
-      method: 'post',
-      operation: {
-        ...wordsOf(tool, name),
-        'x-mcp-tool': name,
-        ...extended(tool, ['annotations', 'execution', 'icons']),
-        ...(tool['_meta'] !== undefined && { 'x-mcp-meta': tool['_meta'] }),
-      },
-      input: tool['inputSchema'] ?? {},
-      ...(isObject(tool['outputSchema']) && { output: tool['outputSchema'] }),
-    }
-  })
-  const prompts = part.prompts.map((prompt): Operation => {
-    const name = nameOf(prompt)
-    const given = Array.isArray(prompt['arguments']) ? prompt['arguments'].filter(isObject) : []
-    const parameters = given.map((one) => ({
-      name: String(one['name']),
-      in: 'query',
-      required: one['required'] === true,
-      schema: { type: 'string' },
-      ...(typeof one['description'] === 'string' && { description: one['description'] }),
-    }))
-    const operation = { ...wordsOf(prompt, name), 'x-mcp-prompt': name, ...extended(prompt, ['icons']), parameters }
-    return { part, name: `prompt_${name}`, path: `${place}/prompts/${segmentOf(name)}`, method: 'get', operation }
-  })
-  const resources = part.resources.map((resource): Operation => {
-    const uri = String(resource['uri'])
-    const operation = { ...wordsOf(resource, nameOf(resource)), 'x-mcp-resource': uri, ...extended(resource, ['annotations', 'icons', 'mimeType', 'size']) }
-    return { part, name: `resource_${uri}`, path: `${place}/resources/${segmentOf(uri)}`, method: 'get', operation }
-  })
-  return [...tools, ...prompts, ...resources]
-}
-
-function nameOf(listed: JsonObject): string {
-  return String(listed['name'])
-}
-
-/** The server's own words, and none of ours. */
-function wordsOf(listed: JsonObject, name: string): JsonObject {
-  const { title, description, annotations } = listed
-  const told = title ?? (isObject(annotations) ? annotations['title'] : undefined)
-  return { summary: typeof told === 'string' ? told : titleOf(name), ...(typeof description === 'string' && { description }) }
-}
-
-/** As mcpo has it. */
-function titleOf(name: string): string {
-  return name.replaceAll('_', ' ').replaceAll(/\b\p{L}/gu, (letter) => letter.toUpperCase())
-}
-
-function extended(listed: JsonObject, members: readonly string[]): JsonObject {
-  return Object.fromEntries(members.flatMap((member) => (listed[member] === undefined ? [] : [[`x-mcp-${member}`, listed[member]]])))
+function memberOf(name: string, value: JsonObject): string {
+  return `${JSON.stringify(name)}:${JSON.stringify(value)}`
 }
 
 function infoOf({ server, about }: Part): JsonObject {
@@ -135,36 +79,26 @@ function infoOf({ server, about }: Part): JsonObject {
   return { title: told ?? server, version: typeof version === 'string' ? version : '', ...(typeof instructions === 'string' && { description: instructions }) }
 }
 
+function tagOf({ server, place, about }: Part, base: string): JsonObject {
+  const { instructions } = about
+  return { name: server, ...(typeof instructions === 'string' && { description: instructions }), externalDocs: { url: `${base}${place}/docs` } }
+}
+
+/** An empty object, as those say it who write schemas of functions without parameters. Then an operation has no body: Open WebUI does not call it otherwise. */
+function takesNothing(input: unknown): boolean {
+  if (!isObject(input)) return true
+  const { type = 'object', properties = {}, required = [], additionalProperties = false, $schema: _dialect, title: _title, ...more } = input
+  return type === 'object' && additionalProperties === false && isEmpty(properties) && isEmpty(required) && isEmpty(more)
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0
+}
+
+/** Whether it may be that no arguments do not fit. */
 function isNeeded(input: unknown): boolean {
-  return isObject(input) && Array.isArray(input['required']) && input['required'].length > 0
+  if (!isObject(input)) return false
+  return (Array.isArray(input['required']) && input['required'].length > 0) || MAY_REFUSE_NOTHING.some((keyword) => keyword in input)
 }
 
-function refTo(schema: string): JsonObject {
-  return { $ref: `#/components/schemas/${schema}` }
-}
-
-const REFUSAL: JsonObject = {
-  type: 'object',
-  required: ['detail'],
-  properties: {
-    detail: {
-      type: 'object',
-      required: ['message', 'code'],
-      properties: {
-        message: { type: 'string' },
-        code: { type: 'string' },
-        hint: { type: 'string' },
-        server: { type: 'string' },
-        errors: {
-          type: 'array',
-          items: {
-            type: 'object',
-            required: ['path', 'keyword', 'message'],
-            properties: { path: { type: 'string', format: 'json-pointer' }, keyword: { type: 'string' }, message: { type: 'string' } },
-          },
-        },
-        data: true,
-      },
-    },
-  },
-}
+const MAY_REFUSE_NOTHING = ['$ref', '$dynamicRef', '$recursiveRef', 'allOf', 'anyOf', 'const', 'enum', 'if', 'minProperties', 'not', 'oneOf']

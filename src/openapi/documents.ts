@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import type { JsonObject } from '../protocol/message.ts'
 import { documentOf, type DocumentOptions, type Part } from './document.ts'
 
 interface Made {
@@ -40,7 +39,7 @@ export function createDocuments(): (req: IncomingMessage, res: ServerResponse, p
     const key = keyOf(parts, options)
     let document = made.get(key)
     if (!document) {
-      const body = Buffer.from(JSON.stringify(documentOf(parts, options) satisfies JsonObject))
+      const body = Buffer.from(documentOf(parts, options))
       document = { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` }
       bytes += body.length
     } else made.delete(key)

@@ -2,27 +2,31 @@
 
 /** Of dots alone, a part of a path is a direction. */
 const DOTS = /^\.+$/
+const PLAIN = /^[\w.-]+$/
 const OWN = /^(?:[\w.-]|~[0-9A-F]{2})+$/
 
 /**
  * Letters, digits, `.`, `_` and `-` of ASCII stand for themselves; every other byte of its UTF-8 is `~` and two hex digits, in capitals. A
- * name of dots alone is written so as well, and a name of nothing is `~`. No proxy unescapes that, or takes it for a slash.
+ * name of dots alone is written so as well, and a name of nothing is `~`. No proxy unescapes that, or takes it for a slash. Where `taken`
+ * are paths of something else, the first letter of such a name is written so.
  */
-export function segmentOf(name: string): string {
+export function segmentOf(name: string, taken?: ReadonlySet<string>): string {
+  if (PLAIN.test(name) && !DOTS.test(name)) return taken?.has(name) ? escaped(name.slice(0, 1)) + name.slice(1) : name
   if (name === '') return '~'
-  const free = DOTS.test(name) ? /[^\s\S]/ : /[\w.-]/
-  return Array.from(Buffer.from(name), (byte) => {
-    const char = String.fromCharCode(byte)
-    return byte < 128 && free.test(char) ? char : `~${byte.toString(16).toUpperCase().padStart(2, '0')}`
-  }).join('')
+  return Array.from(name, (char) => (PLAIN.test(char) && !DOTS.test(name) ? char : escaped(char))).join('')
 }
 
 /** What is not in that form is the name itself: people type it, with the escapes of URLs taken off. */
 export function nameIn(segment: string): string {
   if (segment === '~') return ''
   if (!segment.includes('~') || !OWN.test(segment)) return segment
-  return Buffer.from(
-    segment.replaceAll(/~(..)|([^~])/g, (_all, hex: string | undefined, char: string) => hex ?? char.charCodeAt(0).toString(16)),
-    'hex',
-  ).toString()
+  try {
+    return decodeURIComponent(segment.replaceAll('~', '%'))
+  } catch {
+    return segment
+  }
+}
+
+function escaped(char: string): string {
+  return Array.from(Buffer.from(char), (byte) => `~${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
 }

@@ -4,46 +4,91 @@ import Ajv2020 from 'ajv/dist/2020.js'
 import { describe, expect, test } from 'vitest'
 
 import { documentOf } from '../../src/openapi/document.ts'
-import { at, jsonOf, type Json } from '../support/json.ts'
+import { FAR_REFERENCES, HARD_TOOLS, publishedTools } from '../support/hard-schemas.ts'
+import { at, isJson, jsonOf, type Json } from '../support/json.ts'
+import { lossesIn, operationsOf, problemsOfDocument } from '../support/openapi-document.ts'
 import { scripted } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 import { ask } from '../support/wire.ts'
 import { member, tools } from '../openmcp/several.ts'
 import { child, running } from '../openmcp/stage.ts'
-import { SCHEMAS } from './hard-schemas.ts'
 
 const AJV = { strict: false, validateFormats: false, logger: false, ownProperties: true, multipleOfPrecision: 9 } as const
 
-const described = (listed: readonly Json[]): Json =>
-  documentOf([{ server: 'one', place: '', about: {}, tools: listed, resources: [], prompts: [] }], { base: '', form: 'tools', guarded: false })
+const described = (listed: readonly Json[], form: 'tools' | 'mcpo' = 'tools'): Json =>
+  jsonOf(JSON.parse(documentOf([{ server: 'one', place: '', about: {}, tools: listed, resources: [], prompts: [] }], { base: '', form, guarded: false })))
 
-describe('a schema that the server published', () => {
-  const listed = SCHEMAS.map(({ name, schema }): Json => ({ name, inputSchema: schema, outputSchema: schema }))
-  const text = JSON.stringify(described(listed))
-  const document = JSON.parse(text) as Json & { components: { schemas: Record<string, object> }; paths: Record<string, { post: { operationId: string } }> }
+const operationOf =
+  (document: Json) =>
+  (name: string): Json | undefined =>
+    operationsOf(document).find(({ operation }) => operation['x-mcp-tool'] === name)?.operation
+
+describe.each(['tools', 'mcpo'] as const)('in the form of %s, a schema that the server published', (form) => {
+  const listed = publishedTools().map((tool) => ({ outputSchema: tool['inputSchema'], ...tool }))
+  const document = described(listed, form)
   const ajv = new Ajv2020.default(AJV)
-  ajv.addSchema(document, 'document')
-  const ids = new Map(Object.values(document.paths).map(({ post }) => [String(at(post, 'x-mcp-tool')), post.operationId]))
+  // To it a dynamic reference is one to an anchor. Of a pointer it means what the other means.
+  ajv.addSchema(JSON.parse(JSON.stringify(document).replaceAll('"$dynamicRef":"#/', '"$ref":"#/')), 'document')
 
-  test.each(SCHEMAS)('means the same in the document: $name', ({ name, schema, values, verdicts }) => {
-    for (const side of ['input', 'output']) {
-      const inDocument = ajv.compile({ $ref: `document#/components/schemas/${ids.get(name)}.${side}` })
-      const alone = verdicts ? undefined : new Ajv2020.default(AJV).compile(schema)
-      expect(values.map((value) => inDocument(value))).toEqual(values.map((value, index) => (alone ? alone(value) : verdicts?.[index])))
+  // Of members called `__proto__` the validator knows nothing.
+  test.each(HARD_TOOLS.filter(({ name }) => name !== 'names-of-every-object'))('means the same in the document: $name', ({ name, good, bad }) => {
+    const id = String(operationOf(document)(name)?.['operationId'])
+    // What takes nothing has no body: then it is that of the answer.
+    for (const side of at(document, 'components', 'schemas', `${id}.input`) ? ['input', 'output'] : ['output']) {
+      if (side === 'output' && name === 'with-an-output') continue
+      const inDocument = ajv.compile({ $ref: `document#/components/schemas/${id}.${side}` })
+      expect([side, inDocument(good), bad && inDocument(bad)]).toEqual([side, true, bad && false])
     }
   })
 
-  test('leads nowhere but into the document', () => {
-    for (const [, ref = ''] of text.matchAll(/"\$ref":"([^"]*)"/g)) {
-      // In data it is data.
-      if (['#/nowhere', 'x'].includes(ref)) continue
-      const pointer = decodeURIComponent(ref.slice(1))
+  test('is compared with it and loses nothing', async () => {
+    const near = listed.filter((tool) => !FAR_REFERENCES.includes(String(at(tool, 'name'))))
+    expect(lossesIn(document, near, operationOf(document))).toEqual([])
+    expect(await problemsOfDocument(document)).toEqual([])
+  })
+})
+
+describe('a simple reader of the document in the form of mcpo', () => {
+  test.each([
+    ['a chain', Array.from({ length: 3000 }, (_, n) => [`d${n}`, { properties: { a: { $ref: `#/$defs/d${n + 1}` } } }])],
+    ['what doubles', Array.from({ length: 60 }, (_, n) => [`d${n}`, { properties: { a: { $ref: `#/$defs/d${n + 1}` }, b: { $ref: `#/$defs/d${n + 1}` } } }])],
+  ])('is not led through %s without an end', (_what, defs) => {
+    const last = `d${defs.length}`
+    const inputSchema = { $defs: Object.fromEntries([...defs, [last, { type: 'string' }]]), properties: { a: { $ref: '#/$defs/d0' } } }
+    const hostile = described([{ name: 'it', inputSchema }], 'mcpo')
+    expect(JSON.stringify(read(hostile, { $ref: '#/components/schemas/tool_it_post.input' })).length).toBeLessThan(1_000_000)
+  })
+
+  /** As Open WebUI does it. */
+  function read(whole: Json, schema: unknown, depth = 0): unknown {
+    if (depth > 900) throw new Error('it has no end')
+    // `in` of something that is neither fails there.
+    if (!isJson(schema) && !Array.isArray(schema)) throw new Error(`no schema: ${JSON.stringify(schema)}`)
+    if (Array.isArray(schema)) return schema
+    if (typeof schema['$ref'] === 'string') {
+      let found: unknown = whole['components']
+      for (const step of schema['$ref']
+        .replace(/^[#/]+|[#/]+$/g, '')
         .split('/')
-        .slice(1)
-        .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-      expect([ref, at(document, ...pointer)]).not.toEqual([ref, undefined])
+        .slice(1)) {
+        if (!isJson(found) || !Object.hasOwn(found, step)) throw new Error(`nothing is at ${schema['$ref']}`)
+        found = found[step]
+      }
+      return read(whole, found, depth + 1)
     }
-  })
+    const { properties, items } = schema
+    return {
+      ...schema,
+      ...(isJson(properties) && { properties: Object.fromEntries(Object.entries(properties).map(([key, one]) => [key, read(whole, one, depth + 1)])) }),
+      ...(items !== undefined && { items: read(whole, items, depth + 1) }),
+    }
+  }
+})
+
+test('a reference to true says nothing, and one to false that nothing fits', () => {
+  const properties = { any: { $ref: '#/$defs/any' }, none: { $ref: '#/$defs/none' } }
+  const document = described([{ name: 'echo', inputSchema: { $defs: { any: true, none: false }, properties } }])
+  expect(at(document, 'components', 'schemas', 'echo.input', 'properties')).toEqual({ any: {}, none: { not: {} } })
 })
 
 test.each([
@@ -75,9 +120,36 @@ test('a schema in the words of draft-07 is told in those of 2020-12', () => {
   })
 })
 
-test.each([undefined, null, 'x', [], { properties: { a: null, b: 5 } }])('a schema that is none (%j) takes everything', (inputSchema) => {
-  const text = JSON.stringify(described([{ name: 'echo', inputSchema }]))
-  expect(new Ajv2020.default(AJV).compile(jsonOf(at(JSON.parse(text), 'components', 'schemas', 'echo.input')))({ a: 1, b: 2 })).toBe(true)
+test('a schema in one that is none takes everything', () => {
+  const document = described([{ name: 'echo', inputSchema: { properties: { a: null, b: 5 } } }])
+  expect(at(document, 'components', 'schemas', 'echo.input')).toEqual({ properties: { a: true, b: true } })
+})
+
+test.each([
+  undefined,
+  null,
+  'x',
+  {},
+  { type: 'object' },
+  {
+    type: 'object',
+    properties: {},
+    required: [],
+    additionalProperties: false,
+    title: 'echoArguments',
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+  },
+])('a tool that takes nothing (%j) has no body', (inputSchema) => {
+  expect(at(described([{ name: 'echo', inputSchema }]), 'paths', '/tools/echo', 'post')).not.toHaveProperty('requestBody')
+})
+
+test.each([
+  [{ additionalProperties: { type: 'string' } }, false],
+  [{ properties: { a: {} } }, false],
+  [{ required: ['a'] }, true],
+  [{ anyOf: [{ required: ['a'] }] }, true],
+])('a tool that takes %j has one, which is needed: %s', (inputSchema, required) => {
+  expect(at(described([{ name: 'echo', inputSchema }]), 'paths', '/tools/echo', 'post', 'requestBody', 'required')).toBe(required)
 })
 
 test('what the server says of a tool stands with it, and nothing of ours', () => {
@@ -99,7 +171,9 @@ test('what the server says of a tool stands with it, and nothing of ours', () =>
     requestBody: { required: true, content: { 'application/json': { schema: { $ref: '#/components/schemas/get_time.input' } } } },
     responses: {
       '200': { description: 'The result', content: { 'application/json': { schema: {} } } },
-      default: { $ref: '#/components/responses/Refusal' },
+      '422': { $ref: '#/components/responses/422' },
+      '4XX': { $ref: '#/components/responses/4XX' },
+      '5XX': { $ref: '#/components/responses/5XX' },
     },
   })
 })
@@ -181,7 +255,7 @@ test('a document of a thousand tools is made of all their pages', async () => {
   const { at: under } = await running([{ ...child('many'), target: { kind: 'command', command, args, env: {} }, openapi: {} }])
   const { json } = await ask(under('/many/openapi.json'))
   expect(pathsOf(json)).toHaveLength(1000)
-  expect(at(json, 'components', 'schemas', 'tool-7.input')).toEqual({
+  expect(at(json, 'components', 'schemas', 'tool_tool_7_post.input')).toEqual({
     type: 'object',
     properties: { x: { type: 'string', pattern: '^a+$', 'x-unknown': 7 } },
     $defs: { d: { const: 7 } },

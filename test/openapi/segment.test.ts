@@ -2,7 +2,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
-import { operationIdsOf } from '../../src/openapi/operation-ids.ts'
+import { idAsMcpo, operationIdsOf } from '../../src/openapi/operation-ids.ts'
 import { nameIn, segmentOf } from '../../src/openapi/segment.ts'
 
 test.each([
@@ -21,33 +21,70 @@ test.each([
   expect(new URL(`http://h/tools/${segment}`).pathname).toBe(`/tools/${segment}`)
 })
 
-test('any name is found again', () => {
+/** Names that would mean something else in a path, and any others. */
+const anyName = fc.oneof(
+  fc.string({ unit: 'grapheme', maxLength: 3000 }),
+  fc.stringMatching(/^[./~%?#&=+;:@ \\]{0,12}$/),
+  fc.constantFrom('.', '..', '...', '~', '~7E', '%2F', '/', '//', 'openapi.json', 'docs', 'mcp', '__proto__', 'constructor', '\u0000', '\r\n'),
+)
+
+test('any name is found again, and no two are the same', () => {
+  const taken = new Set(['mcp', 'docs', '..'])
   fc.assert(
-    fc.property(fc.string({ unit: 'grapheme' }), (name) => {
-      expect(nameIn(segmentOf(name))).toBe(name)
-      expect(segmentOf(name)).toMatch(/^[\w.~-]+$/)
+    fc.property(anyName, anyName, (name, other) => {
+      for (const segment of [segmentOf(name), segmentOf(name, taken)]) {
+        expect(nameIn(segment)).toBe(name)
+        expect(segment).toMatch(/^[\w.~-]+$/)
+        expect(taken.has(segment) && segment === segmentOf(name, taken)).toBe(false)
+        // Whatever is on the way, and however often it looks.
+        expect(new URL(`http://h/a/${segment}/b`).pathname).toBe(`/a/${segment}/b`)
+        expect(decodeURIComponent(segment)).toBe(segment)
+      }
+      expect(segmentOf(name) === segmentOf(other)).toBe(name === other)
     }),
+    { numRuns: 500 },
   )
 })
 
-test.each(['my tool', 'a/b', 'größe', 'a~b', '~zz'])('%j may be typed as it is', (name) => {
+test.each(['my tool', 'a/b', 'größe', 'a~b', '~zz', '~FF'])('%j may be typed as it is', (name) => {
   expect(nameIn(name)).toBe(name)
 })
 
+const idsOf = (...names: string[]): string[] => operationIdsOf(names.map((name) => ({ name, path: `/tools/${segmentOf(name)}` })))
+
 test('an operation is called what its tool is, where a model and a program can call it so', () => {
-  expect(operationIdsOf(['echo', 'get-sum', 'a/b', 'größe', 'x'.repeat(65)])).toEqual([
+  expect(idsOf('echo', 'get-sum', 'a/b', 'größe', 'x'.repeat(65))).toEqual([
     'echo',
     'get-sum',
-    expect.stringMatching(/^a_b_[0-9a-f]{8}$/),
-    expect.stringMatching(/^gr_e_[0-9a-f]{8}$/),
-    expect.stringMatching(/^x{55}_[0-9a-f]{8}$/),
+    expect.stringMatching(/^a_b_[0-9a-f]{16}$/),
+    expect.stringMatching(/^gr_e_[0-9a-f]{16}$/),
+    expect.stringMatching(/^x{47}_[0-9a-f]{16}$/),
   ])
 })
 
 test('no two operations are called the same, and which is which depends on no order', () => {
-  const [first = ''] = operationIdsOf(['a/b'])
-  const names = ['a/b', first, 'c']
-  const ids = operationIdsOf(names)
-  expect(new Set(ids).size).toBe(3)
-  expect(operationIdsOf(names.toReversed())).toEqual(ids.toReversed())
+  fc.assert(
+    fc.property(fc.uniqueArray(anyName, { maxLength: 8 }), (some) => {
+      const names = [...some, ...idsOf(...some).filter((id) => !some.includes(id))]
+      const ids = idsOf(...names)
+      expect(new Set(ids).size).toBe(names.length)
+      for (const id of ids) expect(id).toMatch(/^[\w-]{1,64}$/)
+      expect(idsOf(...names.toReversed())).toEqual(ids.toReversed())
+    }),
+    { numRuns: 100 },
+  )
+})
+
+test('operations of one name at two places are two', () => {
+  const [one, two] = operationIdsOf(['/servers/a_b/tools/c', '/servers/a/tools/b_c'].map((path) => ({ name: 'a_b_c', path })))
+  expect([one, two]).toEqual([expect.stringMatching(/^a_b_c_[0-9a-f]{16}$/), expect.stringMatching(/^a_b_c_[0-9a-f]{16}$/)])
+  expect(one).not.toBe(two)
+})
+
+test.each([
+  ['echo', 'tool_echo_post'],
+  ['get-sum', 'tool_get_sum_post'],
+  ['a/b', 'tool_a_b_post'],
+])('%s has the id of mcpo', (name, id) => {
+  expect(idAsMcpo(name)).toBe(id)
 })

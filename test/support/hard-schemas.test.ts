@@ -3,7 +3,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { hardToolServer, HARD_TOOLS, publishedTools } from './hard-schemas.ts'
+import { FAR_REFERENCES, hardToolServer, HARD_TOOLS, publishedTools } from './hard-schemas.ts'
 import { at, isJson, jsonOf, type Json } from './json.ts'
 import { lossesIn, operationsOf, problemsOfDocument } from './openapi-document.ts'
 import { differencesOf } from './same-schema.ts'
@@ -54,7 +54,8 @@ test('a server tells of them all, page by page, and answers with what it got', a
 describe('the comparison', () => {
   const whole = (schema: unknown): { schema: unknown; root: unknown } => ({ schema, root: schema })
 
-  test.each(HARD_TOOLS.map((tool) => [tool.name, tool.inputSchema] as const))('%s is the same as itself, and as itself moved elsewhere', (_name, schema) => {
+  const near = HARD_TOOLS.filter(({ name }) => !FAR_REFERENCES.includes(name))
+  test.each(near.map((tool) => [tool.name, tool.inputSchema] as const))('%s is the same as itself, and as itself moved elsewhere', (_name, schema) => {
     expect(differencesOf(whole(schema), whole(schema))).toEqual([])
     expect(differencesOf(whole(schema), moved(schema))).toEqual([])
   })
@@ -130,7 +131,9 @@ describe('the look at a document', () => {
   })
 
   test('finds what was lost between a server and a document', () => {
-    const tools = publishedTools().filter(({ outputSchema, inputSchema }) => outputSchema === undefined && at(inputSchema, '$id') === undefined)
+    const tools = publishedTools().filter(
+      ({ name, outputSchema, inputSchema }) => outputSchema === undefined && at(inputSchema, '$id') === undefined && !FAR_REFERENCES.includes(String(name)),
+    )
     const document = documentOf(tools)
     expect(lossesIn(document, tools, byName(document))).toEqual([])
     delete jsonOf(at(document, 'components', 'schemas', 'tool-0', 'properties', 'value'))['enum']

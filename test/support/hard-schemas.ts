@@ -83,6 +83,20 @@ export const HARD_TOOLS: readonly HardTool[] = [
   ofValue('none', { not: {} }, undefined, 1),
   ofValue('false', object({ in: false }), {}, { in: 1 }, '/value/in'),
   ofValue('null', { type: 'null' }, null, 0),
+  ofValue('no-fractions', { type: ['string', 'null', 'integer'] }, 1, 1.5),
+  ofValue('fractions', { type: 'number', multipleOf: 0.25 }, 19.75, 0.3),
+  ofValue('unicode-pattern', { type: 'string', pattern: '^\\p{L}+$' }, 'été', 'a1'),
+  ofValue(
+    'unique-objects',
+    { uniqueItems: true },
+    [{ a: 1 }, { a: '1' }, [1]],
+    [
+      { a: 1, b: 2 },
+      { b: 2, a: 1 },
+    ],
+  ),
+  ofValue('data-like-references', { type: 'string', default: { $ref: 'x' }, examples: [{ $id: 'y', $ref: '#' }] }, 'a', 3),
+  { name: 'required-without-properties', inputSchema: { type: 'object', required: ['a'] }, good: { a: 1 }, bad: {}, place: '/a' },
   // Put together.
   ofValue(
     'any-of',
@@ -254,6 +268,76 @@ export const HARD_TOOLS: readonly HardTool[] = [
     bad: { value: 'a' },
     place: '/value',
   },
+  {
+    name: 'pointer-into-alternatives',
+    inputSchema: object({ first: { anyOf: [{ type: 'string', pattern: '^a' }, { type: 'null' }] }, second: { $ref: '#/properties/first/anyOf/0' } }),
+    good: { first: null, second: 'a' },
+    bad: { first: null, second: 'b' },
+    place: '/second',
+  },
+  {
+    name: 'pointer-to-no-keyword',
+    inputSchema: one({ $ref: '#/x-parts/n' }, { 'x-parts': { n: { $ref: '#/x-parts/m' }, m: { type: 'integer' } } }),
+    good: { value: 1 },
+    bad: { value: 'a' },
+    place: '/value',
+  },
+  {
+    name: 'pointer-to-false',
+    inputSchema: object({ none: { $ref: '#/$defs/none' } }, { $defs: { none: false } }),
+    good: {},
+    bad: { none: 1 },
+    place: '/none',
+  },
+  {
+    name: 'names-of-definitions',
+    inputSchema: object(
+      { a: { $ref: '#/$defs/List%3CString%3E' }, b: { $ref: '#/$defs/größe' }, c: { $ref: '#/$defs/' } },
+      { $defs: { 'List<String>': { type: 'array', items: { type: 'string' } }, größe: { type: 'integer' }, '': { type: 'null' }, List_String_: true } },
+    ),
+    good: { a: ['x'], b: 1, c: null },
+    bad: { a: ['x'], b: 'x', c: null },
+    place: '/b',
+  },
+  {
+    name: 'ids-inside',
+    inputSchema: object(
+      { a: { $ref: 'https://example.com/s' }, b: { $ref: 'https://example.com/t#/$defs/n' }, c: { $ref: 'https://example.com/t#n' } },
+      {
+        $defs: {
+          s: { $id: 'https://example.com/s', $defs: { n: { type: 'string' } }, $ref: '#/$defs/n' },
+          t: { $id: 'https://example.com/t', $defs: { n: { $anchor: 'n', type: 'integer' } } },
+        },
+      },
+    ),
+    good: { a: 'x', b: 1, c: 2 },
+    bad: { a: 1, b: 1 },
+    place: '/a',
+  },
+  {
+    name: 'relative-ids',
+    inputSchema: { $id: 'https://example.com/tools/whole', ...one({ $ref: 'part' }, { $defs: { part: { $id: 'part', type: 'integer' } } }) },
+    good: { value: 1 },
+    bad: { value: 'a' },
+    place: '/value',
+  },
+  {
+    name: 'dynamic-reference',
+    inputSchema: { $dynamicAnchor: 'tree', ...object({ kids: { type: 'array', items: { $dynamicRef: '#tree' } } }, { additionalProperties: false }) },
+    good: { kids: [{ kids: [] }] },
+    bad: { kids: [{ x: 1 }] },
+    place: '/kids/0/x',
+  },
+  {
+    name: 'recursive-in-alternatives',
+    inputSchema: object(
+      { value: { anyOf: [{ type: 'integer' }, { $ref: '#/$defs/pair' }] } },
+      { $defs: { pair: object({ left: { $ref: '#/properties/value' }, right: { $ref: '#/$defs/pair' } }, { additionalProperties: false }) } },
+    ),
+    good: { value: { left: 1, right: { left: { right: {} } } } },
+    bad: { value: { left: 'a' } },
+    place: '/value',
+  },
   // Names.
   {
     name: 'names-of-properties',
@@ -305,6 +389,10 @@ export const HARD_TOOLS: readonly HardTool[] = [
   { name: 'a/b', inputSchema: one({ type: 'integer' }), good: { value: 1 }, bad: { value: 'a' }, place: '/value' },
   { name: 'a b%20c', inputSchema: one({ type: 'integer' }), good: { value: 1 }, bad: { value: 'a' }, place: '/value' },
   { name: 'wörter-и-字', inputSchema: one({ type: 'integer' }), good: { value: 1 }, bad: { value: 'a' }, place: '/value' },
+  { name: '..', inputSchema: one({ type: 'integer' }), good: { value: 1 }, bad: { value: 'a' }, place: '/value' },
+  { name: 'token', inputSchema: one({ type: 'integer' }), good: { value: 1 }, bad: { value: 'a' }, place: '/value' },
+  { name: 'tool_a_b_post', inputSchema: one({ type: 'integer' }), good: { value: 1 }, bad: { value: 'a' }, place: '/value' },
+  { name: `long-${'n'.repeat(2000)}`, inputSchema: one({ type: 'integer' }), good: { value: 1 }, bad: { value: 'a' }, place: '/value' },
   { name: 'openapi.json', inputSchema: one({ type: 'integer' }), good: { value: 1 }, bad: { value: 'a' }, place: '/value' },
   // Much of it.
   ofValue('huge-enum', { enum: Array.from({ length: 5000 }, (_, n) => `value-${n}`) }, 'value-4999', 'value-5000'),
@@ -341,6 +429,9 @@ export const HARD_TOOLS: readonly HardTool[] = [
     place: '/value',
   },
 ]
+
+/** References that are relative to an `$id` in the schema, and that lead to what is a schema by them alone: they are not followed by simple means. */
+export const FAR_REFERENCES: readonly string[] = ['ids-inside', 'pointer-to-no-keyword']
 
 /** As tools/list tells of them. */
 export function publishedTools(): Json[] {

@@ -58,8 +58,15 @@ export function lossesIn(document: unknown, tools: readonly Json[], operationOf:
 
 function takesNothing(schema: unknown): boolean {
   if (!isJson(schema)) return false
-  const { type: _type, properties = {}, additionalProperties: _more, $schema: _dialect, required = [], ...rest } = schema
-  return Object.keys(rest).length === 0 && Object.keys(jsonOf(properties)).length === 0 && Array.isArray(required) && required.length === 0
+  const { type = 'object', properties = {}, additionalProperties = false, $schema: _dialect, title: _title, required = [], ...rest } = schema
+  return (
+    type === 'object' &&
+    additionalProperties === false &&
+    Object.keys(rest).length === 0 &&
+    Object.keys(jsonOf(properties)).length === 0 &&
+    Array.isArray(required) &&
+    required.length === 0
+  )
 }
 
 /** Clients name functions after them. */

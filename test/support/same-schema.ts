@@ -119,10 +119,11 @@ function followed(schema: unknown, standing: Standing): unknown {
     const bare = unwrapped(here)
     const reference = Object.keys(bare).every((name) => OF_THE_DOCUMENT.has(name)) ? referenceIn(bare) : undefined
     const found = reference === undefined ? undefined : lookUp(reference, standing)
-    if (!found) return here
+    if (!found) break
     here = found.schema
   }
-  return here
+  // As objects they say the same.
+  return here === true ? {} : here === false ? { not: {} } : here
 }
 
 /** Undefined: there is nothing. References to other documents are looked up nowhere. */
