@@ -71,6 +71,8 @@ export function createOwnLogins<Begun extends { url: URL }>(options: OwnLoginsOp
   const { guard, callerOf, placeOf, placeOfProved, base: baseNow, browser, pathPrefix, log, now } = options
   const { places, mayBegin, cookies, ours } = browser
   const flows = createFlows<Step<Begun>>({ now })
+  /** Who looks at a page again and again has nobody asked again and again. */
+  const asking = new WeakMap<Flow<unknown>, ReturnType<OwnPlace<Begun>['whoAsks']>>()
   const router = Router({ caseSensitive: true })
 
   /** Without a name of ours there is nothing to send anybody back to. */
@@ -166,7 +168,9 @@ export function createOwnLogins<Begun extends { url: URL }>(options: OwnLoginsOp
     const { name, flow, step } = found
     const place = placeOfProved(name, step.identity)
     if (!place) return showPage(res, 'unknown')
-    const [{ issuer, host, scope }, status] = await Promise.all([place.whoAsks(), place.status()])
+    const asked = asking.get(flow) ?? place.whoAsks()
+    asking.set(flow, asked)
+    const [{ issuer, host, scope }, status] = await Promise.all([asked, place.status()])
     const since = status && new Date(status.sinceMs).toISOString()
     showConsent(res, { server: name, address: place.address, issuer, host, scope, caller: step.identity, since, state: flow.state })
   }

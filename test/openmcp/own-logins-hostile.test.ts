@@ -81,6 +81,20 @@ describe('one caller and another', () => {
     expect(await isLoggedIn(s, ANN)).toBe(true)
   })
 
+  test('who looks at the page before the hop again and again has nobody asked again and again', async () => {
+    let asked = 0
+    const counted: typeof fetch = (...request) => {
+      asked++
+      return fetch(...request)
+    }
+    const s = await staged({ own: { fetch: counted } })
+    const ann = surfer()
+    const { url, state } = await consentOf(s, ann, 'far', ANN)
+    const before = asked
+    for (let times = 0; times < 5; times++) expect((await ann.get(`${url.replace('/answer', '/consent')}?state=${state}`)).status).toBe(200)
+    expect([asked, before > 0]).toEqual([before, true])
+  })
+
   test('who answers one page twice at once is sent on once', async () => {
     const s = await staged()
     const ann = surfer('amy')

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import {
   ElicitRequestSchema,
@@ -18,7 +19,7 @@ import { ownStage, type OwnStage } from '../support/own-login-stage.ts'
 import { bearer } from '../support/secured.ts'
 import { until } from '../support/until.ts'
 import { testWallet } from '../support/wallet.ts'
-import { ask } from '../support/wire.ts'
+import { ask, modernAsked } from '../support/wire.ts'
 
 const ANN = walletProver(testWallet())
 const BOB = walletProver(testWallet())
@@ -33,6 +34,7 @@ interface Person {
 }
 
 async function connected(s: OwnStage, who: Prover, capabilities: ClientCapabilities = {}, path = '/servers/far/mcp'): Promise<Person> {
+  const isSse = path.endsWith('/sse')
   const { secret } = await keyOf(s, who)
   const client = new Client({ name: 'test', version: '1' }, { capabilities })
   const told: unknown[] = []
@@ -44,7 +46,8 @@ async function connected(s: OwnStage, who: Prover, capabilities: ClientCapabilit
       asked.push(params)
       return { action: 'accept' }
     })
-  const transport = new StreamableHTTPClientTransport(new URL(`${s.base}${path}`), { requestInit: { headers: { authorization: `Bearer ${secret}` } } })
+  const Transport = isSse ? SSEClientTransport : StreamableHTTPClientTransport
+  const transport = new Transport(new URL(`${s.base}${path}`), { requestInit: { headers: { authorization: `Bearer ${secret}` } } })
   onTestFinished(() => client.close())
   await client.connect(transport)
   return { client, told, asked }
@@ -105,6 +108,24 @@ test('a client that opens addresses is asked to, once, and told when it is done'
   await until('both news', () => ann.told.length > 1)
   expect(ann.told).toEqual([elicitationId, 'notifications/tools/list_changed'])
   expect(await whoami(ann)).toBe('amy')
+})
+
+test('so does a client of HTTP+SSE', async () => {
+  const s = await ownStage([ANN.did])
+  const ann = await connected(s, ANN, { elicitation: { url: {} } }, '/servers/far/sse')
+  expect(await ann.client.listTools()).toEqual({ tools: [] })
+  await until('a question', () => ann.asked.length > 0)
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  await until('both news', () => ann.told.length > 1)
+  expect(await whoami(ann)).toBe('amy')
+})
+
+test('what is asked without a session is refused with the address', async () => {
+  const s = await ownStage([ANN.did])
+  const asked = modernAsked({ jsonrpc: '2.0', id: 1, method: 'tools/list' }, bearer((await keyOf(s, ANN)).secret))
+  const { json } = await ask(new URL(`${s.base}/servers/far/mcp`), asked)
+  expect(json).toMatchObject({ error: { code: -32042, data: { elicitations: [{ url: `${s.base}/oauth/far/authorize` }] } } })
+  expect(s.far.tokens.size).toBe(0)
 })
 
 test('what else is asked before the login is refused by its name', async () => {

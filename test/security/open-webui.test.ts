@@ -8,7 +8,7 @@ import { initializeMessage } from '../support/openmcp.ts'
 import { ownStage } from '../support/own-login-stage.ts'
 import { agreed, allowed, surfer } from '../support/own-login.ts'
 import { bearer, secured, type Secured } from '../support/secured.ts'
-import { ask } from '../support/wire.ts'
+import { ask, type Answer } from '../support/wire.ts'
 
 const SECRET = 'a key of an Open WebUI, long enough'
 const ANN = '3f1e8a52-0000-4000-8000-000000000001'
@@ -90,6 +90,23 @@ describe('a login of their own', () => {
     expect(status.json).toMatchObject({ authenticated: true, server: 'far', user_id: 'open-web...' })
     const other = await ask(new URL(`${s.base}/oauth/far/status`), { headers: bearer(sealed({ id: 'another' })) })
     expect(other.json).toMatchObject({ authenticated: false })
+  })
+
+  test('is what its users call tools with by plain HTTP, each their own', async () => {
+    const s = await ownStage(TRUSTED, { trust: { openWebUi: { secret: SECRET, sameHost: true } }, server: { openapi: {} } })
+    const call = async (token: string): Promise<Answer> => ask(new URL(`${s.base}/far/whoami`), { headers: bearer(token), body: {} })
+    const asked = await call(sealed())
+    expect([asked.status, asked.json['detail']]).toMatchObject([401, { error: 'authentication_required', authorization_url: `${s.base}/oauth/far/authorize` }])
+    const who = surfer('amy')
+    who.jar.set('token', sealed())
+    const { url, answer } = await who.follow(`${s.base}/oauth/far/authorize`)
+    const [, state = ''] = /name="state" value="([^"]+)"/.exec(answer?.text ?? '') ?? []
+    expect((await who.get(await allowed(who, await agreed(who, { url: new URL('answer', url).href, state, text: '' })))).status).toBe(200)
+    expect((await call(sealed())).text).toBe('"amy"')
+    for (const token of [sealed({ id: 'another' }), sealed({}, { header: { alg: 'none' } }), sealed({}, { secret: 'x'.repeat(40) })]) {
+      expect((await call(token)).status).toBe(401)
+    }
+    expect(s.far.tokens.size).toBe(1)
   })
 
   test.each<[string, Readonly<Record<string, string>>, boolean]>([
