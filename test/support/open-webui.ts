@@ -14,7 +14,7 @@ export interface Connection {
 }
 
 /** A function as models are told of it. */
-export interface OpenWebUiTool {
+interface OpenWebUiTool {
   readonly name: unknown
   readonly description: unknown
   readonly properties: Json
