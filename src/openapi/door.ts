@@ -16,11 +16,10 @@ import type { Sessions } from '../protocol/session.ts'
 import { callOfPrompt, callOfResource, callOfTemplate, callOfTool, type Call } from './calls.ts'
 import type { Described } from './operations.ts'
 import type { ListKind } from './lists.ts'
-import { createOwners } from './owners.ts'
+import { createOwners, type RestSession } from './owners.ts'
 import { refusalOf } from './refusal.ts'
 import { nameIn } from './segment.ts'
 import { createSending, write } from './sending.ts'
-import type { ToolSession } from './session.ts'
 
 /** What is served beside tools. */
 export interface OpenApiOptions {
@@ -44,7 +43,7 @@ export interface ToolsDoorOptions {
   server: string
   serves: OpenApiOptions
   upstream(): MessageUpstream | Promise<MessageUpstream>
-  sessions: Sessions<ToolSession>
+  sessions: Sessions<RestSession>
   callerOf(req: IncomingMessage): Caller
   gate: Gate
   refusalHeaders?: RefusalHeaders | undefined

@@ -3,12 +3,17 @@ import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { ForwardedHeaders, MessageUpstream } from '../protocol/exchange.ts'
-import type { Sessions } from '../protocol/session.ts'
+import type { SessionValue, Sessions } from '../protocol/session.ts'
 import { openToolSession, type ToolSession } from './session.ts'
+
+/** What has a place among sessions while it is opened, too. */
+export interface RestSession extends SessionValue {
+  ready(): Promise<ToolSession>
+}
 
 export interface OwnersOptions {
   upstream(): MessageUpstream | Promise<MessageUpstream>
-  sessions: Sessions<ToolSession>
+  sessions: Sessions<RestSession>
   log: Log
   now: () => number
 }
@@ -29,7 +34,10 @@ export function createOwners({ upstream, sessions, log, now }: OwnersOptions): (
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const opening = ids.get(key) ?? opened(key, caller, headers)
       const found = sessions.find(caller, await opening)
-      if (found) return { session: found.value, release: found.hold() }
+      if (found) {
+        const release = found.hold()
+        return { session: await found.value.ready(), release }
+      }
       // It was idle for too long, or made room.
       if (ids.get(key) === opening) ids.delete(key)
     }
@@ -45,23 +53,34 @@ export function createOwners({ upstream, sessions, log, now }: OwnersOptions): (
   }
 
   async function open(caller: Caller, headers: ForwardedHeaders, forget: () => void): Promise<string> {
-    let end = (): void => {}
-    const ended = (): void => {
+    const stop = new AbortController()
+    let ready: Promise<ToolSession> | undefined
+    // It has its place before anything is asked of the server: whoever has too many costs nothing more.
+    const entry = sessions.open(caller, {
+      ready: () => ready ?? Promise.reject(new OpenMcpError('internal', 'a session is used before it is opened')),
+      async close() {
+        forget()
+        stop.abort()
+        const session = await ready?.catch(() => undefined)
+        await session?.close()
+      },
+    })
+    const end = (): void => {
       forget()
-      end()
+      void sessions.end(entry)
     }
-    const session = await openToolSession({ upstream: await upstream(), caller, headers, ended, log, now })
-    const close = async (): Promise<void> => {
-      forget()
-      await session.close()
-    }
+    // While it is opened it does not lie idle.
+    const release = entry.hold()
+    const begin = async (): Promise<ToolSession> => openToolSession({ upstream: await upstream(), caller, headers, ended: end, signal: stop.signal, log, now })
+    ready = begin()
     try {
-      const entry = sessions.open(caller, { ...session, close })
-      end = (): void => void sessions.end(entry)
-      return entry.id
+      await ready
     } catch (error) {
-      await session.close()
+      end()
       throw error
+    } finally {
+      release()
     }
+    return entry.id
   }
 }

@@ -37,14 +37,17 @@ export function createSending({ server, gate, writers, log }: SendingOptions): (
     const isRaw = /profile="?mcp\b/.test(accept)
     const stream = accept.includes('text/event-stream') ? writers.open(res, ': open\n\n') : undefined
     const event = (name: string, text: string): void => stream?.write(`event: ${name}\ndata: ${text}\n\n`)
+    let isOver = false
     const end = (answer: Refusal): void => {
-      res.off('close', takeBack)
+      isOver = true
+      if (takeBack) res.off('close', takeBack)
       if (!stream) return write(res, answer)
       if (answer.status === 200) event('result', answer.text)
       else event('error', `{"status":${answer.status},${answer.text.slice(1)}`)
       stream.end()
     }
-    const takeBack = session.ask(method, stream ? { ...params, _meta: { progressToken: `openmcp-progress:${++lastToken}` } } : params, {
+    let takeBack: (() => void) | undefined
+    takeBack = session.ask(method, stream ? { ...params, _meta: { progressToken: `openmcp-progress:${++lastToken}` } } : params, {
       headers,
       ...(gate.readsAnswers(caller) && { seen: (post, reply) => gate.filtered(caller, post, reply) }),
       result: (result) => end(result['resultType'] === 'input_required' ? refusalOf(beyondHttp('more'), { server }) : body(result, isRaw)),
@@ -59,8 +62,8 @@ export function createSending({ server, gate, writers, log }: SendingOptions): (
         if (said === 'notifications/message') event('log', JSON.stringify(told))
       },
     })
-    // A client that is gone wants no result any more.
-    res.once('close', takeBack)
+    // A client that is gone wants no result any more. What could not even be sent is over by now.
+    if (!isOver) res.once('close', takeBack)
   }
 }
 

@@ -37,12 +37,14 @@ export interface ToolSessionOptions {
   headers: ForwardedHeaders
   /** The server has ended it. */
   ended(): void
+  /** It is not wanted any more before it is open. */
+  signal: AbortSignal
   log: Log
   now: () => number
 }
 
 /** By `initialize`, or, at a server that knows no sessions any more, by `server/discover`. */
-export async function openToolSession({ upstream, caller, headers, ended, log, now }: ToolSessionOptions): Promise<ToolSession> {
+export async function openToolSession({ upstream, caller, headers, ended, signal, log, now }: ToolSessionOptions): Promise<ToolSession> {
   /** How each call in flight is ended from here. */
   const calls = new TurnoverSet<(error: OpenMcpError) => void>()
   let lastId = 0
@@ -126,7 +128,12 @@ export async function openToolSession({ upstream, caller, headers, ended, log, n
     throw greeting.refused
   }
 
+  const stop = (): void => {
+    for (const fail of calls) fail(new OpenMcpError('stopping', 'the session with the server was ended'))
+  }
+  signal.addEventListener('abort', stop, { once: true })
   try {
+    if (signal.aborted) throw new OpenMcpError('stopping', 'the session with the server was ended')
     const about = await greet()
     if (JSON.stringify(about).length > MOST_ABOUT_CHARS) throw new OpenMcpError('upstream_broke', 'the server says more of itself than can be kept')
     const { capabilities } = about
@@ -148,7 +155,7 @@ export async function openToolSession({ upstream, caller, headers, ended, log, n
       lists,
       ask,
       async close() {
-        for (const fail of calls) fail(new OpenMcpError('stopping', 'the session with the server was ended'))
+        stop()
         await way.close()
       },
     }

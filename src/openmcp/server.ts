@@ -11,7 +11,7 @@ import { createPipeDoor, type HttpSession } from '../downstream/streamable-http.
 import type { TspSession } from '../downstream/tsp.ts'
 import type { Log } from '../observe/log.ts'
 import type { OpenApiOptions, ToolsDoor } from '../openapi/door.ts'
-import type { ToolSession } from '../openapi/session.ts'
+import type { RestSession } from '../openapi/owners.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { capAs, type Cap } from '../protocol/cap.ts'
 import type { Gate } from '../protocol/gate.ts'
@@ -84,7 +84,7 @@ export function createServer(options: ServerOptions): Server {
   const passed = createSessions<PassedSession>(own)
   const streamed = createSessions<SseSession>(own)
   const sealed = createSessions<TspSession>(own)
-  const rested = createSessions<ToolSession>(own)
+  const rested = createSessions<RestSession>(own)
   const all = [piped, passed, streamed, sealed, rested]
   const writers = createEventWriters(limits)
   const calls = createInFlight()

@@ -127,8 +127,10 @@ describe('a caller that may use one tool of one server', () => {
       ...['/mail/openapi.json', '/servers/mail/openapi.json'].map((path) => [path, path.replace('mail', 'none')]),
       ...['/tools/echo', '/tools/secret', '/prompts/a', '/resources/a'].map((place) => [`/servers/mail${place}`, `/servers/none${place}`]),
     ] as const
+    // What is in flight at a server that the caller may not use is cut whenever somebody looks for that: then it is asked again.
+    const again = (path: string, how: Asked): Promise<Answer> => asked(path, how).catch(() => again(path, how))
     for (const how of hows) {
-      for (const [hidden = '', none = ''] of pairs) expect([hidden, how, told(await asked(hidden, how))]).toEqual([hidden, how, told(await asked(none, how))])
+      for (const [hidden = '', none = ''] of pairs) expect([hidden, how, told(await again(hidden, how))]).toEqual([hidden, how, told(await again(none, how))])
     }
     expect([called(), sessionsAt(behind.mail), s.reached()]).toEqual([[], [], []])
   })
