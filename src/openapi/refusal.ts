@@ -6,7 +6,7 @@ import type { Mismatch } from './check.ts'
 import { needsClientBy } from './needs-client.ts'
 
 /** The same statuses as everywhere, but for what on JSON-RPC's doors is an answer, and here a place that is not there, or a login. */
-const STATUS: Readonly<Record<ErrorCode, number>> = { ...HTTP_STATUS, unknown_name: 404, login_needed: 401 }
+export const PLAIN_STATUS: Readonly<Record<ErrorCode, number>> = { ...HTTP_STATUS, unknown_name: 404, login_needed: 401 }
 
 export interface Details {
   server?: string | undefined
@@ -18,8 +18,8 @@ export interface Details {
 export function refusalOf(error: OpenMcpError, { server, errors }: Details = {}): Refusal {
   const { code, message, hint, data } = error
   const refused = { hint, server, errors, data }
-  if (code === 'login_needed') return { ...refusal(STATUS[code], code, message, { ...refused, ...forMcpo(data) }), headers: ASKS_FOR_LOGIN }
-  return refusal(STATUS[code], code, message, refused)
+  if (code === 'login_needed') return { ...refusal(PLAIN_STATUS[code], code, message, { ...refused, ...forMcpo(data) }), headers: ASKS_FOR_LOGIN }
+  return refusal(PLAIN_STATUS[code], code, message, refused)
 }
 
 /** Not of who the caller is here: that was shown (RFC 9470 §3). */
