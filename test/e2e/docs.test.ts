@@ -121,6 +121,8 @@ describe('the examples', () => {
       'docs/library.md: ts',
       'docs/library.md: ts',
       'docs/library.md: ts',
+      'docs/openapi.md: json',
+      'docs/openapi.md: bash',
       'docs/operations.md: console',
       'docs/operations.md: console',
       'docs/operations.md: console',

@@ -98,6 +98,16 @@ test('the file that docs/openapi.md shows for sessions of Open WebUI is one', as
   await rm(folder, { recursive: true })
 })
 
+test('what docs/openapi.md lets people paste is a document that Open WebUI reads', async () => {
+  const { base } = await forThisTest(configured(OPENMCP.start, '--api-key', KEY))
+  const [line = ''] = blocksOf(section('docs/openapi.md', 'Open WebUI'), 'bash')
+  const command = line.replace('http://127.0.0.1:8000', base).replace('/git/', '/shapes/').replace('KEY', KEY)
+  const shell = startProgram('bash', ['--norc', '-euo', 'pipefail', '-c', command])
+  expect(await shell.ended).toMatchObject({ code: 0 })
+  const tools = await OPEN_WEBUI.tools({ url: `${base}/shapes`, pasted: JSON.parse(shell.stdout.join('\n')) })
+  expect(tools.map(({ name }) => name)).toContain('tool_echo_post')
+})
+
 const post = (url: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
   fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, ...(body !== undefined && { body: JSON.stringify(body) }) })
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` })
