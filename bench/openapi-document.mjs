@@ -57,7 +57,7 @@ async function one(dist, kind, form) {
     let bytes = 0
     const res = { writeHead: () => res, end: (body) => void (bytes = body.length), req: {} }
     const [began, cpu] = [performance.now(), process.cpuUsage()]
-    documents({ headers: {} }, res, [{ server: 'bench', place: '', about, tools, resources: [], prompts: [], templates: [] }], {
+    documents({ headers: {} }, res, [{ server: 'bench', place: '', about, tools, resources: [], prompts: [], resourceTemplates: [] }], {
       base: '',
       form,
       guarded: true,

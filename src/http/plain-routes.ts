@@ -26,6 +26,28 @@ export interface OpenApiDoors {
   isTool(name: string | undefined, req: Request): Promise<boolean>
 }
 
+/** Where a `POST` is ours: a tool of such a name is not there in mcpo's form, but where its name is written otherwise. */
+export const OUR_PAGES: ReadonlySet<string> = new Set([
+  'authorize',
+  'challenge',
+  'gen-api-key',
+  'get-api-key',
+  'introspect',
+  'jwks',
+  'mcp',
+  'message',
+  'messages',
+  'openapi.json',
+  'register',
+  'reverse-lookup',
+  'revoke',
+  'revoke-api-key',
+  'rotate-api-key',
+  'sse',
+  'token',
+  'tsp',
+])
+
 /** What paths of ours begin with that have more below it: at such a name there is nothing in mcpo's form, whoever has it. */
 export const OUR_FOLDERS: ReadonlySet<string> = new Set([
   '.well-known',

@@ -1,7 +1,7 @@
 // Tools as operations: an OpenAPI 3.1 document of what one caller may use.
 import { isObject, type JsonObject } from '../protocol/message.ts'
 import { idAsMcpo, operationIdsOf } from './operation-ids.ts'
-import { operationsOf, type Described } from './operations.ts'
+import { operationsOf, type Described, type Operation } from './operations.ts'
 import { COMPONENT_RESPONSES, REFUSAL, RESPONSES } from './responses.ts'
 import { schemaAt } from './schema.ts'
 import { schemaForSimpleReaders } from './simple-readers.ts'
@@ -30,9 +30,11 @@ export function documentOf(parts: readonly Part[], { base, form, guarded, taken 
   const isAsMcpo = form === 'mcpo'
   const [first] = parts
   const only = first?.place === '' ? first : undefined
-  const operations = parts.flatMap((part) =>
-    operationsOf(part, { place: part.place, ofTools: isAsMcpo ? '/' : '/tools/', taken }).map((operation) => ({ server: part.server, operation })),
-  )
+  const byPath = new Map<string, { server: string; operation: Operation }>()
+  for (const part of parts)
+    for (const operation of operationsOf(part, { place: part.place, ofTools: isAsMcpo ? '/' : '/tools/', taken: isAsMcpo ? taken : undefined }))
+      if (!byPath.has(operation.path)) byPath.set(operation.path, { server: part.server, operation })
+  const operations = [...byPath.values()]
   const ids = operationIdsOf(
     operations.map(({ server, operation: { name, path, method } }) => ({
       name: !only ? `${server}_${name}` : isAsMcpo && method === 'post' ? idAsMcpo(name) : name,

@@ -29,8 +29,8 @@ export function createDocuments(): (req: IncomingMessage, res: ServerResponse, p
   /** An entry is the same object for as long as its list is. */
   function keyOf(parts: readonly Part[], options: DocumentOptions): string {
     const hash = createHash('sha256').update(JSON.stringify([options, parts.map(({ server, place }) => [server, place])]))
-    for (const { about, tools, prompts, resources } of parts) {
-      for (const list of [[about], tools, prompts, resources]) hash.update(`${list.map(numberOf).join(',')};`)
+    for (const { about, tools, prompts, resources, resourceTemplates } of parts) {
+      for (const list of [[about], tools, prompts, resources, resourceTemplates]) hash.update(`${list.map(numberOf).join(',')};`)
     }
     return hash.digest('base64url')
   }

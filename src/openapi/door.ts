@@ -157,14 +157,20 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
     try {
       const tools = await session.lists.all('tools', headers)
       const isSeen = ({ name }: JsonObject): boolean => gate.refusalOf(caller, postOf('tools/call', { name })) === undefined
-      const others = async (kind: 'prompts' | 'resources'): Promise<readonly JsonObject[]> =>
-        serves[kind] && gate.refusalOf(caller, postOf(`${kind}/list`)) === undefined ? session.lists.all(kind, headers) : []
+      const others = async (
+        kind: Exclude<ListKind, 'tools'>,
+        served = kind === 'prompts' ? serves.prompts : serves.resources,
+      ): Promise<readonly JsonObject[]> =>
+        served && gate.refusalOf(caller, postOf(kind === 'resourceTemplates' ? 'resources/templates/list' : `${kind}/list`)) === undefined
+          ? session.lists.all(kind, headers)
+          : []
       return {
         server,
         about: session.about,
         tools: gate.readsAnswers(caller) ? tools.filter(isSeen) : tools,
         prompts: await others('prompts'),
         resources: await others('resources'),
+        resourceTemplates: await others('resourceTemplates'),
       }
     } finally {
       release()

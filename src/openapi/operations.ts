@@ -1,6 +1,7 @@
 // What a server lists, each as an operation of a document: its path, and the server's own words about it.
 import { isObject, type JsonObject } from '../protocol/message.ts'
 import { segmentOf } from './segment.ts'
+import { variablesOf } from './uri-template.ts'
 
 /** What is listed of one server, as one caller may see it. */
 export interface Described {
@@ -9,6 +10,7 @@ export interface Described {
   readonly about: JsonObject
   readonly tools: readonly JsonObject[]
   readonly resources: readonly JsonObject[]
+  readonly resourceTemplates: readonly JsonObject[]
   readonly prompts: readonly JsonObject[]
 }
 
@@ -55,7 +57,15 @@ export function operationsOf(described: Described, { place, ofTools, taken }: Pl
     extend(words, resource, ['annotations', 'icons', 'mimeType', 'size'])
     return { name: `resource_${uri}`, path: `${place}/resources/${segmentOf(uri)}`, method: 'get', words }
   })
-  return [...tools, ...prompts, ...resources]
+  const templates = described.resourceTemplates.map((template): Operation => {
+    const uri = String(template['uriTemplate'])
+    const words = wordsOf(template, nameOf(template))
+    words['x-mcp-resource-template'] = uri
+    extend(words, template, ['annotations', 'icons', 'mimeType'])
+    words['parameters'] = variablesOf(uri).map(({ name, isNeeded }) => parameter(name, isNeeded))
+    return { name: `resource_${uri}`, path: `${place}/resources/${segmentOf(uri)}`, method: 'get', words }
+  })
+  return [...tools, ...prompts, ...resources, ...templates]
 }
 
 function nameOf(listed: JsonObject): string {
@@ -84,10 +94,11 @@ function parametersOf(prompt: JsonObject): JsonObject[] {
   const given = Array.isArray(prompt['arguments']) ? prompt['arguments'].filter(isObject) : []
   const byName = new Map(given.map((one) => [String(one['name']), one]))
   return [...byName].map(([name, { required, description }]) => ({
-    name,
-    in: 'query',
-    required: required === true,
-    schema: { type: 'string' },
+    ...parameter(name, required === true),
     ...(typeof description === 'string' && { description }),
   }))
+}
+
+function parameter(name: string, required: boolean): JsonObject {
+  return { name, in: 'query', required, schema: { type: 'string' } }
 }

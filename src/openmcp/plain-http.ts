@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Handler } from '../downstream/mcp.ts'
 import { refuse, refusesAs, type RefusalHeaders } from '../downstream/refuse.ts'
 import { OpenMcpError } from '../errors.ts'
-import { OUR_FOLDERS, type OpenApiDoors } from '../http/plain-routes.ts'
+import { OUR_FOLDERS, OUR_PAGES, type OpenApiDoors } from '../http/plain-routes.ts'
 import { proxyPrefix, type BehindProxy } from '../http/proxy-prefix.ts'
 import type { Log } from '../observe/log.ts'
 import type { ToolsDoor } from '../openapi/door.ts'
@@ -61,7 +61,7 @@ export function createPlainHttp(options: PlainHttpOptions): OpenApiDoors {
     const named = form === 'mcpo' ? `/${encodeURIComponent(name ?? '')}` : serverPath(name ?? '')
     const base = takenOff(req) + pathPrefix
     const at = { form, guarded, base: name === undefined ? base : base + named }
-    const alone = name === undefined ? { ...at, form: options.form } : at
+    const alone = name === undefined ? { ...at, form: options.form, taken: OUR_PAGES } : at
     // From here on it is its failures that are told.
     if (one) refusesAs(res, (error) => refusalOf(error, { server: one.server }))
     if (one) return documents(req, res, [{ ...(await one.describe(req)), place: '' }], alone)

@@ -3,7 +3,8 @@ import { createServer } from 'node:http'
 import type { Response } from 'express'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { OUR_FOLDERS, type OpenApiDoors } from '../../src/http/plain-routes.ts'
+import { OUR_FOLDERS, OUR_PAGES, type OpenApiDoors } from '../../src/http/plain-routes.ts'
+import { segmentOf } from '../../src/openapi/segment.ts'
 import { at } from '../support/json.ts'
 import { onLoopback } from '../support/loopback.ts'
 import { ask } from '../support/wire.ts'
@@ -52,6 +53,14 @@ test('a name that a path of ours begins with is no server there, and each such n
     ['tools', A_TOOL],
     ['name', A_TOOL],
   ])
+})
+
+test('each path where a tool of its name is not in the form of mcpo is known', async () => {
+  const { routes, status } = await served(everywhere())
+  const pages = [...new Set(routes.flatMap((route) => /^\/([^/:]+)$/.exec(route)?.[1] ?? []))]
+  const answers = await Promise.all(pages.map(async (name) => ({ name, answer: await status('POST', `/${name}`) })))
+  expect([...OUR_PAGES].toSorted()).toEqual(answers.flatMap(({ name, answer }) => (answer === A_TOOL ? [] : [name])).toSorted())
+  for (const name of OUR_PAGES) expect([name, await status('POST', `/${segmentOf(name, OUR_PAGES)}`)]).toEqual([name, A_TOOL])
 })
 
 test('a server of such a name is told of at the start and when it comes later, and is where ours are', async () => {

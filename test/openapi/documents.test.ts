@@ -16,7 +16,7 @@ import { child, running } from '../openmcp/stage.ts'
 const AJV = { strict: false, validateFormats: false, logger: false, ownProperties: true, multipleOfPrecision: 9 } as const
 
 const described = (listed: readonly Json[], form: 'tools' | 'mcpo' = 'tools'): Json =>
-  jsonOf(JSON.parse(documentOf([{ server: 'one', place: '', about: {}, tools: listed, resources: [], prompts: [] }], { base: '', form, guarded: false })))
+  jsonOf(JSON.parse(documentOf([{ server: 'one', place: '', about: {}, tools: listed, resources: [], resourceTemplates: [], prompts: [] }], { base: '', form, guarded: false })))
 
 const operationOf =
   (document: Json) =>
