@@ -1,5 +1,5 @@
 // Shows a document with Swagger UI. Its words are those of servers that nobody vouches for: they are shown as text, never as markup.
-import { isObject, type Json } from './json.ts'
+import { isObject, textIn, type Json } from './json.ts'
 import { partOf } from './part.ts'
 import { sendAndFollow } from './progress.ts'
 import type { Send } from './proof.ts'
@@ -22,7 +22,7 @@ export function show(document: Json, { from, domNode, send, tell }: ViewOptions)
   // What a document of ours tells of is below it, and found there also where a proxy that nobody told us of has put us elsewhere.
   const servers = [{ url: new URL('.', from).href.replace(/\/$/, '') }]
   SwaggerUIBundle({
-    spec: { ...known, paths: grouped(document), servers },
+    spec: { ...known, paths: grouped(document), tags: tagsOf(document, from), servers },
     domNode,
     deepLinking: false,
     docExpansion: 'list',
@@ -61,6 +61,12 @@ export function show(document: Json, { from, domNode, send, tell }: ViewOptions)
       }),
     ],
   })
+}
+
+/** Each server has a page of its own. What it says of itself stands there. */
+function tagsOf({ tags }: Json, from: URL): Json[] {
+  const names = Array.isArray(tags) ? tags.flatMap((tag) => (isObject(tag) ? (textIn(tag, 'name') ?? []) : [])) : []
+  return names.map((name) => ({ name, externalDocs: { description: 'Its own page', url: new URL(`servers/${encodeURIComponent(name)}/docs`, from).href } }))
 }
 
 /** What has no group is in one of its kind. */

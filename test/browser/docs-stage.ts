@@ -4,9 +4,12 @@ import type { Locator, Page } from 'playwright-core'
 
 import { at, type Json } from '../support/json.ts'
 import { json, type Received } from '../support/upstream.ts'
-import { button, heading } from './visit.ts'
+import { button, heading, LOOKS } from './visit.ts'
 
 export const OPERATOR_KEY = 'a-key-of-the-operator-of-this-server'
+
+/** Each width and each colour once: this page takes a second to open. */
+export const SOME_LOOKS = [LOOKS[0], LOOKS[3]] as const
 
 /** What axe says of Swagger UI itself: its field for a body has no label, its buttons are faint, its parts are not all in one. */
 export const THEIRS =
