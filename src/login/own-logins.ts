@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 
-import { OpenMcpError } from '../errors.ts'
+import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import { findFor, loginOf, type Found, type LoginAsked } from './before-login.ts'
 import { LOGIN_BOUNDS, boundedFetch, type BoundedFetch, type Fetch, type FetchBounds } from './bounded-fetch.ts'
@@ -10,7 +10,7 @@ import { clientFor, type Client, type ClientChoice } from './client.ts'
 import { exchangeCode } from './code-grant.ts'
 import { createCredential, type UpstreamCredential } from './credential.ts'
 import { keptToken } from './kept-token.ts'
-import { callersDirectory, createLogins, type Logins } from './logins.ts'
+import { callersDirectory, callersLogins, createLogins, type Logins } from './logins.ts'
 import { authorizationEndpoint, requestFor, scopeFor, type Request } from './person.ts'
 import { readAnswer } from './redirect-answer.ts'
 import { takeBack } from './take-back.ts'
@@ -80,6 +80,7 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
   const usedAtMs = new Map<string, number>()
   /** How many logins of a caller were forgotten: what was read of them before holds no more. */
   const forgotten = new Map<string, number>()
+  let sweptAtMs = -Infinity
 
   /** A directory of each caller: what lists one cannot find another's. */
   function loginsOf(caller: string): Logins {
@@ -124,6 +125,16 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
     await forget(caller)
   }
 
+  /** Of callers who do not come back, too, as long as anybody comes. */
+  async function endAllIdle(): Promise<void> {
+    if (idleMs === Infinity || now() < sweptAtMs + SWEEP_MS) return
+    sweptAtMs = now()
+    for (const logins of await callersLogins({ directory, now })) {
+      const { kept } = await logins.list()
+      for (const { login } of kept) if (login.holder?.server === server) await endIdle(login.holder.caller)
+    }
+  }
+
   return {
     address,
     credentialOf(caller, loginAt) {
@@ -139,6 +150,7 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
           seen = forgotten.get(caller)
           const headers = await credential.headers(request)
           usedAtMs.set(caller, now())
+          endAllIdle().catch((thrown: unknown) => log.warn('logins that lie idle could not be looked for', { server, detail: toOpenMcpError(thrown).message }))
           return headers
         },
         refused: (request, refusal) => credential.refused(request, refusal),
@@ -191,6 +203,8 @@ export function createOwnLogins(options: OwnLoginsOptions): OwnLogins {
     forget,
   }
 }
+
+const SWEEP_MS = 60_000
 
 /** Nobody waits here: what was begun is forgotten by whoever keeps it. */
 const NEVER = new AbortController().signal

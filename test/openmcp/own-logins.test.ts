@@ -9,6 +9,7 @@ import { INITIALIZED, initializeMessage } from '../support/openmcp.ts'
 import { agreed, allowed, begun, consentOf, logInAsOwn, proved, surfer } from '../support/own-login.ts'
 import { ownStage, type OwnStage as Stage } from '../support/own-login-stage.ts'
 import { bearer, type Secured } from '../support/secured.ts'
+import { until } from '../support/until.ts'
 import { testWallet } from '../support/wallet.ts'
 import { ask, type Answer } from '../support/wire.ts'
 
@@ -296,6 +297,23 @@ test('a login that lies idle for longer than the server allows is taken back, an
   expect(await whoami(s, ann)).toContain('wants a login of your own')
   expect((await statusOf(s, ann)).json['authenticated']).toBe(false)
   expect([s.far.tokens.size, s.far.revoked.length > 0]).toEqual([shown, true])
+})
+
+test('a login whose caller does not come back is taken back while others call, and theirs is not', async () => {
+  let later = 0
+  const s = await staged({ own: { idleSeconds: 1800, now: () => Date.now() + later } })
+  const ann = await keyFor(s, ANN)
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  await logInAsOwn(s, surfer('ben'), 'far', BOB)
+  later = 1000_000
+  expect(await whoami(s, ann)).toBe('amy')
+  later = 2000_000
+  expect(await whoami(s, ann)).toBe('amy')
+  const kept = async (): Promise<number> => (await Promise.all((await readdir(join(s.directory, 'callers'))).map(filesOf))).flat().length
+  const filesOf = (own: string): Promise<string[]> => readdir(join(s.directory, 'callers', own))
+  await until('one login less', async () => (await kept()) === 1)
+  expect(s.far.revoked.length).toBeGreaterThan(0)
+  expect(await whoami(s, ann)).toBe('amy')
 })
 
 test('a login that was made before this process began is idle since it was renewed last', async () => {
