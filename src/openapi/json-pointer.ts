@@ -2,12 +2,11 @@
 
 /** Halves of pairs of surrogates. */
 const HALVES = /\p{Cs}/u
-const HALVES_ALL = new RegExp(HALVES, 'gu')
 
 /** Undefined: it is none. Half a character is none of a URI. */
 export function stepsIn(fragment: string): string[] | undefined {
   if (fragment === '') return []
-  if (!fragment.startsWith('/') || HALVES.test(fragment)) return undefined
+  if (!fragment.startsWith('/') || !isWritable(fragment)) return undefined
   const steps = fragment.slice(1).split('/')
   if (!fragment.includes('~') && !fragment.includes('%')) return steps
   try {
@@ -20,6 +19,12 @@ export function stepsIn(fragment: string): string[] | undefined {
   }
 }
 
+/** What half a character is in the name of cannot be written. */
+export function isWritable(step: string): boolean {
+  return !HALVES.test(step)
+}
+
+/** Of steps that can be written. */
 export function fragmentOf(steps: readonly string[]): string {
   let fragment = ''
   for (const step of steps) fragment += `/${PLAIN.test(step) ? step : encoded(step)}`
@@ -30,7 +35,7 @@ export function fragmentOf(steps: readonly string[]): string {
 const PLAIN = /^[\w$.-]+$/
 
 function encoded(step: string): string {
-  return encodeURI(step.replaceAll(HALVES_ALL, '\uFFFD').replaceAll('~', '~0').replaceAll('/', '~1')).replaceAll('#', '%23').replaceAll('?', '%3F')
+  return encodeURI(step.replaceAll('~', '~0').replaceAll('/', '~1')).replaceAll('#', '%23').replaceAll('?', '%3F')
 }
 
 /** What is there, of own members alone. */

@@ -1,7 +1,7 @@
 // A server's JSON Schema as part of an OpenAPI 3.1 document. It means the same there: only its references are told anew, because what
 // `#` stands for is another document now.
 import { isObject, type JsonObject } from '../protocol/message.ts'
-import { fragmentOf, memberOf, stepsIn } from './json-pointer.ts'
+import { fragmentOf, isWritable, memberOf, stepsIn } from './json-pointer.ts'
 import { areMoved, isOfOlderDraft, modernise } from './older-drafts.ts'
 import { replaceSubschemas, type Walk } from './subschemas.ts'
 
@@ -156,7 +156,7 @@ function fragmentsIn(root: JsonObject): ReadonlyMap<object, string> {
   function visit(holder: object, fragment: string): void {
     fragments.set(holder, fragment)
     for (const [step, below] of Object.entries(holder) as [string, unknown][])
-      if (typeof below === 'object' && below !== null) visit(below, fragment + fragmentOf([step]))
+      if (typeof below === 'object' && below !== null && isWritable(step)) visit(below, fragment + fragmentOf([step]))
   }
 }
 
