@@ -35,8 +35,10 @@ async function read(): Promise<void> {
     const from = new URL('openapi.json', location.href)
     const response = await proof.send(from, { headers: { accept: 'application/json' } })
     tell('')
-    if (response.status === 401) return await askWho(response.headers.get('www-authenticate') ?? '')
     const document = await objectIn(response)
+    const needed = loginIn(document)
+    if (response.status === 401 && needed === undefined) return await askWho(response.headers.get('www-authenticate') ?? '')
+    if (needed !== undefined) return complain(needed)
     if (!response.ok || !document) return complain(whyNot(response.status, document))
     // What is shown has a main part of its own.
     at('door').hidden = true
@@ -63,6 +65,13 @@ function shown(document: Json, from: URL): void {
   const title = isObject(about) ? textIn(about, 'title') : undefined
   if (title !== undefined) window.document.title = title
   show(document, { from, domNode: at('api'), send: proof.send, tell })
+}
+
+/** Who one is was shown, and at the server one is nobody yet: what to do about that, which is no question of this page. */
+function loginIn(refusal: Json | undefined): string | undefined {
+  const detail = refusal?.['detail']
+  if (!isObject(detail) || textIn(detail, 'code') !== 'login_needed') return undefined
+  return `${textIn(detail, 'message') ?? 'The server wants a login of your own'}: ${textIn(detail, 'hint') ?? 'log in there, then try again'}.`
 }
 
 function whyNot(status: number, refusal: Json | undefined): string {
