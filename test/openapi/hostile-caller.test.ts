@@ -10,6 +10,7 @@ import { bearer, secured, toolServer, type Secured } from '../support/secured.ts
 import { until } from '../support/until.ts'
 import { upstream, type Received, type Upstream } from '../support/upstream.ts'
 import { ask, open, openSocket, type Answer, type Asked } from '../support/wire.ts'
+import { many } from './hostile.ts'
 
 type Answers = Parameters<typeof upstream>[0]
 
@@ -172,6 +173,34 @@ test('a token for one server opens neither another, nor the root, nor the docume
   expect(called()).toEqual([])
   for (const path of ofGit) expect([path, await statusOf(forGit, path)]).toEqual([path, 200])
   for (const path of ofRoot) expect([path, await statusOf(forRoot, path)]).toEqual([path, 200])
+})
+
+test('tools that the operator switched off are not there, for whoever may use all others', async () => {
+  const { s, behind, asked, called } = await stage()
+  const { origin } = behind.git
+  const git = { kind: 'remote', urls: [new URL('/mcp', origin)], transport: 'http', headers: {} } as const
+  const one = (name: string, tools: NamedServer['tools']): NamedServer => ({
+    name,
+    target: git,
+    isolation: 'session',
+    limits: DEFAULT_LIMITS,
+    openapi: SERVES,
+    ...(tools && { tools }),
+  })
+  await s.apply([one('allowed', { allow: ['e*'] }), one('blocked', { block: ['*cret'] }), one('none', { allow: [] })])
+  for (const [name, of] of [
+    ['allowed', 'echo'],
+    ['blocked', 'echo'],
+  ] as const) {
+    for (const below of [`/servers/${name}/tools/`, `/${name}/`]) {
+      for (const spelled of ['secret', 'se%63ret', '~73ecret'])
+        expect(told(await asked(below + spelled, { body: {} }))).toEqual(told(await asked(`${below}nothing`, { body: {} })))
+      expect((await asked(below + of, { body: {} })).status).toBe(200)
+    }
+    for (const path of [`/servers/${name}/openapi.json`, `/${name}/openapi.json`]) expect((await asked(path)).text).not.toContain('secret')
+  }
+  expect((await asked('/none/echo', { body: {} })).status).toBe(404)
+  expect(called()).toEqual(many(4, () => 'git echo'))
 })
 
 test('a token bound to a key opens a tool with a proof for that tool, once, and with no other', async () => {

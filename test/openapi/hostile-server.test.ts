@@ -265,6 +265,25 @@ describe('a list', () => {
     expect((await ask(under('/bad/other'), { body: {} })).text).toBe('"other"')
   })
 
+  test.each<[string, Json]>([
+    ['an anchor', { $defs: { ['x'.repeat(100_000)]: { $anchor: 'a' } }, properties: { a: { allOf: many(5000, () => ({ $ref: '#a' })) } } }],
+    [
+      'a pointer in a resource of its own',
+      { $defs: { ['x'.repeat(100_000)]: { $id: 'https://a.example', $defs: { a: {} }, anyOf: many(5000, () => ({ $ref: '#/$defs/a' })) } } },
+    ],
+    [
+      'anchors of one word each',
+      { properties: Object.fromEntries(many(5000, (index) => [`é${index}`, { $anchor: `a${index}`, not: { $ref: `#a${index}` } }])) },
+    ],
+  ])('with many short references by %s to a long way is a document not much longer', async (_what, inputSchema) => {
+    const { under } = await beside([{ name: 'it', inputSchema }])
+    for (const path of ['/servers/bad/openapi.json', '/bad/openapi.json']) {
+      const document = await ask(under(path))
+      expect(document.status).toBe(200)
+      expect(document.text.length).toBeLessThan(3_000_000)
+    }
+  })
+
   test('of more than can be kept is told in part, and what is beyond is not there', async () => {
     const { under, called, log } = await beside(many(100_000, (index) => ({ name: `t${index}` })))
     expect(pathsOf(await ask(under('/servers/bad/openapi.json'))).length).toBe(20_000)
