@@ -1,5 +1,5 @@
 // Below which path clients find us when a proxy in front takes it off: as the operator says, or a proxy that the operator has named.
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { BlockList } from 'node:net'
 
 import { pathPrefixOf, type Network } from '../protocol/behind-proxy.ts'
@@ -11,8 +11,13 @@ export interface BehindProxy {
   trustProxies?: readonly Network[] | undefined
 }
 
+interface Request {
+  readonly headers: IncomingHttpHeaders
+  readonly socket: { readonly remoteAddress?: string | undefined; readonly remoteFamily?: string | undefined }
+}
+
 /** Of each request. Whoever is not named says nothing, and what is no path, or more than one, is not heard. */
-export function proxyPrefix({ rootPath, trustProxies = [] }: BehindProxy): (req: IncomingMessage) => string {
+export function proxyPrefix({ rootPath, trustProxies = [] }: BehindProxy): (req: Request) => string {
   if (rootPath !== undefined) return () => rootPath
   if (trustProxies.length === 0) return () => ''
   const trusted = new BlockList()

@@ -1,6 +1,7 @@
 // Behind a proxy that takes a path off: documents say where operations are for whoever reads them there, and only who was named is heard.
 import { describe, expect, test } from 'vitest'
 
+import { proxyPrefix } from '../../src/http/proxy-prefix.ts'
 import { networkOf } from '../../src/protocol/behind-proxy.ts'
 import type { ListenOptions } from '../../src/openmcp.ts'
 import type { RootOpenApiOptions } from '../../src/openmcp/options.ts'
@@ -96,6 +97,20 @@ test('a document that was made for one place is not told at another', async () =
     servers.push(json['servers'])
   }
   expect(servers).toEqual([[{ url: '/a' }], [{ url: '/b' }], [{ url: '/a' }], undefined])
+})
+
+test.each([
+  ['10.1.2.3', 'IPv4', '/a'],
+  // As IPv4 comes to who listens on every address.
+  ['::ffff:10.1.2.3', 'IPv6', '/a'],
+  ['fd00::7', 'IPv6', '/a'],
+  ['11.1.2.3', 'IPv4', ''],
+  ['::ffff:11.1.2.3', 'IPv6', ''],
+  ['fe80::7', 'IPv6', ''],
+  [undefined, undefined, ''],
+])('of 10.0.0.0/8 and fd00::/8 is %s: %s', (remoteAddress, remoteFamily, prefix) => {
+  const prefixOf = proxyPrefix(trusting('10.0.0.0/8', 'fd00::/8'))
+  expect(prefixOf({ socket: { remoteAddress, remoteFamily }, headers: { 'x-forwarded-prefix': '/a' } })).toBe(prefix)
 })
 
 describe('where proxies are', () => {
