@@ -62,6 +62,12 @@ describe.skipIf(chromium.missing !== undefined)(`the page on which operations ar
         }
       }
       expect(calledWith(stage)).toEqual([])
+      // Nor has a person who pastes it, but for a key of the operator.
+      await button(page, 'Forget it').click()
+      await showKey(page, shown[0]?.[0]?.slice('DPoP '.length))
+      await page.getByText('This is not accepted here').waitFor()
+      await showKey(page)
+      expect(await tryIt(page, '/tools/echo', { message: 'with a key' })).toEqual(ANSWERED)
     })
 
     test('has a login that outlives its token, and ends when it is left', async () => {
