@@ -101,6 +101,25 @@ test('whoever says other things to the server with every call has no more than t
   await Promise.all([...streams, other].map((stream) => stream.stop()))
 })
 
+test('what callers give in headers reaches their own server process and their own session, and no other', async () => {
+  const one = child('one')
+  const two = await member('two', { 'tools/list': () => ({ tools: [{ name: 'it', inputSchema: { type: 'object' } }] }), 'tools/call': () => ({ content: [] }) })
+  const target = { ...one.target, headerToEnv: { 'x-key': 'KEY' } } as typeof one.target // a command's
+  const { at: under } = await running([
+    { ...one, target, openapi: {} },
+    { ...two.server, openapi: {}, forwardHeaders: ['x-key'] },
+  ])
+  const keys = many(4, (index) => `key-${index % 2}`)
+  const seen = await Promise.all(keys.map(async (key) => at((await ask(under('/one/who'), { body: {}, headers: { 'x-key': key } })).json, 'env', 'KEY')))
+  expect(seen).toEqual(keys)
+  expect(at((await ask(under('/one/who'), { body: {} })).json, 'env', 'KEY')).toBe(undefined)
+  await Promise.all(keys.map((key) => ask(under('/two/it'), { body: {}, headers: { 'x-key': key, cookie: 'a=b', authorization: 'Bearer a', 'x-other': 'b' } })))
+  const heard = two.behind.received.filter(({ body }) => ['initialize', 'tools/call'].includes(String(body['method'])))
+  const opened = heard.filter(({ body }) => body['method'] === 'initialize').map(({ headers }) => headers['x-key'])
+  expect([opened.length, new Set(opened)]).toEqual([2, new Set(['key-0', 'key-1'])])
+  for (const { headers } of heard) expect([headers.cookie, headers.authorization, headers['x-other']]).toEqual([undefined, undefined, undefined])
+})
+
 test('sessions that are not open yet count, and end with whoever is trusted no more', async () => {
   const ann = await holder()
   let answers = 0
