@@ -29,6 +29,8 @@ const LISTS: ReadonlyMap<string, { kind: string; key: string }> = new Map([
   ['resources/templates/list', { kind: 'resources', key: 'resourceTemplates' }],
 ])
 const KINDS = ['tools', 'prompts', 'resources']
+/** What a client began with is kept as long as its session. One that says more hears of the login by the error alone. */
+const MOST_HELLO = 64 * 1024
 
 export function createUntilLogin({ server, loginAt }: { server: string; loginAt(): string }): UntilLogin {
   const links = new Set<Waiting>()
@@ -165,7 +167,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
   }
 
   function initialize(message: RequestMessage, headers: ForwardedHeaders, reply: Reply): void {
-    hello = { message, headers }
+    hello = JSON.stringify(message.body).length <= MOST_HELLO ? { message, headers } : undefined
     const begun = (result: JsonObject | undefined): void => void (version = result?.['protocolVersion'])
     inner.send(alone(message), headers, {
       ...reply,
@@ -174,7 +176,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
         reply.answer(id, text, errorCode)
       },
       failed(error, id) {
-        if (error.code !== 'login_needed') return reply.failed(error, id)
+        if (error.code !== 'login_needed' || !hello) return reply.failed(error, id)
         const greeting = greet(message)
         begun(greeting)
         leave()
@@ -244,6 +246,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
     changed() {
       changes++
       if (version === undefined) return
+      if (!hello) return events.ended(broken())
       if (!isWaiting) leave()
       isAsked = false
       if (!isListening) return

@@ -19,7 +19,7 @@ import { ownStage, type OwnStage } from '../support/own-login-stage.ts'
 import { bearer } from '../support/secured.ts'
 import { until } from '../support/until.ts'
 import { testWallet } from '../support/wallet.ts'
-import { ask, modernAsked } from '../support/wire.ts'
+import { ask, modernAsked, type Answer } from '../support/wire.ts'
 
 const ANN = walletProver(testWallet())
 const BOB = walletProver(testWallet())
@@ -126,6 +126,19 @@ test('what is asked without a session is refused with the address', async () => 
   const { json } = await ask(new URL(`${s.base}/servers/far/mcp`), asked)
   expect(json).toMatchObject({ error: { code: -32042, data: { elicitations: [{ url: `${s.base}/oauth/far/authorize` }] } } })
   expect(s.far.tokens.size).toBe(0)
+})
+
+test('a client that begins with very much is told by the error alone, and later has no session that outlives a login', async () => {
+  const s = await ownStage([ANN.did])
+  const headers = bearer((await keyOf(s, ANN)).secret)
+  const url = new URL(`${s.base}/servers/far/mcp`)
+  const params = { protocolVersion: '2025-11-25', capabilities: { experimental: { x: { y: 'z'.repeat(70_000) } } }, clientInfo: { name: 'x', version: '1' } }
+  const begin = async (): Promise<Answer> => ask(url, { headers, body: { jsonrpc: '2.0', id: 1, method: 'initialize', params } })
+  expect((await begin()).json).toMatchObject({ error: { code: -32042 } })
+  await logInAsOwn(s, surfer('amy'), 'far', ANN)
+  const session = String((await begin()).headers['mcp-session-id'])
+  await logInAsOwn(s, surfer('amelia'), 'far', ANN)
+  expect((await ask(url, { headers: { ...headers, 'mcp-session-id': session }, body: { jsonrpc: '2.0', id: 2, method: 'ping' } })).status).toBe(404)
 })
 
 test('what else is asked before the login is refused by its name', async () => {
