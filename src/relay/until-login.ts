@@ -1,13 +1,12 @@
 // A server at which each caller logs in themselves, for clients of those who have not, or not any more: their session stays open, says where
 // to log in, and goes on at the server once they have. Nothing is sent there before.
-import { randomUUID } from 'node:crypto'
-
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { NO_REPLY, type ForwardedHeaders, type Link, type LinkEvents, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isObject, type JsonObject, type Message, type Post, type RequestMessage } from '../protocol/message.ts'
-import { LAST_LEGACY_VERSION, LEGACY_VERSIONS, paramsOf } from '../protocol/revision.ts'
+import { paramsOf } from '../protocol/revision.ts'
+import { createLoginWords, KINDS, LISTS } from './login-words.ts'
 
 export interface UntilLogin {
   /** The same upstream. A link of it whose `initialize` fails with `login_needed` is answered here, until there is a login. */
@@ -21,14 +20,6 @@ interface Waiting extends Link {
   changed(): void
 }
 
-/** What is listed, by the method that lists it. */
-const LISTS: ReadonlyMap<string, { kind: string; key: string }> = new Map([
-  ['tools/list', { kind: 'tools', key: 'tools' }],
-  ['prompts/list', { kind: 'prompts', key: 'prompts' }],
-  ['resources/list', { kind: 'resources', key: 'resources' }],
-  ['resources/templates/list', { kind: 'resources', key: 'resourceTemplates' }],
-])
-const KINDS = ['tools', 'prompts', 'resources']
 /** What a client began with is kept as long as its session. One that says more hears of the login by the error alone. */
 const MOST_HELLO = 64 * 1024
 
@@ -59,9 +50,8 @@ interface LinkOptions {
 }
 
 function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOptions): Waiting {
-  /** Names what this client is asked to open, in each thing that asks it to: it is told when that is done. */
-  const elicitationId = randomUUID()
-  const ownId = `openmcp:${elicitationId}`
+  const words = createLoginWords({ server, loginAt })
+  const ownId = `openmcp:${words.elicitationId}`
   /** What the client began with. */
   let hello: { message: RequestMessage; headers: ForwardedHeaders } | undefined
   /** What that was answered with: by the server, or here, until there is a login. */
@@ -71,6 +61,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
   let isAsked = false
   let isClosed = false
   let joining: Promise<Link> | undefined
+  let abandon = (_error: OpenMcpError): void => {}
   /** How often the login has changed: what was begun with one is not gone on with by another. */
   let changes = 0
   /** Of kinds that are not among them there is an empty list for a client that was promised one. Undefined: it was promised nothing. */
@@ -91,26 +82,9 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
     return link
   }
 
-  const words = `the server ${server} wants a login of your own`
-  const hint = (): string => `open ${loginAt()} in a browser, then try again`
-  const elicitation = (): JsonObject => ({ mode: 'url', elicitationId, url: loginAt(), message: words })
-  const broken = (): OpenMcpError => new OpenMcpError('upstream_broke', `your login at the server ${server} ended, or was made anew, during the call`)
-  const needed = (): OpenMcpError => new OpenMcpError('login_needed', words, { hint: hint(), data: { elicitations: [elicitation()] } })
-
   function opensUrls(): boolean {
     const modes = (hello && asObject(paramsOf(hello.message)?.['capabilities']))?.['elicitation']
     return isObject(modes) && isObject(modes['url'])
-  }
-
-  /** Our answer to the first of all messages, in the server's place. */
-  function greet(message: RequestMessage): JsonObject {
-    const asked = paramsOf(message)?.['protocolVersion']
-    return {
-      protocolVersion: typeof asked === 'string' && LEGACY_VERSIONS.has(asked) ? asked : LAST_LEGACY_VERSION,
-      capabilities: Object.fromEntries(KINDS.map((kind) => [kind, { listChanged: true }])),
-      serverInfo: { name: server, version: '1' },
-      instructions: `${words}, and has nothing to offer before it: ${loginAt()}`,
-    }
   }
 
   /** To one request that came before there is a login. */
@@ -120,17 +94,15 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
     if (list) {
       if (opensUrls() && !isAsked) {
         isAsked = true
-        reply.message(JSON.stringify({ jsonrpc: '2.0', id: ownId, method: 'elicitation/create', params: elicitation() }))
+        reply.message(JSON.stringify({ jsonrpc: '2.0', id: ownId, method: 'elicitation/create', params: words.elicitation() }))
       }
       return { [list.key]: [] }
     }
     return inWords(method)
   }
 
-  /** The model reads it and can tell its person. For a client that opens addresses there is an error that says which. */
-  function inWords(method: string): JsonObject | undefined {
-    return method === 'tools/call' && !opensUrls() ? { content: [{ type: 'text', text: `${words}: ${hint()}` }], isError: true } : undefined
-  }
+  /** For a client that opens addresses there is an error that says which. */
+  const inWords = (method: string): JsonObject | undefined => (opensUrls() ? undefined : words.inWords(method))
 
   /** The server, with what the client has said to us said to it. Fails with `login_needed` as long as there is no login. */
   function join({ message, headers }: NonNullable<typeof hello>): Promise<Link> {
@@ -141,11 +113,12 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
         void link.close()
         reject(error)
       }
+      abandon = failed
       link.send(alone(message), headers, {
         message: () => {},
         answer(_id, text) {
           const result = resultIn(text)
-          if (before !== changes || isClosed) return failed(broken())
+          if (before !== changes || isClosed) return failed(words.broken())
           if (!result) return failed(new OpenMcpError('upstream_broke', 'the server refused to be initialised'))
           // The client has agreed on a revision, and will not agree again.
           if (result['protocolVersion'] !== version) {
@@ -156,6 +129,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
           capabilities = asObject(result['capabilities']) ?? {}
           inner = link
           isWaiting = false
+          abandon = () => {}
           const method = 'notifications/initialized'
           link.send(alone({ kind: 'notification', method, body: { jsonrpc: '2.0', method } }), headers, NO_REPLY)
           resolve(link)
@@ -177,7 +151,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
       },
       failed(error, id) {
         if (error.code !== 'login_needed' || !hello) return reply.failed(error, id)
-        const greeting = greet(message)
+        const greeting = words.greeting(message)
         begun(greeting)
         leave()
         answer(reply, message, greeting)
@@ -189,7 +163,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
   function leave(): void {
     isWaiting = true
     void inner.close()
-    for (const end of calls) end(broken())
+    for (const end of calls) end(words.broken())
   }
 
   function wait(message: Message, waiting: NonNullable<typeof hello>, headers: ForwardedHeaders, reply: Reply): void {
@@ -202,7 +176,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
         if (error.code !== 'login_needed') return reply.failed(error, message.id)
         const result = answerOf(message, reply)
         if (result) answer(reply, message, result)
-        else reply.failed(needed(), message.id)
+        else reply.failed(words.needed(), message.id)
       },
     )
   }
@@ -223,7 +197,7 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
         // A login can end, too.
         const result = error.code === 'login_needed' ? inWords(message.method) : undefined
         if (result) answer(reply, message, result)
-        else reply.failed(error.code === 'login_needed' ? needed() : error, id)
+        else reply.failed(error.code === 'login_needed' ? words.needed() : error, id)
       },
       withdrawn: (id) => void (isOver() || reply.withdrawn(id)),
     })
@@ -245,18 +219,20 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
     },
     changed() {
       changes++
+      abandon(words.broken())
       if (version === undefined) return
-      if (!hello) return events.ended(broken())
+      if (!hello) return events.ended(words.broken())
       if (!isWaiting) leave()
       isAsked = false
       if (!isListening) return
       const tell = (method: string, params?: JsonObject): void => events.unsolicited(JSON.stringify({ jsonrpc: '2.0', method, params }))
-      if (opensUrls()) tell('notifications/elicitation/complete', { elicitationId })
+      if (opensUrls()) tell('notifications/elicitation/complete', { elicitationId: words.elicitationId })
       for (const kind of KINDS) tell(`notifications/${kind}/list_changed`)
     },
     async close() {
       isClosed = true
       closed()
+      abandon(words.broken())
       await inner.close()
     },
   }
