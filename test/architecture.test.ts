@@ -57,7 +57,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // Loaded by the first login alone.
   'oidc-provider': ['oauth/browser/adapter.ts', 'oauth/browser/flow.ts', 'oauth/browser/provider.ts'],
   // Patterns of strangers, in linear time.
-  re2js: ['openapi/check.ts'],
+  re2js: ['openapi/linear-pattern.ts'],
   'jsonc-parser': ['config/source.ts', 'config/edit.ts'],
   '@modelcontextprotocol/sdk': ['cli'],
   'cross-spawn': ['upstream/child.ts'],

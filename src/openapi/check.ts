@@ -1,8 +1,10 @@
 // Whether a value fits a JSON Schema (2020-12), and each place where it does not. The schema is a stranger's: it is read and never made
 // into code, its patterns are matched in linear time, and what it can cost is counted.
-import { RE2JS } from 're2js'
-
 import { isObject, type JsonObject } from '../protocol/message.ts'
+import { canonical, plain, type Tell } from './check-value.ts'
+import { memberOf, stepsIn } from './json-pointer.ts'
+import { matches, patternOf } from './linear-pattern.ts'
+import { spend, spendChars, Uncheckable, type Work } from './work.ts'
 
 export interface Mismatch {
   /** JSON Pointer (RFC 6901) of the place: of a member that is missing, where it would be. */
@@ -17,15 +19,6 @@ const MOST_MISMATCHES = 100
 /** Of a schema that doubles its work with each level little is done: some tens of milliseconds. */
 const MOST_STEPS = 500_000
 const MOST_LEVELS = 800
-/** Characters of a step: of those that are compared, counted or copied, and, times the parts of it, of those that a pattern looks at. */
-const CHARS_A_STEP = 100
-const MATCHES_A_STEP = 10
-/** A longer pattern is not worth what it costs to read. */
-const MOST_PATTERN_CHARS = 2000
-/** A state costs as much memory as so many parts, and to read a part as much as so many steps. */
-const PARTS_A_STATE = 20
-/** Of all patterns that are kept, some tens of megabytes. */
-const MOST_WEIGHT = 5_000_000
 /** More of a path is not told. */
 const SHOWN_CHARS = 1000
 
@@ -39,7 +32,7 @@ export type Check = (value: unknown) => readonly Mismatch[] | 'unchecked'
 export function createCheck(schema: JsonObject): Check {
   const targets = new Map<string, unknown>()
   const target = (ref: string): unknown => {
-    if (!targets.has(ref)) targets.set(ref, targetOf(schema, ref))
+    if (!targets.has(ref)) targets.set(ref, stepsIn(ref.slice(1))?.reduce<unknown>(memberOf, schema))
     return targets.get(ref)
   }
   return (value) => {
@@ -60,14 +53,6 @@ export function pointerTo(path: string, member: string): string {
   return `${path}/${member.replaceAll('~', '~0').replaceAll('/', '~1')}`
 }
 
-class Uncheckable extends Error {}
-
-interface Work {
-  steps: number
-  levels: number
-  target(ref: string): unknown
-}
-
 /** What of an object or an array some keyword has spoken of: `unevaluated…` is about the rest. */
 interface Evaluated {
   members: Set<string>
@@ -75,14 +60,6 @@ interface Evaluated {
 }
 
 const NOTHING: Evaluated = { members: new Set(), items: new Set() }
-
-function spend(work: Work, steps = 1): void {
-  if ((work.steps -= steps) < 0) throw new Uncheckable()
-}
-
-function spendChars(work: Work, { length }: string): void {
-  if (length > CHARS_A_STEP) spend(work, length / CHARS_A_STEP)
-}
 
 /** What is wrong beside so much is not noted: there may be more of it than of anything else. */
 function note(found: Mismatch[], mismatch: Mismatch): void {
@@ -107,61 +84,6 @@ function evaluate(work: Work, schema: unknown, value: unknown, path: string, fou
   if (Array.isArray(value)) ofArray(work, schema, value, path, found, seen, mismatch)
   work.levels--
   return seen
-}
-
-type Tell = (keyword: string, message: string, at?: string) => void
-
-/** What is said of the value itself. */
-function plain(work: Work, schema: JsonObject, value: unknown, tell: Tell): void {
-  const { type, const: fixed, pattern } = schema
-  const types = Array.isArray(type) ? (type as unknown[]) : type === undefined ? [] : [type] // each is looked at
-  spend(work, types.length / 10)
-  if (types.length > 0 && !types.some((one) => isOfType(one, value))) tell('type', `must be ${[...new Set(types)].join(' or ')}`)
-  if (Array.isArray(schema['enum'])) {
-    const text = canonical(work, value)
-    if (!schema['enum'].some((one) => canonical(work, one) === text)) tell('enum', 'must be one of the allowed values')
-  }
-  if ('const' in schema && canonical(work, fixed) !== canonical(work, value)) tell('const', 'must be the one allowed value')
-  if (typeof value === 'number') ofNumber(schema, value, tell)
-  if (typeof value !== 'string') return
-  const { minLength, maxLength } = schema
-  if (typeof minLength === 'number' || typeof maxLength === 'number') {
-    spendChars(work, value)
-    const length = codePointsIn(value)
-    if (typeof minLength === 'number' && length < minLength) tell('minLength', `must have at least ${minLength} characters`)
-    if (typeof maxLength === 'number' && length > maxLength) tell('maxLength', `must have at most ${maxLength} characters`)
-  }
-  if (typeof pattern === 'string') {
-    // Where it cannot be told, the server tells.
-    const one = patternOf(work, pattern)
-    if (one && !matches(work, one, value)) tell('pattern', `must match the pattern ${pattern}`)
-  }
-}
-
-/** The second half of a pair is no character of its own. */
-function codePointsIn(text: string): number {
-  let count = 0
-  for (let at = 0; at < text.length; at++) {
-    if ((text.charCodeAt(at) & 0xfc00) === 0xd800 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00) at++
-    count++
-  }
-  return count
-}
-
-function ofNumber({ minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf }: JsonObject, value: number, tell: Tell): void {
-  if (typeof minimum === 'number' && value < minimum) tell('minimum', `must be at least ${minimum}`)
-  if (typeof maximum === 'number' && value > maximum) tell('maximum', `must be at most ${maximum}`)
-  if (typeof exclusiveMinimum === 'number' && value <= exclusiveMinimum) tell('exclusiveMinimum', `must be more than ${exclusiveMinimum}`)
-  if (typeof exclusiveMaximum === 'number' && value >= exclusiveMaximum) tell('exclusiveMaximum', `must be less than ${exclusiveMaximum}`)
-  if (typeof multipleOf === 'number' && multipleOf > 0 && !isMultiple(value, multipleOf)) tell('multipleOf', `must be a multiple of ${multipleOf}`)
-}
-
-/** 0.3 is three times 0.1, whatever a binary fraction makes of it. */
-function isMultiple(value: number, of: number): boolean {
-  const times = value / of
-  return Number.isFinite(times)
-    ? Math.abs(times - Math.round(times)) <= Math.abs(times) * Number.EPSILON * 4
-    : Number.isInteger(value) && of <= 1 && Number.isInteger(1 / of)
 }
 
 /** What other schemas say of the same value. */
@@ -286,88 +208,4 @@ function merge(work: Work, into: Evaluated, from: Evaluated): void {
   spend(work, from.members.size + from.items.size)
   for (const name of from.members) into.members.add(name)
   for (const index of from.items) into.items.add(index)
-}
-
-function isOfType(type: unknown, value: unknown): boolean {
-  switch (type) {
-    case 'null':
-      return value === null
-    case 'array':
-      return Array.isArray(value)
-    case 'object':
-      return isObject(value)
-    case 'integer':
-      return Number.isInteger(value)
-    case 'string':
-    case 'number':
-    case 'boolean':
-      return typeof value === type
-    // A word that nobody knows forbids nothing.
-    default:
-      return true
-  }
-}
-
-/** One text for what is equal. */
-function canonical(work: Work, value: unknown): string {
-  spend(work)
-  if (typeof value === 'string') spendChars(work, value)
-  if (Array.isArray(value)) return `[${value.map((one) => canonical(work, one)).join(',')}]`
-  if (!isObject(value)) return value === 0 ? '0' : JSON.stringify(value)
-  const members = Object.keys(value).toSorted()
-  for (const name of members) spendChars(work, name)
-  return `{${members.map((name) => `${JSON.stringify(name)}:${canonical(work, value[name])}`).join(',')}}`
-}
-
-function targetOf(root: JsonObject, ref: string): unknown {
-  let at: unknown = root
-  for (const part of decodeURIComponent(ref.slice(1)).split('/').slice(1)) {
-    const key = part.replaceAll('~1', '/').replaceAll('~0', '~')
-    at = (isObject(at) || Array.isArray(at)) && Object.hasOwn(at, key) ? Reflect.get(at, key) : undefined
-  }
-  return at
-}
-
-/** Its automaton has as many parts, and may look at each of them for each character. */
-interface Pattern {
-  readonly program: RE2JS
-  readonly parts: number
-}
-
-function matches(work: Work, { program, parts }: Pattern, text: string): boolean {
-  spend(work, (text.length * parts) / MATCHES_A_STEP)
-  weigh(text.length * (parts + PARTS_A_STATE))
-  return program.test(text)
-}
-
-const kept = new Map<string, Pattern | undefined>()
-let weight = 0
-
-/** An automaton remembers states that it was in, each with those of its parts that were reached: so it grows with what it looks at. */
-function weigh(more: number): void {
-  weight += more
-  if (weight <= MOST_WEIGHT) return
-  kept.clear()
-  weight = 0
-}
-
-/** Undefined for what cannot be matched in linear time (what stands before and behind, what was found earlier), or is no pattern. */
-function patternOf(work: Work, text: string): Pattern | undefined {
-  if (text.length > MOST_PATTERN_CHARS) return undefined
-  if (kept.has(text)) return kept.get(text)
-  const pattern = compiled(text)
-  const cost = text.length * 4 + (pattern?.parts ?? 0) * PARTS_A_STATE
-  weigh(cost)
-  kept.set(text, pattern)
-  spend(work, cost)
-  return pattern
-}
-
-function compiled(text: string): Pattern | undefined {
-  try {
-    const program = RE2JS.compile(RE2JS.translateRegExp(text))
-    return { program, parts: program.programSize() }
-  } catch {
-    return undefined
-  }
 }
