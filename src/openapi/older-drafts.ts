@@ -8,12 +8,18 @@ export function isOfOlderDraft({ $schema }: JsonObject): boolean {
 
 /** Whether what is on this way may be elsewhere in those words. */
 export function areMoved(steps: readonly string[]): boolean {
-  return steps.some((step) => step === 'items' || step === 'additionalItems' || step === 'dependencies')
+  return steps.some((step) => MOVED.has(step))
 }
+
+const MOVED = new Set(['additionalItems', 'definitions', 'dependencies', 'items'])
 
 /** Changes one schema, and none in it. */
 export function modernise(schema: JsonObject): void {
-  const { items, additionalItems, dependencies, exclusiveMinimum, exclusiveMaximum } = schema
+  const { items, additionalItems, definitions, dependencies, exclusiveMinimum, exclusiveMaximum } = schema
+  if (definitions !== undefined && schema['$defs'] === undefined) {
+    delete schema['definitions']
+    schema['$defs'] = definitions
+  }
   if (Array.isArray(items)) {
     delete schema['items']
     delete schema['additionalItems']

@@ -16,7 +16,15 @@ import { child, running } from '../openmcp/stage.ts'
 const AJV = { strict: false, validateFormats: false, logger: false, ownProperties: true, multipleOfPrecision: 9 } as const
 
 const described = (listed: readonly Json[], form: 'tools' | 'mcpo' = 'tools'): Json =>
-  jsonOf(JSON.parse(documentOf([{ server: 'one', place: '', about: {}, tools: listed, resources: [], resourceTemplates: [], prompts: [] }], { base: '', form, guarded: false })))
+  jsonOf(
+    JSON.parse(
+      documentOf([{ server: 'one', place: '', about: {}, tools: listed, resources: [], resourceTemplates: [], prompts: [] }], {
+        base: '',
+        form,
+        guarded: false,
+      }),
+    ),
+  )
 
 const operationOf =
   (document: Json) =>
@@ -110,9 +118,9 @@ test('a schema in the words of draft-07 is told in those of 2020-12', () => {
     dependencies: { a: ['b'], c: { required: ['d'] } },
   }
   expect(at(described([{ name: 'echo', inputSchema }]), 'components', 'schemas', 'echo.input')).toEqual({
-    definitions: { s: { type: 'string' } },
+    $defs: { s: { type: 'string' } },
     properties: {
-      pair: { prefixItems: [{ $ref: '#/components/schemas/echo.input/definitions/s' }], items: false },
+      pair: { prefixItems: [{ $ref: '#/components/schemas/echo.input/$defs/s' }], items: false },
       first: { $ref: '#/components/schemas/echo.input/properties/pair/prefixItems/0' },
     },
     dependentRequired: { a: ['b'] },

@@ -38,7 +38,7 @@ export async function problemsOfClient(document: Json, program: string): Promise
     await write('openapi.json', JSON.stringify(document))
     await write('program.ts', program)
     await write('tsconfig.json', JSON.stringify({ compilerOptions: { ...STRICT, paths: { 'openapi-fetch': [FETCH] } }, files: ['program.ts', 'api.ts'] }))
-    const generated = run(join(MODULES, 'openapi-typescript/bin/cli.js'), 'openapi.json', '--output', 'api.ts')
+    const generated = run(join(MODULES, 'openapi-typescript/bin/cli.js'), 'openapi.json', '--output', 'api.ts', '--default-non-nullable=false')
     return generated.length > 0 ? generated : run(COMPILER, '-p', '.')
   } finally {
     await rm(folder, { recursive: true, force: true })
