@@ -83,6 +83,9 @@ describe.skipIf(chromium.missing !== undefined)(`the page of operations of a pro
 
   test('of several servers it has those of each, and the way to a page of its own', async () => {
     const { page, context, complaints } = await visit(`${outside.base}${PREFIXED}/docs`)
+    await page.locator('.opblock').first().waitFor()
+    const problems = await problemsOf(page, 'docs-several')
+    expect(problems.filter((problem) => !THEIRS.test(problem))).toEqual([])
     expect(await tryIt(page, '/servers/everything/tools/echo', { message: 'to one' })).toEqual({ status: '200', shown: '"Echo: to one"' })
     expect(await tryIt(page, '/servers/shapes/tools/echo', { text: 'to another' })).toEqual({ status: '200', shown: '"to another"' })
     const failed = await tryIt(page, '/servers/shapes/tools/failing')

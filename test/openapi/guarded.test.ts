@@ -1,9 +1,14 @@
 // Whoever calls a tool by plain HTTP has to prove who they are, and may what they may by MCP.
-import { describe, expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { holder } from '../support/did.ts'
+import { member, tools } from '../openmcp/several.ts'
+import { running } from '../openmcp/stage.ts'
+import { assertionClaims, holder } from '../support/did.ts'
 import { at, type Json } from '../support/json.ts'
-import { bearer, secured, type Secured } from '../support/secured.ts'
+import { bearer, JWT_BEARER, secured, type Secured } from '../support/secured.ts'
 import { ask } from '../support/wire.ts'
 
 const calls = ({ upstream: { received } }: Secured): unknown[] =>
@@ -100,4 +105,38 @@ test('a page of somebody else may not call', async () => {
   const proxy = await secured({ options: { openapi: {} } })
   expect((await ask(new URL(`${proxy.base}/tools/echo`), { headers: { origin: 'https://evil.example' }, body: {} })).status).toBe(403)
   expect(proxy.reached()).toEqual([])
+})
+
+test('where no server is at the root, the document there names a token for all of them, and that of a server one for it', async () => {
+  const { server } = await member('one', tools(['echo']))
+  const home = await mkdtemp(join(tmpdir(), 'openmcp-'))
+  onTestFinished(() => rm(home, { recursive: true, force: true }))
+  const who = await holder()
+  const { proxy, at: under } = await running([{ ...server, openapi: {} }], [], {
+    security: {
+      keys: home,
+      store: 'memory:',
+      apiKeys: [],
+      tokenSeconds: 900,
+      dpop: 'optional',
+      trustLoopback: true,
+      didSeconds: 60,
+      trust: { identities: [{ id: who.did }], issuers: [], selfIssued: true },
+    },
+  })
+  const base = proxy.url?.origin ?? ''
+  const metadataAt = async (path: string): Promise<Json> => {
+    const { headers } = await ask(under(path))
+    return (await ask(new URL(/resource_metadata="([^"]+)"/.exec(String(headers['www-authenticate']))?.[1] ?? ''))).json
+  }
+  expect((await metadataAt('/openapi.json'))['resource']).toBe(base)
+  expect((await metadataAt('/servers/one/openapi.json'))['resource']).toBe(`${base}/servers/one/mcp`)
+  const call = async (resource: string): Promise<number> => {
+    const assertion = await who.sign(assertionClaims(who.did, base))
+    const form = new URLSearchParams({ grant_type: JWT_BEARER, assertion, resource })
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const { json } = await ask(under('/token'), { method: 'POST', headers, body: form.toString() })
+    return (await ask(under('/servers/one/tools/echo'), { headers: bearer(String(json['access_token'])), body: {} })).status
+  }
+  expect([await call(base), await call(`${base}/servers/one/mcp`), await call(`${base}/mcp`)]).toEqual([200, 200, 401])
 })
