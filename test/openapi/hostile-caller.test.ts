@@ -203,6 +203,42 @@ test('tools that the operator switched off are not there, for whoever may use al
   expect(called()).toEqual(many(4, () => 'git echo'))
 })
 
+test('of all servers as one a caller finds, and calls, what they may at each, by whatever name', async () => {
+  const behind = { git: await upstream(toolServer), mail: await upstream(toolServer) }
+  onTestFinished(async () => void (await Promise.all(Object.values(behind).map(({ stop }) => stop()))))
+  const servers = Object.entries(behind).map(([name, { origin }]): NamedServer => {
+    const url = new URL('/mcp', origin)
+    return { name, target: { kind: 'remote', urls: [url], transport: 'http', headers: {} }, isolation: 'session', limits: DEFAULT_LIMITS, openapi: SERVES }
+  })
+  const ann = await holder()
+  const s = await secured({
+    trusted: [{ id: ann.did, servers: ['git'], tools: ['echo'] }],
+    // `undefined` is an option that is not there; the types would have it left out.
+    options: { ...({ target: undefined } as object), servers, aggregate: { name: 'all', version: '1' }, openapi: SERVES },
+  })
+  const headers = bearer(await s.token(ann, { form: { resource: s.base } }))
+  const asked = (path: string, how: Asked = {}): Promise<Answer> => ask(new URL(s.base + path), { ...how, headers: { ...headers, ...how.headers } })
+  const document = await asked('/openapi.json')
+  expect([document.status, /secret|mail/.exec(document.text)]).toEqual([200, null])
+  const paths = Object.keys(at(document.json, 'paths') ?? {})
+  expect(paths.length).toBe(1)
+  const [path = ''] = paths
+  const none = told(await asked('/tools/nothing', { body: {} }))
+  for (const hidden of [
+    path.replace('echo', 'secret'),
+    path.replace('git', 'mail'),
+    '/tools/secret',
+    '/tools/git',
+    '/tools/git__secret',
+    '/tools/mail__echo',
+    '/tools/mail.echo',
+  ])
+    expect([hidden, told(await asked(hidden, { body: {} }))]).toEqual([hidden, none])
+  expect([callsOf(behind.git), callsOf(behind.mail)]).toEqual([[], []])
+  expect((await asked(path, { body: {} })).status).toBe(200)
+  expect([callsOf(behind.git), sessionsAt(behind.mail)]).toEqual([['echo'], []])
+})
+
 test('a token bound to a key opens a tool with a proof for that tool, once, and with no other', async () => {
   const { s, ann, called } = await stage()
   const key = await proofKey()
