@@ -12,7 +12,7 @@ export function withWebUi(trust: unknown, servers: JsonObject, key: string, note
   const own = trust === undefined ? {} : { trust }
   const [first] = named
   if (!first) return own
-  const isOne = named.every(({ secret }) => secret === first.secret) && (trust === undefined || (isObject(trust) && !('openWebUi' in trust)))
+  const isOne = new Set(named.map(({ secret }) => secret)).size === 1 && (trust === undefined || (isObject(trust) && !('openWebUi' in trust)))
   for (const { at } of named) {
     notes.leftOut(at, isOne ? 'is trust.openWebUi here; who of its users may come in is for trust.identities to say: {"id": "open-webui|*"} is all' : undefined)
   }
