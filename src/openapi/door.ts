@@ -15,7 +15,7 @@ import { parseValue, type JsonObject, type Post } from '../protocol/message.ts'
 import type { Sessions } from '../protocol/session.ts'
 import { callOfPrompt, callOfResource, callOfTemplate, callOfTool, type Call } from './calls.ts'
 import type { Described } from './operations.ts'
-import type { ListKind } from './lists.ts'
+import { LIST_METHODS, type ListKind } from './lists.ts'
 import { createOwners, type RestSession } from './owners.ts'
 import { refusalOf } from './refusal.ts'
 import { nameIn } from './segment.ts'
@@ -76,7 +76,7 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
   async function isTool(req: IncomingMessage, segment: string): Promise<boolean> {
     const name = nameIn(segment)
     const caller = callerOf(req)
-    if (gate.refusalOf(caller, postOf('tools/list')) ?? gate.refusalOf(caller, postOf('tools/call', { name }))) return false
+    if (gate.refusalOf(caller, postOf(LIST_METHODS.tools)) ?? gate.refusalOf(caller, postOf('tools/call', { name }))) return false
     const headers = namedHeadersOf(req, forwards)
     const { session, release } = await sessionOf(caller, headers)
     try {
@@ -89,12 +89,12 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
   async function callWith(req: IncomingMessage, res: ServerResponse, name: string, body: Buffer): Promise<void> {
     const given = body.length === 0 ? {} : parseValue(body, limits.depth)
     const caller = callerOf(req)
-    mustPass(caller, postOf('tools/list'))
+    mustPass(caller, postOf(LIST_METHODS.tools))
     // Before anything is opened or looked up for it: what this caller may not use is as if it were not there.
-    if (gate.refusalOf(caller, postOf('tools/call', { name }))) throw nothingOf('tool')
+    if (gate.refusalOf(caller, postOf('tools/call', { name }))) throw nothingOf('tools')
     await serve(req, res, caller, async (named) => {
       const tool = await named('tools', name)
-      if (!tool) throw nothingOf('tool')
+      if (!tool) throw nothingOf('tools')
       return callOfTool(tool, name, given, server)
     })
   }
@@ -106,15 +106,15 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
   }
 
   async function getNamed(req: IncomingMessage, res: ServerResponse, kind: 'prompts' | 'resources', name: string): Promise<void> {
-    if (!serves[kind]) throw nothingOf(kind.slice(0, -1))
+    if (!serves[kind]) throw nothingOf(kind)
     const caller = callerOf(req)
-    mustPass(caller, postOf(`${kind}/list`))
+    mustPass(caller, postOf(LIST_METHODS[kind]))
     await serve(req, res, caller, async (named) => {
       const listed = await named(kind, name)
       if (kind === 'prompts' && listed) return callOfPrompt(listed, name, queryOf(req), server)
       if (listed) return callOfResource(name)
       if (kind === 'resources' && (await named('resourceTemplates', name))) return callOfTemplate(name, queryOf(req), server)
-      throw nothingOf(kind.slice(0, -1))
+      throw nothingOf(kind)
     })
   }
 
@@ -152,25 +152,20 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
   async function describe(req: IncomingMessage): Promise<Described> {
     const caller = callerOf(req)
     const headers = namedHeadersOf(req, forwards)
-    mustPass(caller, postOf('tools/list'))
+    mustPass(caller, postOf(LIST_METHODS.tools))
     const { session, release } = await sessionOf(caller, headers)
     try {
       const tools = await session.lists.all('tools', headers)
       const isSeen = ({ name }: JsonObject): boolean => gate.refusalOf(caller, postOf('tools/call', { name })) === undefined
-      const others = async (
-        kind: Exclude<ListKind, 'tools'>,
-        served = kind === 'prompts' ? serves.prompts : serves.resources,
-      ): Promise<readonly JsonObject[]> =>
-        served && gate.refusalOf(caller, postOf(kind === 'resourceTemplates' ? 'resources/templates/list' : `${kind}/list`)) === undefined
-          ? session.lists.all(kind, headers)
-          : []
+      const others = async (kind: ListKind, isServed = false): Promise<readonly JsonObject[]> =>
+        isServed && gate.refusalOf(caller, postOf(LIST_METHODS[kind])) === undefined ? session.lists.all(kind, headers) : []
       return {
         server,
         about: session.about,
         tools: gate.readsAnswers(caller) ? tools.filter(isSeen) : tools,
-        prompts: await others('prompts'),
-        resources: await others('resources'),
-        resourceTemplates: await others('resourceTemplates'),
+        prompts: await others('prompts', serves.prompts),
+        resources: await others('resources', serves.resources),
+        resourceTemplates: await others('resourceTemplates', serves.resources),
       }
     } finally {
       release()
@@ -180,8 +175,8 @@ export function createToolsDoor(options: ToolsDoorOptions): ToolsDoor {
   return { server, call, get, isTool, describe }
 }
 
-function nothingOf(kind: string): OpenMcpError {
-  return new OpenMcpError('not_found', `there is no such ${kind} here`, { hint: 'GET openapi.json lists what there is' })
+function nothingOf(kind: 'tools' | 'prompts' | 'resources'): OpenMcpError {
+  return new OpenMcpError('not_found', `there is no such ${kind.slice(0, -1)} here`, { hint: 'GET openapi.json lists what there is' })
 }
 
 /** What the gate is asked about. */

@@ -34,7 +34,8 @@ const MOST_ITEMS = 20_000
 /** Of JSON. Each caller's session has its own, and documents are made of it. */
 const MOST_CHARS = 16 * 1024 * 1024
 
-const METHODS: Readonly<Record<ListKind, string>> = {
+/** By which each is asked for. */
+export const LIST_METHODS: Readonly<Record<ListKind, string>> = {
   tools: 'tools/list',
   prompts: 'prompts/list',
   resources: 'resources/list',
@@ -79,11 +80,11 @@ export function createLists({ capabilities, tells, ask, log, now }: ListsOptions
     let room = MOST_CHARS
     do {
       if (cursors.has(cursor) || cursors.size >= MOST_PAGES || room < 0) {
-        log.warn('a list of a server has no end; only its beginning is shown', { method: METHODS[kind] })
+        log.warn('a list of a server has no end; only its beginning is shown', { method: LIST_METHODS[kind] })
         break
       }
       cursors.add(cursor)
-      const page = await ask(METHODS[kind], cursor === undefined ? {} : { cursor }, headers)
+      const page = await ask(LIST_METHODS[kind], cursor === undefined ? {} : { cursor }, headers)
       const { ttlMs, nextCursor } = page
       const items: unknown = page[kind]
       for (const item of Array.isArray(items) ? items.filter(isObject) : []) {

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import type { EventWriters } from '../downstream/event-writer.ts'
 import { writeJson } from '../downstream/post-reply.ts'
-import type { Refusal } from '../downstream/refuse.ts'
+import { refuse, type Refusal } from '../downstream/refuse.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { ForwardedHeaders } from '../protocol/exchange.ts'
@@ -38,9 +38,12 @@ export function createSending({ server, gate, writers, log }: SendingOptions): (
     const stream = accept.includes('text/event-stream') ? writers.open(res, ': open\n\n') : undefined
     const event = (name: string, text: string): void => stream?.write(`event: ${name}\ndata: ${text}\n\n`)
     let isOver = false
-    const end = (answer: Refusal): void => {
+    const over = (): void => {
       isOver = true
       if (takeBack) res.off('close', takeBack)
+    }
+    const end = (answer: Refusal): void => {
+      over()
       if (!stream) return write(res, answer)
       if (answer.status === 200) event('result', answer.text)
       else event('error', `{"status":${answer.status},${answer.text.slice(1)}`)
@@ -53,6 +56,10 @@ export function createSending({ server, gate, writers, log }: SendingOptions): (
       result: (result) => end(result['resultType'] === 'input_required' ? refusalOf(beyondHttp('more'), { server }) : body(result, isRaw)),
       error: (code, message, data) => end(refusalOfServer(code, message, data, server)),
       failed(error) {
+        if (!stream) {
+          over()
+          return refuse(res, error, { log })
+        }
         log.debug('a call failed', { code: error.code, why: error.message, detail: error.detail })
         end(refusalOf(error, { server }))
       },
