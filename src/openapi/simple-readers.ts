@@ -115,10 +115,19 @@ function endCircles(root: JsonObject, targets: ReadonlyMap<JsonObject, JsonObjec
     return undefined
   }
 
-  function below({ properties, items, ...others }: JsonObject, level: number): number {
-    const arms = ALTERNATIVES.flatMap((keyword): unknown => others[keyword])
-    const all: unknown[] = [...(isObject(properties) ? Object.values(properties) : []), items, ...arms]
-    return all.reduce<number>((sum, one) => sum + (isObject(one) ? visit(one, level + 1) : 0), 0)
+  function below(schema: JsonObject, level: number): number {
+    const { properties, items } = schema
+    let size = sizeOf(items, level)
+    if (isObject(properties)) for (const name in properties) size += sizeOf(properties[name], level)
+    for (const keyword of ALTERNATIVES) {
+      const arms: unknown = schema[keyword]
+      if (Array.isArray(arms)) for (const arm of arms as unknown[]) size += sizeOf(arm, level) // each is looked at
+    }
+    return size
+  }
+
+  function sizeOf(one: unknown, level: number): number {
+    return isObject(one) ? visit(one, level + 1) : 0
   }
 }
 
