@@ -53,7 +53,7 @@ export function documentOf(parts: readonly Part[], { base, form, guarded, taken 
     const { path, method, words, input, output } = operation
     const operationId = ids[index]
     const told: JsonObject = { operationId, ...(only ? undefined : { tags: [server] }), ...words }
-    if (input !== undefined && !takesNothing(input))
+    if (input !== undefined && !takesNothing(input, isAsMcpo))
       told['requestBody'] = { required: isNeeded(input), content: { 'application/json': { schema: refTo(`${operationId}.input`, input) } } }
     const result = isObject(output) ? refTo(`${operationId}.output`, output) : {}
     told['responses'] = { 200: { description: 'The result', content: { 'application/json': { schema: result } } }, ...RESPONSES }
@@ -86,10 +86,13 @@ function tagOf({ server, place, about }: Part, base: string): JsonObject {
   return { name: server, ...(typeof instructions === 'string' && { description: instructions }), externalDocs: { url: `${base}${place}/docs` } }
 }
 
-/** An empty object, as those say it who write schemas of functions without parameters. Then an operation has no body: Open WebUI does not call it otherwise. */
-function takesNothing(input: unknown): boolean {
+/**
+ * An empty object, and nothing else. Then an operation has no body: Open WebUI does not call it otherwise. Of functions without parameters
+ * many schemas say only that they have none; mcpo takes them at their word.
+ */
+function takesNothing(input: unknown, isAsMcpo: boolean): boolean {
   if (!isObject(input)) return true
-  const { type = 'object', properties = {}, required = [], additionalProperties = false, $schema: _dialect, title: _title, ...more } = input
+  const { type = 'object', properties = {}, required = [], additionalProperties = !isAsMcpo, $schema: _dialect, title: _title, ...more } = input
   return type === 'object' && additionalProperties === false && isEmpty(properties) && isEmpty(required) && isEmpty(more)
 }
 

@@ -134,11 +134,7 @@ test('a schema in one that is none takes everything', () => {
 })
 
 test.each([
-  undefined,
-  null,
   'x',
-  {},
-  { type: 'object' },
   {
     type: 'object',
     properties: {},
@@ -150,6 +146,15 @@ test.each([
 ])('a tool that takes nothing (%j) has no body', (inputSchema) => {
   expect(at(described([{ name: 'echo', inputSchema }]), 'paths', '/tools/echo', 'post')).not.toHaveProperty('requestBody')
 })
+
+test.each([undefined, null, {}, { type: 'object' }, { type: 'object', properties: {} }])(
+  'a tool that names nothing it takes (%j) has no body as mcpo has it, and may have one',
+  (inputSchema) => {
+    const listed = [{ name: 'echo', inputSchema }]
+    expect(at(described(listed, 'mcpo'), 'paths', '/echo', 'post')).not.toHaveProperty('requestBody')
+    expect(at(described(listed), 'paths', '/tools/echo', 'post', 'requestBody', 'required')).toBe(false)
+  },
+)
 
 test.each([
   [{ additionalProperties: { type: 'string' } }, false],
