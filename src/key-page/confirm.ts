@@ -9,25 +9,34 @@ export interface Question {
   readonly withOverlap: boolean
 }
 
+let answered = (_seconds: number | undefined): void => {}
+
 export function startConfirm(): void {
-  onClick('confirm-yes', () => dialog().close('yes'))
-  onClick('confirm-no', () => dialog().close(''))
+  onClick('confirm-yes', () => end(Number(field('overlap').value)))
+  onClick('confirm-no', () => end(undefined))
+  // By the Escape key. News of it come late: it may be open again by then, and ask something else.
+  dialog().addEventListener('close', () => {
+    if (!dialog().open) end(undefined)
+  })
 }
 
 /** The seconds of overlap that were chosen; undefined: no. */
 export function confirmed({ title, text, yes, withOverlap }: Question): Promise<number | undefined> {
   const asking = dialog()
   if (asking.open) return Promise.resolve(undefined)
+  answered(undefined)
   at('confirm-title').textContent = title
   at('confirm-text').textContent = text
   at('confirm-yes').textContent = yes
   at('overlap-field').hidden = !withOverlap
   field('overlap').value = '0'
-  asking.returnValue = ''
   asking.showModal()
-  return new Promise((resolve) =>
-    asking.addEventListener('close', () => resolve(asking.returnValue === 'yes' ? Number(field('overlap').value) : undefined), { once: true }),
-  )
+  return new Promise((resolve) => (answered = resolve))
+}
+
+function end(seconds: number | undefined): void {
+  dialog().close()
+  answered(seconds)
 }
 
 function dialog(): HTMLDialogElement {

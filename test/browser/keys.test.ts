@@ -164,6 +164,20 @@ describe.skipIf(chromium.missing !== undefined)(`the key page in a browser${SKIP
     expect(await statusWith(stage, key)).toBe(401)
   })
 
+  test('a question that follows another at once has an answer of its own', async () => {
+    const stage = await secured({ trusted: [wallet.did] })
+    const { page } = await visit(`${stage.base}/keys`, WALLET)
+    await button(page, 'Test Wallet').click()
+    const key = await makeKey(page, 'Laptop')
+    await button(page, 'Done, hide the key').click()
+    await button(page, 'Revoke Laptop').click()
+    // The news that the first is closed come when the second is open.
+    await page.evaluate(`document.querySelector('#confirm-no').click(); document.querySelector('[aria-label="Revoke Laptop"]').click()`)
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
+    await page.getByText('None yet.').waitFor()
+    expect(await statusWith(stage, key)).toBe(401)
+  })
+
   test('a key that another window revoked is gone here too, in words', async () => {
     const stage = await secured({ trusted: [wallet.did] })
     const { page, context } = await visit(`${stage.base}/keys`, WALLET)

@@ -60,7 +60,7 @@ describe('a server that is secured', () => {
     expect(await typed(['run', '--security', '--config', bad, '-p', '0', ...SERVER], { env: node.env })).toMatchObject({
       code: 2,
       stdout: '',
-      stderr: expect.stringContaining('trust.identity: is not known; there is identities, issuers, selfIssued, any'),
+      stderr: expect.stringContaining('trust.identity: is not known; there is identities, issuers, openWebUi, selfIssued, any'),
     })
   })
 
