@@ -2,6 +2,8 @@
 // loaded, and nothing of a request is in it.
 import type { ServerResponse } from 'node:http'
 
+import { headersOfPage } from '../protocol/page-headers.ts'
+
 const WORDS = {
   done: [200, 'Logged in', 'Your login is kept. Go back to your program, and try again there; this page can be closed.'],
   refused: [400, 'Not logged in', 'You said no here, or the login was refused there. Nothing was kept; this page can be closed.'],
@@ -90,15 +92,7 @@ ${body}
 </html>
 `
   res.writeHead(status, {
-    'content-type': 'text/html; charset=utf-8',
-    'content-length': Buffer.byteLength(page),
-    'content-security-policy': "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    'x-content-type-options': 'nosniff',
-    'x-frame-options': 'DENY',
-    'referrer-policy': 'no-referrer',
-    'cross-origin-opener-policy': 'same-origin',
-    'cross-origin-resource-policy': 'same-origin',
-    'cache-control': 'no-store',
+    ...headersOfPage(page, "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
     ...headers,
   })
   res.end(page)

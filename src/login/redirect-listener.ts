@@ -2,6 +2,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 
 import { OpenMcpError } from '../errors.ts'
+import { headersOfPage } from '../protocol/page-headers.ts'
 import type { RedirectAnswer } from './redirect-answer.ts'
 
 export interface RedirectListener {
@@ -62,15 +63,7 @@ const PAGES = {
 function answer(res: ServerResponse, status: number, [title, text]: readonly [string, string], more: Readonly<Record<string, string>> = {}): void {
   const page = `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n<title>openmcp: ${title}</title>\n<h1>${title}</h1>\n<p>${text}</p>\n</html>\n`
   res.writeHead(status, {
-    'content-type': 'text/html; charset=utf-8',
-    'content-length': Buffer.byteLength(page),
-    'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    'x-content-type-options': 'nosniff',
-    'x-frame-options': 'DENY',
-    'referrer-policy': 'no-referrer',
-    'cross-origin-opener-policy': 'same-origin',
-    'cross-origin-resource-policy': 'same-origin',
-    'cache-control': 'no-store',
+    ...headersOfPage(page, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     connection: 'close',
     ...more,
   })
