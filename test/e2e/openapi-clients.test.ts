@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { documentOf } from '../../src/openapi/document.ts'
+import { EVERYTHING_GOOD } from '../support/everything.ts'
 import { clientAt, findGenerator, problemsOfClient } from '../support/generated-client.ts'
 import { HARD_TOOLS, publishedTools } from '../support/hard-schemas.ts'
 import { at, jsonOf, type Json } from '../support/json.ts'
@@ -23,17 +24,6 @@ beforeAll(async () => {
 })
 afterAll(() => proxy.stop())
 
-/** Arguments that fit, where some are needed. */
-const GOOD: Readonly<Record<string, Json>> = {
-  echo: { message: 'hello' },
-  'get-sum': { a: 1, b: 2 },
-  'get-structured-content': { location: 'Chicago' },
-  'get-annotated-message': { messageType: 'success', includeImage: true },
-  'get-resource-reference': { resourceType: 'Text', resourceId: 1 },
-  'trigger-long-running-operation': { duration: 0.1, steps: 2 },
-  'simulate-research-query': { topic: 'tea' },
-  'gzip-file-as-resource': { name: 'a.gz', data: 'data:text/plain,hello', outputType: 'resource' },
-}
 /** For the generator a `$ref` is a reference wherever it stands, no object has a member of this name, and nothing has a type of a part of itself. */
 const UNREADABLE: readonly string[] = ['extensions', 'ids-inside', 'names-of-every-object', 'nested-defs', 'pointer-to-no-keyword']
 /** What is moved for simple readers, and is an object there. */
@@ -51,7 +41,7 @@ ${calls.map((call, index) => `export const call${index} = async () => (await ${c
 
   test('compiles with arguments that fit, and not with others', async () => {
     const operations = operationsOf(document)
-    expect(await problemsOfClient(document, program(operations.map((operation) => callOf(operation, GOOD[nameOf(operation)] ?? {}))))).toEqual([])
+    expect(await problemsOfClient(document, program(operations.map((operation) => callOf(operation, EVERYTHING_GOOD[nameOf(operation)] ?? {}))))).toEqual([])
     const needing = operations.filter((operation) => at(operation.operation, 'requestBody', 'required') === true)
     expect(needing.length).toBeGreaterThan(3)
     const problems = (await problemsOfClient(document, program(needing.map((operation) => callOf(operation, {}))))).join('\n')
@@ -76,7 +66,7 @@ ${calls.map((call, index) => `export const call${index} = async () => (await ${c
     for (const operation of operationsOf(document)) {
       const { path } = operation
       const name = nameOf(operation)
-      const good = await client.post(path, GOOD[name] ?? {})
+      const good = await client.post(path, EVERYTHING_GOOD[name] ?? {})
       // A task is nothing that one request can wait for.
       const isTask = at(operation.operation, 'x-mcp-execution', 'taskSupport') === 'required'
       expect([name, good.response.status, good.error === undefined]).toEqual([name, isTask ? 409 : 200, !isTask])

@@ -5,6 +5,7 @@ import { PassThrough } from 'node:stream'
 import { createLog } from '../../src/observe/log.ts'
 import { openmcp, type OpenMcp } from '../../src/openmcp.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
+import { EVERYTHING_GOOD } from '../support/everything.ts'
 import { at, jsonOf, type Json } from '../support/json.ts'
 import { everything } from '../support/servers.ts'
 import { ask, open, type Answer } from '../support/wire.ts'
@@ -30,25 +31,13 @@ beforeAll(async () => {
 })
 afterAll(() => proxy.close())
 
-/** Arguments that fit, by the tool. */
-const GOOD: Readonly<Record<string, Json>> = {
-  echo: { message: 'hello' },
-  'get-sum': { a: 1, b: 2 },
-  'get-structured-content': { location: 'Chicago' },
-  'get-annotated-message': { messageType: 'success', includeImage: true },
-  'get-resource-reference': { resourceType: 'Text', resourceId: 1 },
-  'trigger-long-running-operation': { duration: 0.1, steps: 2 },
-  'simulate-research-query': { topic: 'tea' },
-  'gzip-file-as-resource': { name: 'a.gz', data: 'data:text/plain,hello', outputType: 'resource' },
-}
-
 test('each of its tools can be called by what its document says', async () => {
   const { json } = await ask(under('/openapi.json'))
   const operations = Object.entries(jsonOf(json['paths'])).filter(([path]) => path.startsWith('/tools/'))
   expect(operations.length).toBeGreaterThan(8)
   for (const [path, item] of operations) {
     const name = String(at(item, 'post', 'x-mcp-tool'))
-    const good = await ask(under(path), { body: GOOD[name] ?? {} })
+    const good = await ask(under(path), { body: EVERYTHING_GOOD[name] ?? {} })
     const isTask = at(item, 'post', 'x-mcp-execution', 'taskSupport') === 'required'
     expect([name, good.status]).toEqual([name, isTask ? 409 : 200])
   }
