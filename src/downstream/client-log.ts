@@ -7,6 +7,7 @@ import type { LogLevel } from '../observe/log.ts'
 import type { Text } from '../protocol/exchange.ts'
 import { jsonIn } from '../protocol/json.ts'
 import { isObject, type JsonRpcId, type Message, type Post } from '../protocol/message.ts'
+import { wholeOf } from '../protocol/text.ts'
 
 export interface ClientLog {
   /** A post of the client, before it goes on. A text: that is its answer, and it goes no further. */
@@ -48,7 +49,7 @@ export function createClientLog({ lines, say }: { lines: LogLines; say: (text: s
     answered(id, text) {
       if (id !== initializing) return text
       initializing = undefined
-      const answer = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
+      const answer = jsonIn(wholeOf(text))
       const result = isObject(answer) ? answer['result'] : undefined
       if (!isObject(answer) || !isObject(result)) return text
       const capabilities = isObject(result['capabilities']) ? result['capabilities'] : {}

@@ -7,6 +7,7 @@ import { sizeOf } from '../protocol/event-stream.ts'
 import type { Reply, Text } from '../protocol/exchange.ts'
 import type { JsonRpcId } from '../protocol/message.ts'
 import type { Era } from '../protocol/revision.ts'
+import { wholeOf } from '../protocol/text.ts'
 
 /** A stream that a post opened: replayable in a session, plain in the stateless era. */
 export interface PostStream {
@@ -103,7 +104,7 @@ function modernStatus(errorCode: number | undefined): number {
 }
 
 function joined(texts: readonly Text[]): Text {
-  return `[${texts.map((text) => (typeof text === 'string' ? text : Buffer.concat(text).toString())).join(',')}]`
+  return `[${texts.map(wholeOf).join(',')}]`
 }
 
 export function writeJson(res: ServerResponse, status: number, text: Text, headers: Readonly<Record<string, string>> | undefined): void {

@@ -5,13 +5,13 @@ import type { Log } from '../observe/log.ts'
 import type { Cap, Holder } from '../protocol/cap.ts'
 import { NO_EVENTS, NO_HEADERS, NO_REPLY, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
-import { jsonIn } from '../protocol/json.ts'
-import { isObject, requestIdsOf, type JsonObject, type Post, type RequestMessage } from '../protocol/message.ts'
-import { LEGACY_VERSIONS, paramsOf } from '../protocol/revision.ts'
+import { alone, isObject, requestIdsOf, type JsonObject, type RequestMessage } from '../protocol/message.ts'
+import { LAST_LEGACY_VERSION, LEGACY_VERSIONS, paramsOf } from '../protocol/revision.ts'
 import type { EventWriters } from './event-writer.ts'
 import { createLoneReply, type LonePost } from './lone-post.ts'
 import { createPatience } from './patience.ts'
 import { headerOf, notAcceptable, takes } from './request.ts'
+import { objectIn } from '../protocol/text.ts'
 
 export interface SessionlessDoorOptions {
   writers: EventWriters
@@ -85,7 +85,7 @@ export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDo
 
     /** The server would not be initialised: that is the answer to whatever was asked. */
     function refused(text: Text, errorCode: number): void {
-      const error = messageIn(text)['error']
+      const error = objectIn(text)['error']
       for (const id of requestIdsOf(post)) reply.answer(id, JSON.stringify({ jsonrpc: '2.0', id, error }), errorCode)
     }
   }
@@ -95,25 +95,23 @@ export function createSessionlessDoor({ writers, gate, cap, log }: SessionlessDo
 const IN_USE: Holder = { idleSinceMs: () => undefined, end: () => {} }
 
 /** What is asked of the server in the name of all who share it. */
-const VERSION = '2025-11-25'
 const INITIALIZE = 'openmcp:initialize'
-const INITIALIZED: Post = {
-  messages: [{ kind: 'notification', method: 'notifications/initialized', body: { jsonrpc: '2.0', method: 'notifications/initialized' } }],
-  batch: false,
-}
+const INITIALIZED = alone({ kind: 'notification', method: 'notifications/initialized', body: { jsonrpc: '2.0', method: 'notifications/initialized' } })
 /** They speak of a session, or of a request by an id that somebody else may use as well. */
 const OF_SESSIONS = new Set(['notifications/initialized', 'notifications/cancelled', 'notifications/roots/list_changed'])
 
 /** The first of those who share the server is heard by it; the others get the same answer. */
 function initialize(link: Link, reply: Reply): void {
-  const params = { protocolVersion: VERSION, capabilities: {}, clientInfo: { name: 'openmcp', version: '1' } }
+  const params = { protocolVersion: LAST_LEGACY_VERSION, capabilities: {}, clientInfo: { name: 'openmcp', version: '1' } }
   const body = { jsonrpc: '2.0', id: INITIALIZE, method: 'initialize', params }
-  link.send({ messages: [{ kind: 'request', id: INITIALIZE, method: 'initialize', body }], batch: false }, NO_HEADERS, reply)
+  link.send(alone({ kind: 'request', id: INITIALIZE, method: 'initialize', body }), NO_HEADERS, reply)
 }
 
 function checkVersion(version: string | undefined): void {
   if (version === undefined || LEGACY_VERSIONS.has(version)) return
-  throw new OpenMcpError('invalid_request', 'unsupported MCP-Protocol-Version', { hint: `revisions up to ${VERSION} are spoken here, and 2026-07-28` })
+  throw new OpenMcpError('invalid_request', 'unsupported MCP-Protocol-Version', {
+    hint: `revisions up to ${LAST_LEGACY_VERSION} are spoken here, and 2026-07-28`,
+  })
 }
 
 /**
@@ -121,7 +119,7 @@ function checkVersion(version: string | undefined): void {
  * before), and without a promise to tell of changes, which nobody could be told of.
  */
 function welcome(asked: RequestMessage, text: Text): string {
-  const { result } = messageIn(text)
+  const { result } = objectIn(text)
   const { protocolVersion, capabilities, ...others } = isObject(result) ? result : {}
   const wanted = paramsOf(asked)?.['protocolVersion']
   const isOlder = typeof wanted === 'string' && LEGACY_VERSIONS.has(wanted) && typeof protocolVersion === 'string' && wanted < protocolVersion
@@ -135,9 +133,4 @@ function welcome(asked: RequestMessage, text: Text): string {
 
 function withoutNews({ listChanged: _changed, subscribe: _subscribe, ...kept }: JsonObject): JsonObject {
   return kept
-}
-
-function messageIn(text: Text): JsonObject {
-  const value = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
-  return isObject(value) ? value : {}
 }

@@ -2,10 +2,9 @@
 // revision asks of one (headers that mirror the body, statuses, supported versions) a server on stdio cannot do itself.
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
-import { NO_HEADERS, NO_REPLY, type Link, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
+import { NO_HEADERS, NO_REPLY, type Link, type MessageUpstream, type Reply } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
-import { jsonIn } from '../protocol/json.ts'
-import { isObject, type JsonObject, type RequestMessage } from '../protocol/message.ts'
+import { alone, type JsonObject, type RequestMessage } from '../protocol/message.ts'
 import { createParamHeaders } from '../protocol/param-headers.ts'
 import { META_CAPABILITIES, META_VERSION, MODERN_VERSIONS, checkModernPost, metaOf } from '../protocol/revision.ts'
 import type { EventWriters } from './event-writer.ts'
@@ -13,6 +12,7 @@ import { createLoneReply, type LonePost } from './lone-post.ts'
 import type { Patience } from './patience.ts'
 import { refuse } from './refuse.ts'
 import { headerOf, mirroredHeadersOf, namedHeadersOf, NO_NAMED, type NamedHeaders } from './request.ts'
+import { resultIn } from '../protocol/text.ts'
 
 /** How many pages of tools are read to learn their mirrored arguments, and how soon after a look an unknown tool is worth another. */
 const PAGES = 50
@@ -121,18 +121,11 @@ function ask(link: Link, method: string, params: JsonObject): Promise<JsonObject
   const [version] = MODERN_VERSIONS
   const body: JsonObject = { jsonrpc: '2.0', id, method, params: { ...params, _meta: { [META_VERSION]: version, [META_CAPABILITIES]: {} } } }
   return new Promise((resolve) => {
-    link.send({ messages: [{ kind: 'request', id, method, body }], batch: false }, NO_HEADERS, {
+    link.send(alone({ kind: 'request', id, method, body }), NO_HEADERS, {
       message: () => {},
       answer: (_id, text) => resolve(resultIn(text)),
       failed: () => resolve(undefined),
       withdrawn: () => resolve(undefined),
     })
   })
-}
-
-/** A large answer was not parsed on its way: it may be no JSON at all. */
-function resultIn(text: Text): JsonObject | undefined {
-  const value = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
-  const result = isObject(value) ? value['result'] : undefined
-  return isObject(result) ? result : undefined
 }

@@ -17,6 +17,7 @@ import { createPostReply, type PostReply, type PostStream } from './post-reply.t
 import { createReplayStream, parseEventId, type ReplayStream } from './replay.ts'
 import { headerOf, namedHeadersOf, notAcceptable, NO_NAMED, takes, type NamedHeaders } from './request.ts'
 import { createStatelessDoor } from './stateless.ts'
+import { wholeOf } from '../protocol/text.ts'
 
 /** What one HTTP session stands on. */
 export interface HttpSession {
@@ -267,7 +268,7 @@ function neverAStream(): never {
 }
 
 function versionIn(text: Text): string | undefined {
-  const value: unknown = JSON.parse(typeof text === 'string' ? text : Buffer.concat(text).toString())
+  const value: unknown = JSON.parse(wholeOf(text))
   const result = isObject(value) ? value['result'] : undefined
   const version = isObject(result) ? result['protocolVersion'] : undefined
   return typeof version === 'string' ? version : undefined

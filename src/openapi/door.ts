@@ -11,7 +11,7 @@ import type { Caller } from '../protocol/caller.ts'
 import type { MessageUpstream } from '../protocol/exchange.ts'
 import type { Gate } from '../protocol/gate.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { parseValue, type JsonObject, type Post } from '../protocol/message.ts'
+import { alone, parseValue, type JsonObject, type Post } from '../protocol/message.ts'
 import type { Sessions } from '../protocol/session.ts'
 import { callOfPrompt, callOfResource, callOfTemplate, callOfTool, type Call } from './calls.ts'
 import type { Described } from './operations.ts'
@@ -181,7 +181,7 @@ function nothingOf(kind: 'tools' | 'prompts' | 'resources'): OpenMcpError {
 
 /** What the gate is asked about. */
 function postOf(method: string, params: JsonObject = {}): Post {
-  return { messages: [{ kind: 'request', id: 0, method, body: { jsonrpc: '2.0', id: 0, method, params } }], batch: false }
+  return alone({ kind: 'request', id: 0, method, body: { jsonrpc: '2.0', id: 0, method, params } })
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

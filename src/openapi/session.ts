@@ -3,13 +3,13 @@
 import { OpenMcpError } from '../errors.ts'
 import type { Log } from '../observe/log.ts'
 import type { Caller } from '../protocol/caller.ts'
-import type { ForwardedHeaders, LinkEvents, MessageUpstream, Reply, Text } from '../protocol/exchange.ts'
-import { jsonIn } from '../protocol/json.ts'
+import type { ForwardedHeaders, LinkEvents, MessageUpstream, Reply } from '../protocol/exchange.ts'
 import { isId, isObject, type JsonObject, type Post } from '../protocol/message.ts'
 import { TurnoverSet } from '../protocol/turnover-map.ts'
 import { createLists, type Lists } from './lists.ts'
 import { beyondHttp } from './needs-client.ts'
 import { eachAlone, INITIALIZE, inSession, type Sent, type WayUp } from './ways-up.ts'
+import { objectIn } from '../protocol/text.ts'
 
 export interface ToolSession {
   /** What the server says of itself. */
@@ -51,7 +51,7 @@ export async function openToolSession({ upstream, caller, headers, ended, signal
   let lists: Lists | undefined
   const events: LinkEvents = {
     unsolicited(text) {
-      const { id, method } = messageIn(text)
+      const { id, method } = objectIn(text)
       if (typeof method !== 'string') return
       if (isId(id)) return session.decline(id, method)
       const changed = /^notifications\/(\w+)\/list_changed$/.exec(method)?.[1]
@@ -80,7 +80,7 @@ export async function openToolSession({ upstream, caller, headers, ended, signal
     }
     const reply: Reply = {
       message(text) {
-        const { id, method: said, params: company } = messageIn(text)
+        const { id, method: said, params: company } = objectIn(text)
         if (isOver || typeof said !== 'string') return
         if (!isId(id)) return asking.note?.(said, isObject(company) ? company : {})
         way.decline(id, said)
@@ -91,7 +91,7 @@ export async function openToolSession({ upstream, caller, headers, ended, signal
       },
       answer(_id, text) {
         if (!over()) return
-        const { result, error } = messageIn(text)
+        const { result, error } = objectIn(text)
         if (isObject(result)) asking.result(result)
         else if (isObject(error)) refused(error)
         else asking.failed(new OpenMcpError('upstream_broke', 'the answer of the server cannot be read'))
@@ -182,9 +182,4 @@ const META_SERVER = 'io.modelcontextprotocol/serverInfo'
 function asGreeting({ _meta: meta, ...found }: JsonObject): JsonObject {
   const serverInfo = isObject(meta) ? meta[META_SERVER] : undefined
   return { ...(serverInfo !== undefined && { serverInfo }), ...found }
-}
-
-function messageIn(text: Text): JsonObject {
-  const value = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
-  return isObject(value) ? value : {}
 }

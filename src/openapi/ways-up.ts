@@ -1,8 +1,8 @@
 // The two ways in which a server is asked: in a session (to 2025-11-25), or each request alone (2026-07-28).
 import type { Caller } from '../protocol/caller.ts'
 import { NO_HEADERS, NO_REPLY, type ForwardedHeaders, type Link, type MessageUpstream, type Reply } from '../protocol/exchange.ts'
-import type { JsonObject, JsonRpcId, Message, NotificationMessage, Post, RequestMessage } from '../protocol/message.ts'
-import { META_CAPABILITIES, META_VERSION, MODERN_VERSIONS } from '../protocol/revision.ts'
+import { alone, type JsonObject, type JsonRpcId, type NotificationMessage, type Post, type RequestMessage } from '../protocol/message.ts'
+import { LAST_LEGACY_VERSION, META_CAPABILITIES, META_VERSION, MODERN_VERSIONS } from '../protocol/revision.ts'
 
 /** A request that is on its way. One of both is called once. */
 export interface Sent {
@@ -27,21 +27,21 @@ export const OFFERS_NOTHING = 'the client does not offer this'
 const CLIENT = { name: 'openmcp', version: '1' }
 
 /** What is said to open a session: of a client that offers nothing, so that nothing is asked of it. */
-export const INITIALIZE: JsonObject = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: CLIENT }
+export const INITIALIZE: JsonObject = { protocolVersion: LAST_LEGACY_VERSION, capabilities: {}, clientInfo: CLIENT }
 
 export function inSession(link: Link): WayUp & { initialized(headers: ForwardedHeaders): void } {
   return {
     tells: true,
-    initialized: (headers) => link.send(postOf(notification('notifications/initialized')), headers, NO_REPLY),
+    initialized: (headers) => link.send(alone(notification('notifications/initialized')), headers, NO_REPLY),
     send(id, method, params, headers, replyTo) {
-      const post = postOf(request(id, method, params))
+      const post = alone(request(id, method, params))
       link.send(post, headers, replyTo(post))
       const cancelled = { requestId: id, reason: 'the client has left' }
-      return { over: () => {}, takenBack: () => link.send(postOf(notification('notifications/cancelled', cancelled)), headers, NO_REPLY) }
+      return { over: () => {}, takenBack: () => link.send(alone(notification('notifications/cancelled', cancelled)), headers, NO_REPLY) }
     },
     decline(id, method) {
       const said = method === 'ping' ? { result: {} } : { error: { code: -32_601, message: OFFERS_NOTHING } }
-      link.send(postOf({ kind: 'response', id, body: { jsonrpc: '2.0', id, ...said } }), NO_HEADERS, NO_REPLY)
+      link.send(alone({ kind: 'response', id, body: { jsonrpc: '2.0', id, ...said } }), NO_HEADERS, NO_REPLY)
     },
     close: () => link.close(),
   }
@@ -54,7 +54,7 @@ export function eachAlone(upstream: MessageUpstream, caller: Caller): WayUp {
   return {
     tells: false,
     send(id, method, { _meta: meta, ...params }, headers, replyTo) {
-      const post = postOf(request(id, method, { ...params, _meta: { ...(meta as object | undefined), ...envelope } })) // ours: an object or nothing
+      const post = alone(request(id, method, { ...params, _meta: { ...(meta as object | undefined), ...envelope } })) // ours: an object or nothing
       const link = upstream.stateless(caller)
       const end = (): void => void link.close()
       link.send(post, headers, replyTo(post))
@@ -72,8 +72,4 @@ function request(id: string, method: string, params: JsonObject): RequestMessage
 
 function notification(method: string, params?: JsonObject): NotificationMessage {
   return { kind: 'notification', method, body: { jsonrpc: '2.0', method, ...(params && { params }) } }
-}
-
-function postOf(message: Message): Post {
-  return { messages: [message], batch: false }
 }

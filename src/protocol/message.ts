@@ -36,6 +36,11 @@ export interface Post {
 /** What one says who only wants to listen. */
 export const NO_MESSAGES: Post = { messages: [], batch: false }
 
+/** One message, posted by itself. */
+export function alone(message: Message): Post {
+  return { messages: [message], batch: false }
+}
+
 /** The most messages in one batch: what the official SDKs accept. */
 const MAX_BATCH = 100
 

@@ -9,6 +9,7 @@ import { jsonIn } from '../protocol/json.ts'
 import { isObject, type JsonRpcId, type Message, type Post } from '../protocol/message.ts'
 import { paramsOf } from '../protocol/revision.ts'
 import { noSuchServer } from '../protocol/server-path.ts'
+import { wholeOf } from '../protocol/text.ts'
 
 export interface GateOptions {
   /** What this caller may do now. Undefined: nothing. Asked for every post, so it should be quick. */
@@ -159,7 +160,7 @@ function mayHoldTools(text: Text): boolean {
 
 /** The answer without the tools that may not be used. Undefined when that cannot be told. */
 function withoutDenied(text: Text, mayUse: (tool: string) => boolean, isList: boolean): Text | undefined {
-  const answer = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
+  const answer = jsonIn(wholeOf(text))
   if (!isObject(answer)) return undefined
   const { result } = answer
   if (result === undefined) return text

@@ -2,11 +2,11 @@
 // to log in, and goes on at the server once they have. Nothing is sent there before.
 import { OpenMcpError, toOpenMcpError } from '../errors.ts'
 import type { Caller } from '../protocol/caller.ts'
-import { NO_REPLY, type ForwardedHeaders, type Link, type LinkEvents, type MessageUpstream, type Reply, type Text } from '../protocol/exchange.ts'
-import { jsonIn } from '../protocol/json.ts'
-import { isObject, type JsonObject, type Message, type Post, type RequestMessage } from '../protocol/message.ts'
+import { NO_REPLY, type ForwardedHeaders, type Link, type LinkEvents, type MessageUpstream, type Reply } from '../protocol/exchange.ts'
+import { alone, isObject, type JsonObject, type Message, type Post, type RequestMessage } from '../protocol/message.ts'
 import { paramsOf } from '../protocol/revision.ts'
 import { createLoginWords, KINDS, LISTS } from './login-words.ts'
+import { resultIn } from '../protocol/text.ts'
 
 export interface UntilLogin {
   /** The same upstream. A link of it whose `initialize` fails with `login_needed` is answered here, until there is a login. */
@@ -238,10 +238,6 @@ function openLink({ server, loginAt, upstream, events, caller, closed }: LinkOpt
   }
 }
 
-function alone(message: Message): Post {
-  return { messages: [message], batch: false }
-}
-
 function answer(reply: Reply, { id }: RequestMessage, result: JsonObject): void {
   reply.answer(id, JSON.stringify({ jsonrpc: '2.0', id, result }), undefined)
 }
@@ -252,9 +248,4 @@ function over(why: string): OpenMcpError {
 
 function asObject(value: unknown): JsonObject | undefined {
   return isObject(value) ? value : undefined
-}
-
-function resultIn(text: Text): JsonObject | undefined {
-  const said = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
-  return isObject(said) ? asObject(said['result']) : undefined
 }

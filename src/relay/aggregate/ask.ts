@@ -2,9 +2,9 @@
 import { OpenMcpError } from '../../errors.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import type { ForwardedHeaders } from '../../protocol/exchange.ts'
-import { jsonIn } from '../../protocol/json.ts'
 import { isObject, type JsonObject } from '../../protocol/message.ts'
 import { sendTo, type Joined } from './member.ts'
+import { resultIn } from '../../protocol/text.ts'
 
 export type Ask = (method: string, params: JsonObject) => Promise<JsonObject>
 
@@ -23,8 +23,8 @@ export function askOf(one: Pick<Joined, 'member' | 'link'>, caller: Caller, head
       sendTo(one, caller, { kind: 'request', id, method, body }, headers, {
         message: () => {},
         answer(_id, text) {
-          const answer = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
-          if (isObject(answer) && isObject(answer['result'])) resolve(answer['result'])
+          const result = resultIn(text)
+          if (result) resolve(result)
           else reject(new OpenMcpError('upstream_broke', `the server refused ${method}`))
         },
         failed: reject,

@@ -5,6 +5,7 @@ import { isId, isObject, type JsonObject, type JsonRpcId } from '../../protocol/
 import type { Member } from './member.ts'
 import { joinedUri } from './names.ts'
 import { withJoinedTask } from './uris.ts'
+import { wholeOf } from '../../protocol/text.ts'
 
 interface Question {
   readonly member: Member
@@ -55,7 +56,7 @@ export function createFromServers(isOthers: (link: Link, token: unknown) => bool
 
   return {
     heard(member, link, text, tell) {
-      const message = jsonIn(typeof text === 'string' ? text : Buffer.concat(text).toString())
+      const message = jsonIn(wholeOf(text))
       if (!isObject(message)) return
       const params = isObject(message['params']) ? message['params'] : {}
       if (isId(message['id'])) {

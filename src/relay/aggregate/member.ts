@@ -3,7 +3,7 @@ import { OpenMcpError } from '../../errors.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import type { ForwardedHeaders, Link, MessageUpstream, Reply } from '../../protocol/exchange.ts'
 import type { Gate } from '../../protocol/gate.ts'
-import { NO_MESSAGES, type JsonObject, type Message } from '../../protocol/message.ts'
+import { alone, NO_MESSAGES, type JsonObject, type Message } from '../../protocol/message.ts'
 
 export interface Member {
   readonly name: string
@@ -31,7 +31,7 @@ export function sendTo(
   headers: ForwardedHeaders,
   reply: Reply,
 ): void {
-  const post = { messages: [message], batch: false }
+  const post = alone(message)
   const refusal = gate.refusalOf(caller, post)
   if (refusal) return message.kind === 'request' ? reply.failed(refusal, message.id) : undefined
   link.send(post, headers, gate.readsAnswers(caller) ? gate.filtered(caller, post, reply) : reply)

@@ -3,12 +3,13 @@ import type { Text } from '../../protocol/exchange.ts'
 import { jsonIn } from '../../protocol/json.ts'
 import { isObject, type JsonObject } from '../../protocol/message.ts'
 import { joinedUri, schemeOf, splitUri } from './names.ts'
+import { wholeOf } from '../../protocol/text.ts'
 
 const RELATED_TASK = 'io.modelcontextprotocol/related-task'
 
 /** The same answer where none is named. */
 export function withJoinedUris(text: Text, server: string): Text {
-  const whole = typeof text === 'string' ? text : Buffer.concat(text).toString()
+  const whole = wholeOf(text)
   if (!whole.includes('"uri"') && !whole.includes('"taskId"')) return text
   const answer = jsonIn(whole)
   const result = isObject(answer) ? answer['result'] : undefined
